@@ -1,0 +1,131 @@
+//! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
+mod linux;
+
+use crate::base::{Gap, Gaps};
+use crate::evidence::{Entry, System, Text};
+use crate::inventory::Row;
+use std::sync::{Mutex, PoisonError};
+
+/// Which systems an artifact belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Os {
+    Linux,
+    Windows,
+    Any,
+}
+
+/// A kind of trace and how to read it. Artifacts run side by side and see only the system's files;
+/// what joins two artifacts is done by the judge over the inventory.
+pub struct Artifact {
+    /// `linux.cron`
+    pub name: &'static str,
+    pub about: &'static str,
+    pub os: Os,
+    /// Globs of what it reads; the manual and the coverage page come out of this.
+    pub reads: &'static [&'static str],
+    /// Manual pages, specifications.
+    pub references: &'static [&'static str],
+    pub extract: fn(&System, &Out),
+}
+
+/// Every artifact of phase B (small declared inputs).
+pub const ALL: &[&Artifact] = &[];
+
+/// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.
+pub struct Content {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Whether it wants this file, by path, size and the first bytes (up to 4096 of them).
+    pub wants: fn(&Entry, &[u8]) -> bool,
+    /// `content` is the whole file, or its first [`CONTENT_LIMIT`] bytes if it is longer.
+    pub consume: fn(&Sight<'_>, &[u8], &Out),
+}
+/// Longer files are parsed by their first bytes only, and a gap says so.
+pub const CONTENT_LIMIT: u64 = 256 << 20;
+
+/// Every content reader of phase C.
+pub const CONTENTS: &[&Content] = &[];
+
+/// What a content reader may know of the file before it.
+pub struct Sight<'a> {
+    pub entry: &'a Entry,
+    /// The system that holds the file, if one does.
+    pub system: Option<&'a System>,
+    /// Evidence for the file as a whole, with its image runs and its hash.
+    pub evidence: crate::base::Evidence,
+}
+
+/// Where extractors put what they find and what they could not read.
+pub struct Out {
+    system: Option<u32>,
+    by: &'static str,
+    gaps: Gaps,
+    rows: Mutex<Vec<Row>>,
+}
+
+/// Configuration files beyond this are no configuration; a gap says so.
+pub const TEXT_LIMIT: u64 = 16 << 20;
+
+impl Out {
+    pub fn new(system: Option<u32>, by: &'static str) -> Self {
+        Self { system, by, gaps: Gaps::default(), rows: Mutex::default() }
+    }
+    /// Adds a row; its system is set here.
+    pub fn push(&self, row: impl Into<Row>) {
+        let mut row = row.into();
+        row.set_system(self.system);
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    }
+    /// Records that a file, or something in it, could not be read.
+    pub fn gap(&self, entry: &Entry, what: impl std::fmt::Display) {
+        self.gaps
+            .at(|p| {
+                p.filesystem = Some(entry.fs);
+                p.path = Some(entry.path.clone());
+                p.inode = Some(entry.node.number);
+            })
+            .add(self.by, what, entry.len());
+    }
+    /// Records that a line could not be understood.
+    pub fn gap_line(&self, entry: &Entry, line: u32, what: impl std::fmt::Display) {
+        self.gap(entry, format!("line {line}: {what}"));
+    }
+    /// Reads every regular file that the patterns name, once each, in path order. What cannot be
+    /// read, or is longer than [`TEXT_LIMIT`], is a gap; the part that was read still comes.
+    pub fn each<'a>(&self, system: &'a System, patterns: &[&str], mut then: impl FnMut(&Text<'a>)) {
+        let mut entries: Vec<&Entry> = patterns.iter().flat_map(|p| system.glob(p)).collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries.dedup_by(|a, b| a.path == b.path);
+        for entry in entries {
+            if let Some(text) = self.read(system, entry) {
+                then(&text);
+            }
+        }
+    }
+    /// Reads one entry, following it if it is a link; `None` (and a gap, unless it is simply no file) if it cannot be read.
+    pub fn read<'a>(&self, system: &'a System, entry: &'a Entry) -> Option<Text<'a>> {
+        let entry = match entry.kind() {
+            crate::fs::NodeKind::Symlink => system.resolve(entry.path.bytes())?,
+            _ => entry,
+        };
+        if !entry.is_file() {
+            return None;
+        }
+        match system.read(entry, TEXT_LIMIT) {
+            Ok(text) => {
+                if text.truncated {
+                    self.gap(entry, "budget: text; only its first 16 MiB were read");
+                }
+                Some(text)
+            }
+            Err(e) => {
+                self.gap(entry, e);
+                None
+            }
+        }
+    }
+    pub fn take(&self) -> (Vec<Row>, Vec<Gap>) {
+        let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
+        (rows, self.gaps.take())
+    }
+}

@@ -1,0 +1,46 @@
+//! Hash values. They are compared as bytes and written as lower-case hex.
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! digest {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub [u8; $len]);
+        impl $name {
+            /// Reads hex of either case; `None` unless it is exactly the right length.
+            pub fn parse(hex: &str) -> Option<Self> {
+                let hex = hex.as_bytes();
+                let mut out = [0; $len];
+                if hex.len() != out.len().saturating_mul(2) {
+                    return None;
+                }
+                for (to, from) in out.iter_mut().zip(hex.chunks_exact(2)) {
+                    let text = std::str::from_utf8(from).ok()?;
+                    *to = u8::from_str_radix(text, 16).ok()?;
+                }
+                Some(Self(out))
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+digest!(
+    /// SHA-256 (FIPS 180-4).
+    Digest,
+    32
+);
+digest!(
+    /// MD5 (RFC 1321): only to compare with manifests that know nothing better.
+    Md5,
+    16
+);

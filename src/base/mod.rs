@@ -1,0 +1,19 @@
+//! What every layer shares: raw names, times, byte runs, gaps, progress, budgets, ids.
+//! Nothing here knows of disks, files formats or rules.
+mod budget;
+mod digest;
+mod gap;
+mod ids;
+mod name;
+mod place;
+mod progress;
+mod time;
+
+pub use budget::{Budget, Exceeded};
+pub use digest::{Digest, Md5};
+pub use gap::{Gap, Gaps};
+pub use ids::short_id;
+pub use name::Name;
+pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
+pub use progress::{Cancelled, Progress};
+pub use time::Time;

@@ -1,0 +1,170 @@
+//! Names and paths as they lie on disk: bytes, not text.
+//!
+//! Text for people is made once, at the edge, by [`Name::display`]: lossless and free of control
+//! characters, so that a file name can steer neither a terminal nor a reader's eye.
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A raw name or path. Identity is the bytes; `Display` gives the escaped form.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<[u8]>);
+
+impl Name {
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    /// The text if every byte of it can be shown as it is: UTF-8, no control, bidi or zero-width character.
+    pub fn plain(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok().filter(|s| !s.chars().any(needs_escape))
+    }
+    /// `true` if [`Self::display`] had to escape something other than a backslash.
+    pub fn is_marked(&self) -> bool {
+        self.plain().is_none()
+    }
+    /// Readable and lossless: `\xNN` for a byte that is no UTF-8, `\u{…}` for a character that
+    /// would not show or would reorder its neighbours, `\\` for a backslash.
+    pub fn display(&self) -> String {
+        let mut out = String::with_capacity(self.0.len());
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c == '\\' {
+                    out.push_str("\\\\");
+                } else if needs_escape(c) {
+                    out.extend(c.escape_unicode());
+                } else {
+                    out.push(c);
+                }
+            }
+            for byte in chunk.invalid() {
+                out.push_str(&format!("\\x{byte:02x}"));
+            }
+        }
+        out
+    }
+    /// [`Self::display`] for text that is no name: a backslash stays as it is, so the result is
+    /// inert but not reversible.
+    pub fn display_text(&self) -> String {
+        match self.plain() {
+            Some(text) => text.to_owned(),
+            None => self.display(),
+        }
+    }
+    /// The part after the last `/`.
+    pub fn file_name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+    }
+    /// The part before the last `/`; empty for a path directly below the root.
+    pub fn parent(&self) -> &[u8] {
+        match self.0.iter().rposition(|b| *b == b'/') {
+            Some(at) => self.0.get(..at).unwrap_or_default(),
+            None => &[],
+        }
+    }
+    /// Lossy text for matching against ASCII patterns; never for identity.
+    pub fn lossy(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+    /// `self/name`, with one slash between.
+    pub fn join(&self, name: &[u8]) -> Self {
+        let mut all = Vec::with_capacity(self.0.len().saturating_add(name.len()).saturating_add(1));
+        all.extend_from_slice(&self.0);
+        if all.last() != Some(&b'/') {
+            all.push(b'/');
+        }
+        all.extend_from_slice(name);
+        Self(all.into())
+    }
+}
+
+/// Characters that hide, move or imitate: controls, bidi marks and overrides, zero-width and
+/// invisible characters, private use and unassigned-looking separators.
+fn needs_escape(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{10ffff}')
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self::new(text.as_bytes())
+    }
+}
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes().into())
+    }
+}
+impl From<Vec<u8>> for Name {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+impl Default for Name {
+    fn default() -> Self {
+        Self(Arc::from([].as_slice()))
+    }
+}
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.display())
+    }
+}
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.display())
+    }
+}
+impl Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(&self.0)
+    }
+}
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl serde::de::Visitor<'_> for Bytes {
+            type Value = Name;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, v: &[u8]) -> Result<Name, E> {
+                Ok(Name::new(v))
+            }
+            fn visit_byte_buf<E>(self, v: Vec<u8>) -> Result<Name, E> {
+                Ok(v.into())
+            }
+        }
+        d.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_lossless_and_inert() {
+        for (raw, shown) in [
+            (b"/etc/hosts".as_slice(), "/etc/hosts"),
+            ("/opt/岸桥/配置".as_bytes(), "/opt/岸桥/配置"),
+            (b"a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            (b"\xb0\xb6", "\\xb0\\xb6"),
+            ("x\u{202e}gpj".as_bytes(), "x\\u{202e}gpj"),
+            (b"dev-\\x2d", "dev-\\\\x2d"),
+        ] {
+            assert_eq!(Name::new(raw).display(), shown);
+        }
+        assert_ne!(Name::new(b"\xff").display(), Name::new(b"\\xff").display());
+    }
+}

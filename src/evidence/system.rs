@@ -1,0 +1,273 @@
+//! One installed operating system: its file systems joined as it would mount them.
+use super::glob::{fixed_part, matches};
+use super::tree::{Entry, Tree, image_runs};
+use crate::base::{Digest, Evidence, FsId, Md5, Name, NodeId, Run};
+use crate::fs::{FsError, NodeKind};
+use crate::image::Source;
+use crate::inventory::SystemInfo;
+use md5::Md5 as Md5Hasher;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Links followed before a chain counts as a loop; Linux uses the same number.
+const MAX_LINKS: usize = 40;
+
+/// Hashes of a whole file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashes {
+    pub sha256: Digest,
+    pub md5: Md5,
+}
+
+pub struct System {
+    /// Index within the case.
+    pub index: u32,
+    pub info: SystemInfo,
+    trees: Vec<Arc<Tree>>,
+    /// Sorted by path in the running system; deleted entries are not among them.
+    entries: Vec<Entry>,
+    /// Directory path as asked → as it is, links followed.
+    canonical: Mutex<HashMap<Vec<u8>, Option<Name>>>,
+    /// Files that were read whole, so that their content is not read again.
+    hashed: Mutex<HashMap<(FsId, NodeId), Hashes>>,
+}
+
+/// A small file, read whole or up to a limit.
+pub struct Text<'a> {
+    pub entry: &'a Entry,
+    pub bytes: Vec<u8>,
+    /// The file is longer than what was read.
+    pub truncated: bool,
+    system: &'a System,
+    source: Source,
+}
+
+impl System {
+    /// Joins trees at their mount points: `(mount point without trailing slash, tree)`, the root as `""`.
+    /// What a later mount covers is not part of the system.
+    pub fn new(index: u32, info: SystemInfo, mut mounts: Vec<(Vec<u8>, Arc<Tree>)>) -> Self {
+        mounts.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut entries = Vec::new();
+        for (at, tree) in &mounts {
+            let covered = |path: &[u8]| {
+                mounts.iter().any(|(m, _)| {
+                    m.len() > at.len()
+                        && path.strip_prefix(m.as_slice()).is_some_and(|r| r.is_empty() || r.starts_with(b"/"))
+                })
+            };
+            for e in tree.entries.iter().filter(|e| !e.deleted) {
+                let path = match e.path.bytes() {
+                    b"/" if at.is_empty() => e.path.clone(),
+                    b"/" => Name::new(at),
+                    p => Name::from([at.as_slice(), p].concat()),
+                };
+                if mounts.len() == 1 || !covered(path.bytes()) {
+                    entries.push(Entry { path, ..e.clone() });
+                }
+            }
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let trees = mounts.into_iter().map(|(_, t)| t).collect();
+        Self { index, info, trees, entries, canonical: Mutex::default(), hashed: Mutex::default() }
+    }
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+    pub fn trees(&self) -> &[Arc<Tree>] {
+        &self.trees
+    }
+    fn tree(&self, id: FsId) -> Option<&Arc<Tree>> {
+        self.trees.iter().find(|t| t.id == id)
+    }
+    /// The entry at exactly this path; links are not followed.
+    pub fn get(&self, path: impl AsRef<[u8]>) -> Option<&Entry> {
+        let path = path.as_ref();
+        let at = self.entries.partition_point(|e| e.path.bytes() < path);
+        self.entries.get(at).filter(|e| e.path.bytes() == path)
+    }
+    /// The entry a program would reach under this path: links followed, inside the image only.
+    pub fn resolve(&self, path: impl AsRef<[u8]>) -> Option<&Entry> {
+        self.get(self.canonical(path.as_ref())?.bytes())
+    }
+    /// The path as it is, with every link in it followed and `.`/`..` resolved; `None` if nothing is there.
+    pub fn canonical(&self, path: &[u8]) -> Option<Name> {
+        self.follow(path, MAX_LINKS)
+    }
+    fn follow(&self, path: &[u8], links: usize) -> Option<Name> {
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        if path.is_empty() {
+            return Some(Name::from("/"));
+        }
+        let cut = path.iter().rposition(|b| *b == b'/');
+        let (dir, name) = match cut {
+            Some(at) => (path.get(..at)?, path.get(at.saturating_add(1)..)?),
+            None => (b"".as_slice(), path),
+        };
+        let dir = self.directory(dir, links)?;
+        match name {
+            b"" | b"." => return Some(dir),
+            b".." => {
+                return Some(if dir.parent().is_empty() { Name::from("/") } else { Name::new(dir.parent()) });
+            }
+            _ => {}
+        }
+        let here = dir.join(name);
+        let entry = self.get(here.bytes())?;
+        if entry.kind() != NodeKind::Symlink {
+            return Some(here);
+        }
+        let target = self.link_target(entry)?;
+        let links = links.checked_sub(1)?;
+        if target.bytes().starts_with(b"/") {
+            self.follow(target.bytes(), links)
+        } else {
+            self.follow(dir.join(target.bytes()).bytes(), links)
+        }
+    }
+    /// [`Self::follow`] for directories, remembered: package lists ask for the same ones again and again.
+    fn directory(&self, dir: &[u8], links: usize) -> Option<Name> {
+        if dir.is_empty() {
+            return Some(Name::from("/"));
+        }
+        let known = self.canonical.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let found = self.follow(dir, links);
+        // An answer cut short by the link limit of this very chain is not the directory's own.
+        if links == MAX_LINKS || found.is_some() {
+            self.canonical.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_vec(), found.clone());
+        }
+        found
+    }
+    /// What a symlink points to, as stored.
+    pub fn link_target(&self, entry: &Entry) -> Option<Name> {
+        self.tree(entry.fs)?.fs.read_link(entry.node).ok().map(Name::from)
+    }
+    /// Live entries whose path fits the pattern (see [`matches`]), sorted. The fixed part of the
+    /// pattern is resolved through links, so `/lib/systemd/**` finds what lies in `/usr/lib/systemd`;
+    /// paths come back as they are.
+    pub fn glob(&self, pattern: &str) -> Vec<&Entry> {
+        let fixed = fixed_part(pattern);
+        let rest = pattern.get(fixed.len()..).unwrap_or_default();
+        if rest.is_empty() {
+            return self.resolve(fixed).into_iter().collect();
+        }
+        let Some(dir) = self.canonical(fixed.as_bytes()) else {
+            return Vec::new();
+        };
+        let mut prefix = dir.bytes().to_vec();
+        if prefix != b"/" {
+            prefix.push(b'/');
+        }
+        let full = [prefix.as_slice(), rest.as_bytes()].concat();
+        let at = self.entries.partition_point(|e| e.path.bytes() < prefix.as_slice());
+        self.entries
+            .iter()
+            .skip(at)
+            .take_while(|e| e.path.bytes().starts_with(&prefix))
+            .filter(|e| matches(&full, e.path.bytes()))
+            .collect()
+    }
+    /// All entries whose path starts with `prefix`, sorted.
+    pub fn below<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a Entry> {
+        let at = self.entries.partition_point(|e| e.path.bytes() < prefix);
+        self.entries.iter().skip(at).take_while(move |e| e.path.bytes().starts_with(prefix))
+    }
+    /// Opens a file's bytes.
+    pub fn open(&self, entry: &Entry) -> Result<Source, FsError> {
+        self.tree(entry.fs).ok_or(FsError::NotFound(entry.node))?.open(entry)
+    }
+    /// Reads a regular file, at most `limit` bytes of it. A file that was read whole is hashed on the way.
+    pub fn read<'a>(&'a self, entry: &'a Entry, limit: u64) -> Result<Text<'a>, FsError> {
+        let source = self.open(entry)?;
+        let len = source.len().min(limit);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        let n = source.read_at(0, &mut bytes)?;
+        bytes.truncate(n);
+        let truncated = source.len() > limit;
+        if !truncated {
+            let hashes =
+                Hashes { sha256: Digest(Sha256::digest(&bytes).into()), md5: Md5(Md5Hasher::digest(&bytes).into()) };
+            self.hashed.lock().unwrap_or_else(PoisonError::into_inner).insert((entry.fs, entry.node), hashes);
+        }
+        Ok(Text { entry, bytes, truncated, system: self, source })
+    }
+    /// The hashes of a file that [`Self::read`] has read whole.
+    pub fn hashes(&self, entry: &Entry) -> Option<Hashes> {
+        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).get(&(entry.fs, entry.node)).copied()
+    }
+    /// The file as a whole as evidence.
+    pub fn evidence(&self, entry: &Entry) -> Evidence {
+        let mut evidence = self.tree(entry.fs).map(|t| t.evidence(entry, None)).unwrap_or_default();
+        evidence.path = entry.path.clone();
+        evidence.sha256 = self.hashes(entry).map(|h| h.sha256);
+        evidence
+    }
+}
+
+/// Longest excerpt of a line that goes into the case.
+const EXCERPT: usize = 300;
+
+impl Text<'_> {
+    /// Lines with their 1-based number and byte range, without the line end; bytes that are no UTF-8 are
+    /// replaced (the evidence keeps the exact range).
+    pub fn lines(&self) -> impl Iterator<Item = (u32, std::borrow::Cow<'_, str>, Run)> {
+        let mut at = 0_u64;
+        let mut number = 0_u32;
+        self.bytes.split(|b| *b == b'\n').map(move |line| {
+            let run = Run::new(at, line.len() as u64);
+            at = at.saturating_add(line.len() as u64).saturating_add(1);
+            number = number.saturating_add(1);
+            (number, String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)), run)
+        })
+    }
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+    /// The whole file as evidence.
+    pub fn evidence(&self) -> Evidence {
+        self.at(None, None, None)
+    }
+    /// One line as evidence, with its bytes in the image and an excerpt.
+    pub fn line(&self, number: u32) -> Evidence {
+        let line = self.lines().find(|(n, ..)| *n == number);
+        let run = line.as_ref().map(|l| l.2);
+        let excerpt = line.map(|l| excerpt(&l.1));
+        Evidence { line: Some(number), excerpt, ..self.at(run, None, None) }
+    }
+    /// A line whose range is known (cheaper than [`Self::line`] in a loop).
+    pub fn line_at(&self, number: u32, run: Run) -> Evidence {
+        let bytes = usize::try_from(run.offset)
+            .ok()
+            .zip(usize::try_from(run.end()).ok())
+            .and_then(|(a, b)| self.bytes.get(a..b));
+        let text = bytes.map(|b| excerpt(&String::from_utf8_lossy(b)));
+        Evidence { line: Some(number), excerpt: text, ..self.at(Some(run), None, None) }
+    }
+    /// A key (INI section and key, JSON pointer) as evidence.
+    pub fn key(&self, line: Option<u32>, key: &str) -> Evidence {
+        let mut evidence = line.map_or_else(|| self.evidence(), |l| self.line(l));
+        evidence.key = Some(key.to_owned());
+        evidence
+    }
+    fn at(&self, range: Option<Run>, line: Option<u32>, key: Option<String>) -> Evidence {
+        Evidence {
+            filesystem: self.entry.fs,
+            path: self.entry.path.clone(),
+            node: self.entry.node,
+            deleted: self.entry.deleted,
+            sha256: self.system.hashes(self.entry).map(|h| h.sha256),
+            range,
+            image_runs: image_runs(&self.source, range),
+            line,
+            key,
+            excerpt: None,
+        }
+    }
+}
+
+fn excerpt(line: &str) -> String {
+    line.trim_end().chars().take(EXCERPT).collect()
+}

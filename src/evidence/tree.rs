@@ -1,0 +1,167 @@
+//! One file system's nodes, each visited once.
+use crate::base::{Cancelled, Evidence, FsId, Gaps, ImageRun, Name, NodeId, Progress, Run};
+use crate::fs::{FileSystem, FsError, NodeKind, Stat, Stream};
+use crate::image::Source;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A name in the evidence and the inode behind it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Path in the file system, or in the running system where a system holds it.
+    pub path: Name,
+    pub fs: FsId,
+    pub node: NodeId,
+    /// `None` where the inode could not be read; a gap says why.
+    pub stat: Option<Arc<Stat>>,
+    pub deleted: bool,
+}
+impl Entry {
+    pub fn kind(&self) -> NodeKind {
+        self.stat.as_ref().map_or(NodeKind::Unknown, |s| s.kind)
+    }
+    pub fn len(&self) -> u64 {
+        self.stat.as_ref().map_or(0, |s| s.len)
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    pub fn is_file(&self) -> bool {
+        self.kind() == NodeKind::File
+    }
+    pub fn is_dir(&self) -> bool {
+        self.kind() == NodeKind::Directory
+    }
+}
+
+/// A file system with all its entries, sorted by path; the root is `/`.
+pub struct Tree {
+    pub id: FsId,
+    pub fs: Arc<dyn FileSystem>,
+    pub entries: Vec<Entry>,
+}
+
+/// Deeper nesting than any real system has; what lies below becomes a gap.
+const MAX_DEPTH: usize = 4096;
+/// A path longer than this comes from a loop or an attack.
+const MAX_PATH: usize = 1 << 16;
+
+impl Tree {
+    /// Walks everything, live and deleted. Directories are visited once each, whatever links there are.
+    pub fn index(fs: Arc<dyn FileSystem>, id: FsId, gaps: &Gaps, progress: &Progress) -> Result<Self, Cancelled> {
+        let gaps = gaps.at(|p| p.filesystem = Some(id));
+        let mut entries = Vec::new();
+        let mut seen = HashSet::new();
+        let root = fs.root();
+        let mut todo = vec![(root, Name::from("/"), 0_usize)];
+        entries.push(entry(&*fs, id, Name::from("/"), root, false, &gaps));
+        seen.insert(root);
+        while let Some((dir, path, depth)) = todo.pop() {
+            progress.step(1)?;
+            let here = gaps.at(|p| {
+                p.path = Some(path.clone());
+                p.inode = Some(dir.number);
+            });
+            let mut found = Vec::new();
+            if let Err(e) = fs.read_dir(dir, &mut |e| found.push(e)) {
+                here.add("walk", format!("directory not read: {e}"), 0);
+            }
+            progress.step(found.len() as u64)?;
+            for item in found {
+                let path = path.join(item.name.bytes());
+                let new = entry(&*fs, id, path.clone(), item.node, false, &gaps);
+                if new.is_dir() || (new.stat.is_none() && item.kind == NodeKind::Directory) {
+                    if !seen.insert(item.node) {
+                        here.add("walk", format!("directory {} stands in more than one place; listed once", path), 0);
+                        continue;
+                    }
+                    if depth >= MAX_DEPTH || path.bytes().len() >= MAX_PATH {
+                        here.add("walk", "budget: depth; what lies below was not listed", 0);
+                    } else {
+                        todo.push((item.node, path, depth.saturating_add(1)));
+                    }
+                }
+                entries.push(new);
+            }
+        }
+        let mut dirs = None;
+        let mut lost = Vec::new();
+        let listed = fs.deleted(&mut |parent, item| lost.push((parent, item)));
+        if let Err(e) = listed {
+            gaps.add("walk", format!("deleted entries not listed: {e}"), 0);
+        }
+        for (parent, item) in lost {
+            progress.step(1)?;
+            let dirs = dirs.get_or_insert_with(|| {
+                entries
+                    .iter()
+                    .filter(|e| e.is_dir())
+                    .map(|e| (e.node, e.path.clone()))
+                    .collect::<std::collections::HashMap<_, _>>()
+            });
+            let path = match parent.and_then(|p| dirs.get(&p)) {
+                Some(dir) => dir.join(item.name.bytes()),
+                None if item.name.is_empty() => Name::from(format!("/$deleted/{}", item.node.number)),
+                None => Name::from("/$deleted").join(item.name.bytes()),
+            };
+            let stat = fs.stat(item.node).ok().map(Arc::new);
+            entries.push(Entry { path, fs: id, node: item.node, stat, deleted: true });
+        }
+        entries.sort_by(|a, b| (&a.path, a.deleted, a.node).cmp(&(&b.path, b.deleted, b.node)));
+        Ok(Self { id, fs, entries })
+    }
+    /// The live entry at exactly this path; links are not followed.
+    pub fn get(&self, path: &[u8]) -> Option<&Entry> {
+        let at = self.entries.partition_point(|e| e.path.bytes() < path);
+        self.entries.get(at).filter(|e| e.path.bytes() == path && !e.deleted)
+    }
+    pub fn open(&self, entry: &Entry) -> Result<Source, FsError> {
+        self.fs.open(entry.node, Stream::Data)
+    }
+    /// Where an entry's bytes lie: of the whole file, or of a part of it.
+    pub fn evidence(&self, entry: &Entry, range: Option<Run>) -> Evidence {
+        let image_runs = match self.open(entry) {
+            Ok(source) if entry.is_file() => image_runs(&source, range),
+            _ => Vec::new(),
+        };
+        Evidence {
+            filesystem: entry.fs,
+            path: entry.path.clone(),
+            node: entry.node,
+            deleted: entry.deleted,
+            range,
+            image_runs,
+            ..Evidence::default()
+        }
+    }
+}
+
+/// The pieces of the images that hold a file, or a part of it, in file order.
+pub(crate) fn image_runs(source: &Source, range: Option<Run>) -> Vec<ImageRun> {
+    let range = range.unwrap_or(Run::new(0, source.len()));
+    let mut at = range.offset;
+    source
+        .locate(range)
+        .into_iter()
+        .map(|p| {
+            let run = ImageRun { image: p.image, file_offset: at, offset: p.offset, len: p.len, kind: p.kind };
+            at = at.saturating_add(p.len);
+            run
+        })
+        .collect()
+}
+
+fn entry(fs: &dyn FileSystem, id: FsId, path: Name, node: NodeId, deleted: bool, gaps: &Gaps) -> Entry {
+    let stat = match fs.stat(node) {
+        Ok(stat) => Some(Arc::new(stat)),
+        Err(e) => {
+            gaps.at(|p| {
+                p.path = Some(path.clone());
+                p.inode = Some(node.number);
+            })
+            .add("walk", format!("inode not read: {e}"), 0);
+            None
+        }
+    };
+    Entry { path, fs: id, node, stat, deleted }
+}

@@ -1,0 +1,1 @@
+//! The worker's pipeline: phases A to D.

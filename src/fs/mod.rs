@@ -1,0 +1,245 @@
+//! File systems: trees of nodes over a [`Source`].
+mod mem;
+
+use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
+use crate::image::{ReadError, Source};
+pub use mem::MemFs;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeKind {
+    File,
+    Directory,
+    Symlink,
+    CharDevice,
+    BlockDevice,
+    Fifo,
+    Socket,
+    Unknown,
+}
+impl NodeKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::CharDevice => "char-device",
+            Self::BlockDevice => "block-device",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A name in a directory. The kind is the directory's word for it, `Unknown` where it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    pub name: Name,
+    pub node: NodeId,
+    pub kind: NodeKind,
+}
+
+/// All timestamps a file system keeps, each at its own precision; `None` where it keeps none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    pub modified: Option<Time>,
+    pub accessed: Option<Time>,
+    /// Change of the metadata (ctime).
+    pub changed: Option<Time>,
+    /// Birth of the inode (crtime).
+    pub created: Option<Time>,
+    /// Deletion (ext dtime).
+    pub deleted: Option<Time>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub kind: NodeKind,
+    /// Size in bytes; for a symlink the length of its target.
+    pub len: u64,
+    /// Bytes of storage allocated.
+    pub allocated: u64,
+    /// Permission bits with setuid, setgid and sticky: `mode & 0o7777`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub links: u32,
+    pub times: Times,
+    /// Names as `lsattr` and its kin give them: `immutable`, `append`, `nodump`, `encrypted` …
+    pub flags: Vec<&'static str>,
+    /// Full names (`security.capability`), raw values.
+    pub xattrs: Vec<(Name, Vec<u8>)>,
+    /// Major and minor number of a device node.
+    pub device: Option<(u32, u32)>,
+}
+
+/// What a file system says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FsInfo {
+    /// `ext4`, `ntfs`: what `blkid` would say.
+    pub kind: String,
+    pub label: String,
+    /// Canonical text form, lower case.
+    pub uuid: String,
+    /// Bytes.
+    pub block_size: u32,
+    /// Where it was last mounted, by its own record.
+    pub last_mounted: String,
+    pub created: Option<Time>,
+    pub last_mount_time: Option<Time>,
+    pub last_write_time: Option<Time>,
+    /// Unmounted cleanly, with nothing left in the journal.
+    pub clean: bool,
+    /// Feature names, sorted.
+    pub features: Vec<String>,
+}
+
+/// Which bytes of a node to open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stream<'a> {
+    #[default]
+    Data,
+    /// An alternate data stream or resource fork, by its raw name.
+    Named(&'a [u8]),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FsError {
+    /// The bytes could not be read.
+    Read(ReadError),
+    /// The structure at this byte of the volume contradicts the format.
+    Corrupt {
+        at: u64,
+        what: String,
+    },
+    /// The format allows it; this reader does not.
+    Unsupported(String),
+    NotFound(NodeId),
+}
+impl fmt::Display for FsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(e) => e.fmt(f),
+            Self::Corrupt { at, what } => write!(f, "damaged at volume_offset {at}: {what}"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::NotFound(node) => write!(f, "no inode {}", node.number),
+        }
+    }
+}
+impl From<ReadError> for FsError {
+    fn from(e: ReadError) -> Self {
+        Self::Read(e)
+    }
+}
+impl From<Exceeded> for FsError {
+    fn from(e: Exceeded) -> Self {
+        Self::Unsupported(e.0.to_owned())
+    }
+}
+
+/// How to open a file system.
+#[derive(Clone)]
+pub struct Options {
+    /// Where damage goes that does not stop the reader.
+    pub gaps: Gaps,
+    pub budget: Budget,
+    /// Overlay the journal in memory, as a mount would replay it.
+    pub replay_journal: bool,
+}
+impl Default for Options {
+    fn default() -> Self {
+        Self { gaps: Gaps::default(), budget: Budget::default(), replay_journal: true }
+    }
+}
+
+/// One file system, read-only. `&self` everywhere: any number of threads read at once.
+pub trait FileSystem: Send + Sync {
+    fn info(&self) -> &FsInfo;
+    fn root(&self) -> NodeId;
+    /// Calls `each` for every live entry but `.` and `..`, in the order of the directory. What is
+    /// damaged is a gap, and the rest of the directory still comes; an error means nothing more could be read.
+    fn read_dir(&self, dir: NodeId, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError>;
+    fn stat(&self, node: NodeId) -> Result<Stat, FsError>;
+    fn read_link(&self, node: NodeId) -> Result<Vec<u8>, FsError>;
+    /// A file's bytes are a [`Source`] like any image, so an image inside a file opens the same way.
+    fn open(&self, node: NodeId, stream: Stream<'_>) -> Result<Source, FsError>;
+    /// Deleted entries: names found in directory slack with the directory they were in, and deleted
+    /// inodes without a name (name empty, parent `None`).
+    fn deleted(&self, _each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
+        Ok(())
+    }
+    /// Runs of the volume that no live file or structure uses.
+    fn unallocated(&self) -> Vec<Run> {
+        Vec::new()
+    }
+    /// Another reader's independent view of the same bytes, for cross-checking; `None` if there is none.
+    fn second_reader(&self) -> Option<Box<dyn SecondReader + '_>> {
+        None
+    }
+}
+
+/// An independent reader, asked path by path after the examination.
+pub trait SecondReader {
+    fn name(&self) -> &'static str;
+    /// The names in a directory, sorted.
+    fn names(&mut self, dir: &Name) -> Result<Vec<Name>, String>;
+    /// The content of a file, at most `limit` bytes.
+    fn read(&mut self, path: &Name, limit: u64) -> Result<Vec<u8>, String>;
+}
+
+/// A file-system format: how to recognise it and how to open it.
+pub struct Format {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub limits: &'static str,
+    pub probe: fn(&Source) -> bool,
+    pub open: fn(&Source, &Options) -> Result<Arc<dyn FileSystem>, FsError>,
+}
+
+/// Every file-system format, in the order in which they are tried.
+pub const ALL: &[&Format] = &[];
+
+/// The first format that recognises the source.
+pub fn recognise(source: &Source) -> Option<&'static Format> {
+    ALL.iter().find(|f| (f.probe)(source)).copied()
+}
+
+/// Signatures of file systems and containers that we do not open, so that they are named in the Gap.
+pub fn name_unsupported(source: &Source) -> Option<&'static str> {
+    const KNOWN: &[(&str, u64, &[u8])] = &[
+        ("NTFS", 3, b"NTFS    "),
+        ("exFAT", 3, b"EXFAT   "),
+        ("FAT", 54, b"FAT"),
+        ("FAT32", 82, b"FAT32"),
+        ("XFS", 0, b"XFSB"),
+        ("Btrfs", 65600, b"_BHRfS_M"),
+        ("SquashFS", 0, b"hsqs"),
+        ("F2FS", 1024, &[0x10, 0x20, 0xf5, 0xf2]),
+        ("EROFS", 1024, &[0xe2, 0xe1, 0xf5, 0xe0]),
+        ("ISO 9660", 32769, b"CD001"),
+        ("LVM2 physical volume", 536, b"LVM2 001"),
+        ("LVM2 physical volume", 512, b"LABELONE"),
+        ("LUKS", 0, b"LUKS\xba\xbe"),
+        ("BitLocker", 3, b"-FVE-FS-"),
+        ("Linux swap", 4086, b"SWAPSPACE2"),
+        ("md RAID", 4096, &[0xfc, 0x4e, 0x2b, 0xa9]),
+        ("UBI", 0, b"UBI#"),
+        ("JFFS2", 0, &[0x85, 0x19]),
+        ("romfs", 0, b"-rom1fs-"),
+        ("cramfs", 0, &[0x45, 0x3d, 0xcd, 0x28]),
+        ("EWF (E01)", 0, b"EVF\x09\x0d\x0a\xff\x00"),
+        ("QCOW2", 0, b"QFI\xfb"),
+        ("VMDK", 0, b"KDMV"),
+        ("VHD", 0, b"conectix"),
+        ("VHDX", 0, b"vhdxfile"),
+    ];
+    KNOWN.iter().find_map(|(name, at, magic)| {
+        let mut buf = vec![0; magic.len()];
+        let n = source.read_at(*at, &mut buf).ok()?;
+        (n == magic.len() && buf == *magic).then_some(*name)
+    })
+}

@@ -1,0 +1,156 @@
+//! What is on the systems, as typed tables. Rules, baselines, views and exports all read these
+//! columns; nothing after this layer sees a disk.
+mod record;
+mod scene;
+mod tables;
+mod value;
+
+pub use record::{Column, Record, Table};
+pub use scene::{
+    BytesRead, FilesystemInfo, ImageInfo, LogWindow, Mount, OsInfo, Scene, SecondReading, StoredHash, SystemInfo,
+    VolumeInfo, VolumeState,
+};
+pub use tables::*;
+pub use value::{Cell, Kind, Mode, Value};
+
+use crate::base::Evidence;
+
+/// A table seen through its columns: for what treats all tables alike.
+pub trait AnyTable: Sync {
+    fn table(&self) -> &'static Table;
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    fn system(&self, row: usize) -> Option<u32>;
+    fn value(&self, row: usize, column: usize) -> Value;
+    fn evidence(&self, row: usize) -> Option<&Evidence>;
+    /// Cell by column name; `Null` where there is none.
+    fn get(&self, row: usize, column: &str) -> Value {
+        self.table().column(column).map_or(Value::Null, |c| self.value(row, c))
+    }
+}
+
+impl<R: Record> AnyTable for Vec<R> {
+    fn table(&self) -> &'static Table {
+        const { &R::TABLE }
+    }
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+    fn system(&self, row: usize) -> Option<u32> {
+        <[R]>::get(self, row).and_then(Record::system)
+    }
+    fn value(&self, row: usize, column: usize) -> Value {
+        <[R]>::get(self, row).map_or(Value::Null, |r| r.value(column))
+    }
+    fn evidence(&self, row: usize) -> Option<&Evidence> {
+        <[R]>::get(self, row).map(Record::evidence)
+    }
+}
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])* $field:ident: $row:ident,)*) => {
+        /// All rows of all tables.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Inventory {
+            $($(#[doc = $doc])* pub $field: std::sync::Arc<Vec<$row>>,)*
+        }
+        /// One row of some table, as the worker sends it.
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub enum Row {
+            $($row(Box<$row>),)*
+        }
+        $(impl From<$row> for Row {
+            fn from(row: $row) -> Self {
+                Self::$row(Box::new(row))
+            }
+        })*
+        /// Every table's description, in the order of the report.
+        pub const TABLES: &[&Table] = &[$(&<$row as Record>::TABLE),*];
+        impl Row {
+            pub fn table(&self) -> &'static Table {
+                match self { $(Self::$row(_) => const { &<$row as Record>::TABLE },)* }
+            }
+            pub fn value(&self, column: usize) -> Value {
+                match self { $(Self::$row(r) => r.value(column),)* }
+            }
+            pub fn system(&self) -> Option<u32> {
+                match self { $(Self::$row(r) => r.system,)* }
+            }
+            pub fn set_system(&mut self, system: Option<u32>) {
+                match self { $(Self::$row(r) => r.system = system,)* }
+            }
+            pub fn evidence(&self) -> &Evidence {
+                match self { $(Self::$row(r) => &r.evidence,)* }
+            }
+            pub fn evidence_mut(&mut self) -> &mut Evidence {
+                match self { $(Self::$row(r) => &mut r.evidence,)* }
+            }
+            /// Rebuilds a row of the named table; `None` if the table or a cell does not fit.
+            pub fn from_values(table: &str, system: Option<u32>, values: Vec<Value>, evidence: Evidence) -> Option<Self> {
+                $(if table == <$row as Record>::TABLE.name {
+                    return <$row as Record>::from_values(system, values, evidence).map(Self::from);
+                })*
+                None
+            }
+        }
+        impl Inventory {
+            pub fn push(&mut self, row: Row) {
+                match row { $(Row::$row(r) => std::sync::Arc::make_mut(&mut self.$field).push(*r),)* }
+            }
+            /// Sorts every table by system and key, so that the order does not depend on who read first.
+            pub fn sort(&mut self) {
+                $(std::sync::Arc::make_mut(&mut self.$field).sort_by_cached_key(sort_key);)*
+            }
+            pub fn all(&self) -> Vec<&dyn AnyTable> {
+                vec![$(&*self.$field as &dyn AnyTable),*]
+            }
+            pub fn table(&self, name: &str) -> Option<&dyn AnyTable> {
+                self.all().into_iter().find(|t| t.table().name == name)
+            }
+            pub fn rows(&self) -> usize {
+                0 $(+ self.$field.len())*
+            }
+        }
+    };
+}
+
+fn sort_key<R: Record>(row: &R) -> (Option<u32>, Vec<Value>, Evidence) {
+    let e = row.evidence();
+    // The runs and digests follow from the rest; leaving them out keeps the keys small.
+    let e = Evidence {
+        filesystem: e.filesystem,
+        path: e.path.clone(),
+        node: e.node,
+        range: e.range,
+        line: e.line,
+        key: e.key.clone(),
+        excerpt: e.excerpt.clone(),
+        ..Evidence::default()
+    };
+    (row.system(), row.key(), e)
+}
+
+tables! {
+    files: File,
+    binaries: Binary,
+    services: Service,
+    tasks: Task,
+    interfaces: Interface,
+    connections: Connection,
+    routes: Route,
+    names: NameSetting,
+    firewall: FirewallRule,
+    listeners: Listener,
+    drivers: Driver,
+    driver_settings: DriverSetting,
+    devices: Device,
+    packages: Package,
+    accounts: Account,
+    groups: Group,
+    sudoers: SudoRule,
+    keys: Key,
+    settings: Setting,
+    events: Event,
+}

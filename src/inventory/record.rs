@@ -1,0 +1,102 @@
+//! `record!` declares a table once: the row's type, its columns, its place in the case, in CSV and
+//! JSON, in rules and in the window all come out of it.
+use super::value::{Kind, Value};
+use crate::base::Evidence;
+
+/// What a table holds: names and meanings, for views, exports, rules and the manual.
+#[derive(Debug)]
+pub struct Table {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// The columns that identify a row within a system: rows are sorted and compared by them.
+    pub key: &'static [&'static str],
+    pub columns: &'static [Column],
+}
+#[derive(Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub kind: Kind,
+}
+impl Table {
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == name)
+    }
+}
+
+/// A row of some table.
+pub trait Record: Sized + Clone + Send + Sync {
+    const TABLE: Table;
+    fn system(&self) -> Option<u32>;
+    fn evidence(&self) -> &Evidence;
+    fn evidence_mut(&mut self) -> &mut Evidence;
+    /// The cell of a column, by index into `TABLE.columns`; `Null` beyond the last.
+    fn value(&self, column: usize) -> Value;
+    /// Rebuilds a row from its cells in column order; `None` if one does not fit.
+    fn from_values(system: Option<u32>, values: Vec<Value>, evidence: Evidence) -> Option<Self>;
+    /// The cells of the key columns.
+    fn key(&self) -> Vec<Value> {
+        Self::TABLE.key.iter().map(|k| self.get(k)).collect()
+    }
+    fn get(&self, column: &str) -> Value {
+        Self::TABLE.column(column).map_or(Value::Null, |c| self.value(c))
+    }
+}
+
+macro_rules! record {
+    ($(#[doc = $about:literal])* $row:ident in $table:literal, key [$($key:ident),+] {
+        $($(#[doc = $doc:literal])* $column:ident: $ty:ty,)*
+    }) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub struct $row {
+            /// Index of the system it belongs to; `None` for what no system mounts.
+            pub system: Option<u32>,
+            $($(#[doc = $doc])* pub $column: $ty,)*
+            /// Where this was read.
+            pub evidence: $crate::base::Evidence,
+        }
+        impl $crate::inventory::Record for $row {
+            const TABLE: $crate::inventory::Table = $crate::inventory::Table {
+                name: $table,
+                about: concat!($($about),*).trim_ascii(),
+                key: &[$(stringify!($key)),+],
+                columns: &[$($crate::inventory::Column {
+                    name: stringify!($column),
+                    about: concat!($($doc),*).trim_ascii(),
+                    kind: <$ty as $crate::inventory::Cell>::KIND,
+                }),*],
+            };
+            fn system(&self) -> Option<u32> {
+                self.system
+            }
+            fn evidence(&self) -> &$crate::base::Evidence {
+                &self.evidence
+            }
+            fn evidence_mut(&mut self) -> &mut $crate::base::Evidence {
+                &mut self.evidence
+            }
+            fn value(&self, column: usize) -> $crate::inventory::Value {
+                let mut at = 0_usize;
+                $(
+                    if at == column {
+                        return $crate::inventory::Cell::to_value(&self.$column);
+                    }
+                    at = at.saturating_add(1);
+                )*
+                let _ = at;
+                $crate::inventory::Value::Null
+            }
+            fn from_values(system: Option<u32>, values: Vec<$crate::inventory::Value>, evidence: $crate::base::Evidence) -> Option<Self> {
+                let mut values = values.into_iter();
+                let row = Self {
+                    system,
+                    $($column: <$ty as $crate::inventory::Cell>::from_value(values.next()?)?,)*
+                    evidence,
+                };
+                values.next().is_none().then_some(row)
+            }
+        }
+    };
+}
+pub(super) use record;

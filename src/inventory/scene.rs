@@ -1,0 +1,155 @@
+//! The scene: images, volumes, file systems and installed systems, as they are found and reported.
+use crate::base::{FsId, Time};
+use serde::{Deserialize, Serialize};
+
+/// Everything about the evidence that is not a row of a table. Indices are positions in these lists.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    pub images: Vec<ImageInfo>,
+    pub volumes: Vec<VolumeInfo>,
+    pub filesystems: Vec<FilesystemInfo>,
+    pub systems: Vec<SystemInfo>,
+}
+
+/// A hash that the acquisition tool stored or logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredHash {
+    pub algorithm: String,
+    pub stored: String,
+    /// Ours, where it was computed.
+    pub computed: Option<String>,
+    pub matches: Option<bool>,
+}
+
+/// Where the bytes of an image went. The sum is the size of the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BytesRead {
+    /// Read as file content or metadata.
+    pub read: u64,
+    /// Within a known file system's unallocated or hole areas, or outside it, and all zero.
+    pub zero: u64,
+    pub encrypted: u64,
+    pub unreadable: u64,
+    /// Known to be in no file and no structure.
+    pub unallocated: u64,
+    /// In a volume or structure that nobody here can interpret.
+    pub unparsed: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    pub id: String,
+    /// As the examiner named it (the first segment).
+    pub path: String,
+    pub container: String,
+    /// Bytes of the decoded disk.
+    pub size: u64,
+    pub segments: Vec<String>,
+    pub sha256: Option<String>,
+    pub stored_hashes: Vec<StoredHash>,
+    pub bytes: BytesRead,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeState {
+    Read,
+    Encrypted,
+    #[default]
+    Unsupported,
+    Damaged,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VolumeInfo {
+    pub id: String,
+    pub image: u32,
+    pub parent: Option<u32>,
+    /// `gpt`, `mbr`, `none` (a bare file system).
+    pub scheme: String,
+    /// Number as the running system would count it.
+    pub index: u32,
+    /// Bytes into the image (or into the parent volume).
+    pub offset: u64,
+    pub size: u64,
+    pub type_name: String,
+    pub label: String,
+    pub uuid: String,
+    pub state: VolumeState,
+    pub filesystem: Option<FsId>,
+}
+
+/// What two independent readers say of one file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondReading {
+    pub compared: u64,
+    pub agree: u64,
+    pub differ: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FilesystemInfo {
+    pub id: String,
+    pub volume: u32,
+    pub kind: String,
+    pub label: String,
+    pub uuid: String,
+    pub block_size: u32,
+    pub files: u64,
+    pub directories: u64,
+    pub deleted: u64,
+    /// Mount point by the superblock's own record.
+    pub last_mounted: String,
+    pub last_mount_time: Option<Time>,
+    pub last_write_time: Option<Time>,
+    pub created: Option<Time>,
+    pub clean: bool,
+    pub features: Vec<String>,
+    pub second_reader: Option<SecondReading>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OsInfo {
+    /// `linux`, `windows`, `unknown`.
+    pub family: String,
+    pub id: String,
+    pub version: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    pub at: String,
+    pub filesystem: Option<FsId>,
+    /// The fstab's own word for the device.
+    pub device: String,
+}
+
+/// How far back the logs of a system go, and where they are silent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogWindow {
+    pub first: Option<Time>,
+    pub last: Option<Time>,
+    /// Days between two entries, where more than a day lies between them: (from, to).
+    pub gaps: Vec<(Time, Time)>,
+    /// The journal is kept in memory only.
+    pub volatile: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SystemInfo {
+    pub id: String,
+    pub os: OsInfo,
+    pub hostname: String,
+    pub machine_id: String,
+    pub architecture: String,
+    pub kernels: Vec<String>,
+    pub installed: Option<Time>,
+    pub timezone: String,
+    pub mounts: Vec<Mount>,
+    /// Traces of another machine: the disk may have been cloned from a master.
+    pub clone_signs: Vec<String>,
+    pub logs: LogWindow,
+    /// Which package database vouches for files: `dpkg`, `rpm` …; empty if none was found.
+    pub package_database: String,
+}

@@ -1,0 +1,424 @@
+//! The tables. Columns are facts of the evidence; judgement is elsewhere.
+use super::record::record;
+use super::value::Mode;
+use crate::base::{Digest, Name, Time};
+use std::sync::Arc;
+
+record! {
+    /// Every file, directory, link and device node, live or deleted.
+    File in "files", key [path, deleted] {
+        /// Path in the running system, or in its file system where no system mounts it.
+        path: Name,
+        /// file, directory, symlink, char-device, block-device, fifo, socket, unknown.
+        kind: Arc<str>,
+        /// Size in bytes.
+        size: u64,
+        /// Bytes of storage allocated.
+        allocated: u64,
+        /// Permission bits, octal.
+        mode: Mode,
+        uid: u32,
+        gid: u32,
+        /// Number of hard links.
+        links: u32,
+        modified: Option<Time>,
+        accessed: Option<Time>,
+        /// Change of the metadata.
+        changed: Option<Time>,
+        created: Option<Time>,
+        deleted_at: Option<Time>,
+        /// immutable, append, nodump …
+        flags: Vec<String>,
+        /// File capabilities as getcap writes them.
+        capabilities: String,
+        /// Names of all extended attributes.
+        xattrs: Vec<String>,
+        /// Target of a symlink, as stored.
+        target: Option<Name>,
+        /// What the content is, by its first bytes: elf, script, gzip, pe, empty, text, data …
+        content: Arc<str>,
+        sha256: Option<Digest>,
+        /// Why there is no hash: sparse, over the limit, read error, not a regular file.
+        unhashed: Arc<str>,
+        /// The package that owns it.
+        package: Option<Arc<str>>,
+        /// ok, differs, conffile-ok, conffile-changed, no-digest (owned, but the package lists no digest), unowned; empty where there is no package database.
+        package_check: Arc<str>,
+        /// Found in directory slack or as a deleted inode.
+        deleted: bool,
+    }
+}
+record! {
+    /// Every executable, library and object file.
+    Binary in "binaries", key [path] {
+        path: Name,
+        /// elf, pe.
+        format: Arc<str>,
+        /// executable, shared, relocatable, core.
+        kind: Arc<str>,
+        /// Machine: x86-64, aarch64, arm, mips …
+        machine: Arc<str>,
+        /// 32 or 64.
+        bits: u32,
+        /// No interpreter and no needed library.
+        static_linked: bool,
+        /// Path of the dynamic loader.
+        interpreter: String,
+        /// Needed libraries.
+        libraries: Vec<String>,
+        /// Imported functions that matter for judging abilities.
+        imports: Vec<String>,
+        /// GNU build id, hex.
+        build_id: String,
+        /// No symbol table.
+        stripped: bool,
+        /// The packer's name, or why it looks packed; empty if it does not.
+        packed: String,
+        /// Version of the Go toolchain, if it is a Go program.
+        go_version: String,
+        /// Main module path of a Go program.
+        go_module: String,
+        /// Modules it was built from, path and version.
+        go_deps: Vec<String>,
+        /// Rust crates, name and version, found in panic paths.
+        rust_crates: Vec<String>,
+        /// Known programs whose telling strings it contains: `tool: string`.
+        traces: Vec<String>,
+    }
+}
+record! {
+    /// Whatever an init system can start: units, init scripts, super-servers.
+    Service in "services", key [name, manager] {
+        /// Name of the unit or script.
+        name: String,
+        /// systemd, sysv, inetd …
+        manager: Arc<str>,
+        /// service, socket, timer, path, target, mount …
+        kind: Arc<str>,
+        description: String,
+        /// enabled, disabled, static, masked, alias, indirect, generated, linked, bad.
+        state: Arc<str>,
+        /// Something at boot, or an event, leads to it.
+        enabled: bool,
+        /// Links and units that start it, as paths or unit names.
+        enabled_by: Vec<String>,
+        /// enabled or disabled, as the presets say; empty if they do not.
+        preset: Arc<str>,
+        /// User it runs as; empty means root (or the manager's default).
+        user: String,
+        /// Command lines it runs, in order, prefixed by the directive (`ExecStart=`).
+        commands: Vec<String>,
+        /// Program that runs, resolved through links inside the image.
+        program: Option<Name>,
+        /// Timers, sockets, paths and D-Bus names that start it.
+        triggers: Vec<String>,
+        /// Other names it has.
+        aliases: Vec<String>,
+        /// Drop-in files, in the order in which they apply.
+        dropins: Vec<String>,
+        /// Environment and files of it, names only where values may be secret.
+        environment: Vec<String>,
+        /// Listening addresses of a socket unit.
+        listens: Vec<String>,
+        /// always, on-failure …
+        restart: Arc<str>,
+    }
+}
+record! {
+    /// Commands started by time.
+    Task in "tasks", key [name, schedule, command] {
+        /// File or unit it stands in.
+        name: String,
+        /// cron, anacron, at, systemd-timer.
+        manager: Arc<str>,
+        /// As written: five fields, @reboot, OnCalendar=…
+        schedule: String,
+        user: String,
+        command: String,
+        /// Program that runs, resolved inside the image.
+        program: Option<Name>,
+        enabled: bool,
+    }
+}
+record! {
+    /// Network interfaces as configured.
+    Interface in "interfaces", key [name, manager] {
+        name: String,
+        /// ifupdown, networkmanager, networkd, netplan …
+        manager: Arc<str>,
+        /// ethernet, wifi, bridge, bond, vlan, ppp, wwan, tunnel, loopback.
+        kind: Arc<str>,
+        /// dhcp, static, manual, ppp …
+        method: String,
+        addresses: Vec<String>,
+        gateway: Vec<String>,
+        mac: String,
+        /// Brought up at boot or by hot-plug.
+        auto: bool,
+        /// Commands run on up and down, bridge ports, and whatever else was set: `key=value`.
+        details: Vec<String>,
+    }
+}
+record! {
+    /// Ways out and in: cellular, dial-up, Wi-Fi, VPN and tunnel connections as configured.
+    Connection in "connections", key [kind, name, manager] {
+        name: String,
+        /// networkmanager, netplan, ppp, wvdial, wpa_supplicant, openvpn, wireguard, frp …
+        manager: Arc<str>,
+        /// gsm, cdma, ppp-modem, pppoe, pptp, l2tp, wifi, wifi-ap, vpn, wireguard, tunnel, ethernet, bluetooth …
+        kind: Arc<str>,
+        /// Comes up without anyone asking.
+        enabled: bool,
+        /// What brings it up: autoconnect, a unit, a cron line; or why nothing does.
+        enabled_by: Vec<String>,
+        interface: String,
+        /// Device node or hardware it is bound to.
+        device: String,
+        apn: String,
+        /// Number dialled.
+        number: String,
+        username: String,
+        /// Names of the secrets that are stored with it (never their values): password, pin, psk, private-key.
+        secrets: Vec<String>,
+        /// Remote hosts, with port.
+        endpoints: Vec<String>,
+        uuid: String,
+        /// Becomes, or may become, the default route.
+        default_route: bool,
+        /// Last use, by the manager's own record.
+        last_used: Option<Time>,
+        /// Further settings that matter: `key=value`.
+        details: Vec<String>,
+    }
+}
+record! {
+    /// Static routes as configured.
+    Route in "routes", key [destination, gateway, interface] {
+        destination: String,
+        gateway: String,
+        interface: String,
+        manager: Arc<str>,
+    }
+}
+record! {
+    /// Names and servers: resolvers, hosts, search domains, NTP servers, proxies.
+    NameSetting in "names", key [kind, value] {
+        /// nameserver, search, host, ntp, proxy.
+        kind: Arc<str>,
+        /// Address or URL; for a host: `address name…`.
+        value: String,
+        /// Interface or program it is for.
+        scope: String,
+    }
+}
+record! {
+    /// Packet filter and NAT rules, as written.
+    FirewallRule in "firewall", key [manager, table, chain, rule] {
+        /// nftables, iptables, ufw, firewalld.
+        manager: Arc<str>,
+        table: String,
+        chain: String,
+        rule: String,
+        /// accept, drop, reject, masquerade, dnat, snat, forward, policy …
+        action: Arc<str>,
+    }
+}
+record! {
+    /// Ports that a server is configured to listen on.
+    Listener in "listeners", key [protocol, port, address, program] {
+        /// tcp, udp, unix.
+        protocol: Arc<str>,
+        /// As configured; `*` for all.
+        address: String,
+        port: String,
+        /// Server, by its configuration or unit.
+        program: String,
+        /// The unit that starts it, if known.
+        service: String,
+    }
+}
+record! {
+    /// Kernel modules on disk or built in.
+    Driver in "drivers", key [name, kernel, path] {
+        /// Module name, with `-` written as `_`.
+        name: Arc<str>,
+        /// Kernel release it is for.
+        kernel: Arc<str>,
+        /// Its file; empty if built in.
+        path: Name,
+        builtin: bool,
+        /// Compiled in the kernel's own tree, by its own mark; `None` where it has no mark.
+        intree: Option<bool>,
+        vermagic: String,
+        license: Arc<str>,
+        description: String,
+        author: String,
+        version: String,
+        /// Modules it needs.
+        depends: Vec<String>,
+        /// Signer's name, if it carries a signature.
+        signer: String,
+        /// Listed in the kernel's modules.order.
+        ordered: Option<bool>,
+        /// Its path lies outside kernel/: extra, updates, dkms …
+        outside: bool,
+        /// Number of device aliases it claims.
+        aliases: u32,
+        /// Names a module source path or build directory reveals.
+        source: String,
+    }
+}
+record! {
+    /// What the configuration says about drivers: load, blacklist, options, install, alias, new_id.
+    DriverSetting in "driver_settings", key [name, action, value] {
+        /// Module name, with `-` written as `_`.
+        name: String,
+        /// load, blacklist, options, install, remove, alias, softdep, new-id, udev.
+        action: Arc<str>,
+        value: String,
+    }
+}
+record! {
+    /// Hardware that this disk's system recorded, or that its configuration names.
+    Device in "devices", key [bus, vendor, product, serial, source] {
+        /// usb, pci, tty, net.
+        bus: Arc<str>,
+        /// Vendor id, four hex digits.
+        vendor: String,
+        /// Product id, four hex digits.
+        product: String,
+        /// Name as recorded.
+        name: String,
+        serial: String,
+        driver: String,
+        /// Interface or node it got: wwan0, ttyUSB2, cdc-wdm0.
+        node: String,
+        /// log, udev-rule, new-id, usb-modeswitch, networkmanager.
+        source: Arc<str>,
+        first_seen: Option<Time>,
+        last_seen: Option<Time>,
+        /// How often it was recorded.
+        count: u32,
+    }
+}
+record! {
+    /// Installed packages and what checking their files gave.
+    Package in "packages", key [name, architecture] {
+        name: Arc<str>,
+        version: String,
+        architecture: Arc<str>,
+        /// dpkg, rpm …
+        manager: Arc<str>,
+        /// As the database says: `install ok installed`.
+        state: String,
+        section: String,
+        maintainer: String,
+        source: String,
+        /// Installed because something else needed it; `None` if the database does not say.
+        automatic: Option<bool>,
+        /// When its files list was written.
+        installed: Option<Time>,
+        /// Paths it owns.
+        files: u64,
+        /// Digests it lists.
+        listed: u64,
+        /// Files whose digest was checked and matches.
+        matching: u64,
+        /// Paths that differ from its digest.
+        differing: Vec<String>,
+        /// Paths that it lists and that are not there.
+        missing: Vec<String>,
+        /// Configuration files that differ from what was shipped.
+        conffiles_changed: Vec<String>,
+        /// Names of its maintainer scripts.
+        scripts: Vec<String>,
+    }
+}
+record! {
+    /// Accounts.
+    Account in "accounts", key [name] {
+        name: String,
+        uid: u32,
+        gid: u32,
+        comment: String,
+        home: Name,
+        shell: String,
+        /// none (no entry), empty, locked, disabled (`*` or `!`), or the hash's kind: yescrypt, sha512, sha256, md5, des …
+        password: Arc<str>,
+        /// Date of the last password change.
+        changed: Option<Time>,
+        /// Can log in: a shell that is none of nologin and false, and a usable password or a key.
+        login: bool,
+        /// Groups it is in.
+        groups: Vec<String>,
+    }
+}
+record! {
+    /// Groups.
+    Group in "groups", key [name] {
+        name: String,
+        gid: u32,
+        members: Vec<String>,
+    }
+}
+record! {
+    /// Who may run what as whom.
+    SudoRule in "sudoers", key [who, hosts, runas, commands] {
+        who: String,
+        hosts: String,
+        runas: String,
+        commands: String,
+        nopasswd: bool,
+    }
+}
+record! {
+    /// SSH keys: authorized, host, private, known hosts.
+    Key in "keys", key [kind, user, fingerprint, options] {
+        /// authorized, host, private, known-host, certificate-authority.
+        kind: Arc<str>,
+        /// Whose it is; empty for host keys.
+        user: String,
+        algorithm: String,
+        /// SHA256:… as ssh-keygen -l prints it.
+        fingerprint: String,
+        comment: String,
+        options: String,
+        /// Private keys: protected by a passphrase.
+        encrypted: Option<bool>,
+        /// Known hosts: the host, if it is not hashed.
+        host: String,
+    }
+}
+record! {
+    /// Settings that decide who gets in and what is forwarded: sshd, sysctl, PAM, telnet …
+    Setting in "settings", key [program, scope, name, value] {
+        /// sshd, sysctl, pam …
+        program: Arc<str>,
+        /// `Match` block, service, or empty.
+        scope: String,
+        name: String,
+        value: String,
+        /// It is the one that counts (first match, last file …).
+        effective: bool,
+    }
+}
+record! {
+    /// What logs recorded, as far as it bears on links out and in.
+    Event in "events", key [kind, time, text] {
+        /// `None` where the line has no usable time.
+        time: Option<Time>,
+        /// Id of the pattern: usb-new-device, usbserial-gsm, pppd-address, sshd-accepted …
+        kind: Arc<str>,
+        /// modem-hardware, modem-use, remote-access, login, clock, package, device.
+        class: Arc<str>,
+        /// Program that logged it.
+        program: String,
+        /// The line.
+        text: String,
+        /// What was captured from it: `vid=2c7c`, `address=10.1.2.3`.
+        fields: Vec<String>,
+        /// Times the same kind of line with the same fields stands in the log (this one is the first).
+        count: u32,
+        last: Option<Time>,
+    }
+}

@@ -1,0 +1,182 @@
+//! One cell of a table: what every table, report, rule and view has in common.
+use crate::base::{Digest, Name, Time};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// The type of a column, for the manual, the case's schema and the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Number,
+    Text,
+    /// Raw path bytes.
+    Path,
+    /// Several texts, in the order of the source.
+    List,
+    Time,
+}
+
+/// A cell's content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Number(i128),
+    Time(Time),
+    Text(Arc<str>),
+    Path(Name),
+    List(Vec<String>),
+}
+
+impl fmt::Display for Value {
+    /// Text for people and for rule patterns; a list is joined by `, `, an absent value is empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(b) => b.fmt(f),
+            Self::Number(n) => n.fmt(f),
+            Self::Time(t) => t.fmt(f),
+            Self::Text(t) => f.write_str(&Name::from(&**t).display_text()),
+            Self::Path(p) => p.fmt(f),
+            Self::List(l) => f.write_str(&Name::from(l.join(", ")).display_text()),
+        }
+    }
+}
+
+/// What can stand in a column.
+pub trait Cell: Sized {
+    const KIND: Kind;
+    fn to_value(&self) -> Value;
+    /// The inverse; `None` if the value is of another kind (a case that was tampered with).
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+impl Cell for bool {
+    const KIND: Kind = Kind::Bool;
+    fn to_value(&self) -> Value {
+        Value::Bool(*self)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Bool(b) => Some(b),
+            _ => None,
+        }
+    }
+}
+macro_rules! number {
+    ($($t:ty),*) => {$(impl Cell for $t {
+        const KIND: Kind = Kind::Number;
+        fn to_value(&self) -> Value {
+            Value::Number((*self).into())
+        }
+        fn from_value(value: Value) -> Option<Self> {
+            match value {
+                Value::Number(n) => n.try_into().ok(),
+                _ => None,
+            }
+        }
+    })*};
+}
+number!(u16, u32, u64, i64);
+
+macro_rules! text {
+    ($($t:ty),*) => {$(impl Cell for $t {
+        const KIND: Kind = Kind::Text;
+        fn to_value(&self) -> Value {
+            Value::Text(Arc::from(&**self))
+        }
+        fn from_value(value: Value) -> Option<Self> {
+            match value {
+                Value::Text(t) => Some(Self::from(&*t)),
+                _ => None,
+            }
+        }
+    })*};
+}
+text!(String, Arc<str>);
+
+impl Cell for Name {
+    const KIND: Kind = Kind::Path;
+    fn to_value(&self) -> Value {
+        Value::Path(self.clone())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Path(p) => Some(p),
+            _ => None,
+        }
+    }
+}
+impl Cell for Vec<String> {
+    const KIND: Kind = Kind::List;
+    fn to_value(&self) -> Value {
+        Value::List(self.clone())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::List(l) => Some(l),
+            _ => None,
+        }
+    }
+}
+impl Cell for Time {
+    const KIND: Kind = Kind::Time;
+    fn to_value(&self) -> Value {
+        Value::Time(*self)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Time(t) => Some(t),
+            _ => None,
+        }
+    }
+}
+impl Cell for Digest {
+    const KIND: Kind = Kind::Text;
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string().into())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(t) => Self::parse(&t),
+            _ => None,
+        }
+    }
+}
+impl<T: Cell> Cell for Option<T> {
+    const KIND: Kind = T::KIND;
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Cell::to_value)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            other => T::from_value(other).map(Some),
+        }
+    }
+}
+
+/// Permission bits, written as `chmod` takes them: four octal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mode(pub u32);
+impl Mode {
+    pub fn is_setuid(self) -> bool {
+        self.0 & 0o4000 != 0
+    }
+    pub fn is_executable(self) -> bool {
+        self.0 & 0o111 != 0
+    }
+}
+impl Cell for Mode {
+    const KIND: Kind = Kind::Text;
+    fn to_value(&self) -> Value {
+        Value::Text(format!("{:04o}", self.0).into())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(t) => u32::from_str_radix(&t, 8).ok().map(Self),
+            _ => None,
+        }
+    }
+}

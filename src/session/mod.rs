@@ -1,0 +1,72 @@
+//! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
+//! Window and command line are two faces over this one.
+mod watch;
+
+pub use watch::{Stage, Status, Watch};
+
+use crate::case::CaseData;
+use crate::judge::Severity;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What to examine, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// First segment of each image.
+    pub images: Vec<PathBuf>,
+    /// The case to write; by default the first image's name with `.cranecase`, in the current directory.
+    pub case: Option<PathBuf>,
+    pub overwrite: bool,
+    pub intake: Option<PathBuf>,
+    pub baselines: Vec<PathBuf>,
+    pub policy: Option<PathBuf>,
+    /// Further folders of rules.
+    pub rules: Vec<PathBuf>,
+    pub hash_image: bool,
+    pub second_reader: bool,
+    /// `YYYY-MM-DD`: the day against which validity is judged; by default today.
+    pub as_of: Option<String>,
+    /// 0: as many as there are processors.
+    pub threads: usize,
+    pub fail_on: Option<Severity>,
+    pub strict: bool,
+    pub no_sandbox: bool,
+    pub examiner: String,
+    /// As typed, for the report's `run`.
+    pub command: Vec<String>,
+}
+
+/// Why a session could not do what was asked: one line for the user, and the documented exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// 2 usage, 3 evidence not readable, 4 environment, 5 cancelled.
+    pub code: u8,
+    /// What, where, and what to do.
+    pub message: String,
+}
+impl Failure {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
+    }
+    pub fn evidence(message: impl Into<String>) -> Self {
+        Self { code: 3, message: message.into() }
+    }
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { code: 4, message: message.into() }
+    }
+    pub fn cancelled() -> Self {
+        Self { code: 5, message: "cancelled; the case holds what was finished".into() }
+    }
+}
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A finished examination and where its case lies.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    pub case: PathBuf,
+    pub data: std::sync::Arc<CaseData>,
+}
