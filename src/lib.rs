@@ -15,6 +15,7 @@ pub mod image; // bytes of an acquisition
 pub mod inventory; // typed tables of facts, and the scene
 pub mod volume; // what parts an image has
 
+pub mod baseline; // known-good as an index that judge can ask
 pub mod case; // what was found and decided, on disk
 pub mod judge; // facts against knowledge
 pub mod session; // starts workers, judges, writes the case

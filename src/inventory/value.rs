@@ -94,7 +94,21 @@ macro_rules! text {
         }
     })*};
 }
-text!(String, Arc<str>);
+text!(String);
+
+// Shared text is handed on, not copied: rules read these cells for every file.
+impl Cell for Arc<str> {
+    const KIND: Kind = Kind::Text;
+    fn to_value(&self) -> Value {
+        Value::Text(Self::clone(self))
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(t) => Some(t),
+            _ => None,
+        }
+    }
+}
 
 impl Cell for Name {
     const KIND: Kind = Kind::Path;

@@ -1,5 +1,6 @@
 //! A finding: what was observed about one subject, under one rule, with its evidence.
 use crate::base::Evidence;
+use crate::baseline::BaselineVerdict;
 use serde::{Deserialize, Serialize};
 
 /// Priority for the examiner. Never a statement of conformity: that is the policy's word.
@@ -59,24 +60,6 @@ pub enum Confidence {
     #[default]
     Medium,
     High,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Standing {
-    Known,
-    Changed,
-    Unknown,
-    Missing,
-    #[default]
-    None,
-}
-
-/// What the baselines say, and which of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BaselineVerdict {
-    pub verdict: Standing,
-    pub by: String,
 }
 
 /// What an examiner decided.

@@ -1,0 +1,166 @@
+//! Applies table rules: each table is walked once, each cell read once, for all rules on it.
+use super::finding::Searched;
+use super::predicate::text;
+use super::rows::{Match, TableId, Tables};
+use super::rule::{Conditions, Join, Logic, Own, Rule};
+use crate::inventory::{AnyTable, TABLES, Value};
+use std::collections::BTreeMap;
+
+/// Rows of one subject that met one rule.
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    /// Index of the rule.
+    pub(super) rule: usize,
+    pub(super) table: TableId,
+    pub(super) system: Option<u32>,
+    pub(super) subject: String,
+    pub(super) matches: Vec<Match>,
+}
+
+/// Cells of the row at hand, read when first asked for.
+struct Cells<'a> {
+    table: &'a dyn AnyTable,
+    row: usize,
+    read: Vec<Option<Value>>,
+}
+impl Cells<'_> {
+    fn go_to(&mut self, row: usize) {
+        self.row = row;
+        self.read.iter_mut().for_each(|c| *c = None);
+    }
+    fn holds(&mut self, all: &Conditions) -> bool {
+        all.iter().all(|(column, predicate)| match self.read.get_mut(*column) {
+            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.value(self.row, *column))),
+            None => false,
+        })
+    }
+    fn any(&mut self, alternatives: &[Conditions]) -> bool {
+        alternatives.iter().any(|all| self.holds(all))
+    }
+}
+
+/// Applies every table rule; hits come in the order of rules and of their subjects' first rows.
+pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>) -> (Vec<Hit>, Vec<Searched>) {
+    let mut hits: BTreeMap<(usize, Option<u32>, String), Hit> = BTreeMap::new();
+    let mut searched = Vec::new();
+    for (id, described) in TABLES.iter().enumerate() {
+        let Some(table) = tables.get(id) else { continue };
+        let on_it: Vec<(usize, &Rule, &[Conditions], &[Join])> = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(at, rule)| match &rule.logic {
+                Logic::Rows { table, when, joins } if *table == id => {
+                    Some((at, rule, when.as_slice(), joins.as_slice()))
+                }
+                _ => None,
+            })
+            .collect();
+        if on_it.is_empty() {
+            continue;
+        }
+        let mut cells = Cells { table, row: 0, read: vec![None; described.columns.len()] };
+        for row in 0..table.len() {
+            cells.go_to(row);
+            for (at, rule, when, joins) in &on_it {
+                if !cells.any(when) {
+                    continue;
+                }
+                let Some(joined) = follow(tables, table, row, joins) else { continue };
+                let found = Match { row, joined };
+                let system = table.system(row);
+                let subject = rule.subject.fill(tables, table, std::slice::from_ref(&found));
+                let hit = hits.entry((*at, system, subject.clone())).or_insert_with(|| Hit {
+                    rule: *at,
+                    table: id,
+                    system,
+                    subject,
+                    matches: Vec::new(),
+                });
+                hit.matches.push(found);
+            }
+        }
+        for (at, rule, ..) in on_it {
+            searched.push(Searched {
+                rule: rule.id.clone(),
+                inputs: format!("{} {}", table.len(), described.name),
+                hits: hits.keys().filter(|(r, ..)| *r == at).count() as u64,
+            });
+        }
+    }
+    (hits.into_values().collect(), searched)
+}
+
+/// The first fitting row of each join; `None` if one has none (or has one, where none is asked for).
+fn follow(
+    tables: &Tables<'_>,
+    table: &dyn AnyTable,
+    row: usize,
+    joins: &[Join],
+) -> Option<Vec<Option<(TableId, usize)>>> {
+    let mut found: Vec<Option<(TableId, usize)>> = Vec::with_capacity(joins.len());
+    for join in joins {
+        let first = candidates(tables, table, row, &found, join).into_iter().find(|r| fits(tables, join, *r));
+        match (first, join.none) {
+            (Some(r), false) => found.push(Some((join.table, r))),
+            (None, true) => found.push(None),
+            _ => return None,
+        }
+    }
+    Some(found)
+}
+
+fn candidates(
+    tables: &Tables<'_>,
+    table: &dyn AnyTable,
+    row: usize,
+    found: &[Option<(TableId, usize)>],
+    join: &Join,
+) -> Vec<usize> {
+    let system = table.system(row);
+    let Some(other) = tables.get(join.table) else { return Vec::new() };
+    let mut result: Option<Vec<usize>> = None;
+    for (column, own) in &join.on {
+        let mut rows: Vec<usize> = wanted(tables, table, row, found, *own)
+            .iter()
+            .flat_map(|w| tables.find(join.table, *column, system, w))
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        result = Some(match result {
+            None => rows,
+            Some(before) => before.into_iter().filter(|r| rows.binary_search(r).is_ok()).collect(),
+        });
+    }
+    result.unwrap_or_else(|| (0..other.len()).filter(|r| other.system(*r) == system).collect())
+}
+
+fn wanted(
+    tables: &Tables<'_>,
+    table: &dyn AnyTable,
+    row: usize,
+    found: &[Option<(TableId, usize)>],
+    own: Own,
+) -> Vec<String> {
+    let (table, row) = match own.join {
+        None => (table, row),
+        Some(j) => match found.get(j).and_then(|f| *f).and_then(|(t, r)| Some((tables.get(t)?, r))) {
+            Some(other) => other,
+            None => return Vec::new(),
+        },
+    };
+    let value = match own.column {
+        Some(column) => table.value(row, column),
+        None => table.evidence(row).map_or(Value::Null, |e| Value::Path(e.path.clone())),
+    };
+    match value {
+        Value::Null => Vec::new(),
+        Value::List(list) => list,
+        other => vec![text(&other).into_owned()].into_iter().filter(|t| !t.is_empty()).collect(),
+    }
+}
+
+fn fits(tables: &Tables<'_>, join: &Join, row: usize) -> bool {
+    let Some(table) = tables.get(join.table) else { return false };
+    let all = |all: &Conditions| all.iter().all(|(c, p)| p.holds(&table.value(row, *c)));
+    join.when.iter().any(all)
+}

@@ -1,0 +1,122 @@
+//! Rules and knowledge, read once: the built-in ones, and rule folders the examiner names.
+use super::assets;
+use super::rule::{Logic, Rule, RuleError};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A rule file beyond this many bytes is refused.
+const LARGEST: u64 = 1 << 20;
+
+/// Everything that findings are judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    rules: Vec<Rule>,
+    rules_sha256: String,
+    knowledge_sha256: String,
+}
+
+impl Knowledge {
+    /// Reads the built-in rules and those in `extra_rule_dirs` (files `*.toml`, not below). A rule
+    /// there with the id of a built-in one replaces it. Errors name file, line and fault; all are
+    /// collected before they are returned.
+    pub fn load(extra_rule_dirs: &[PathBuf]) -> Result<Self, Vec<RuleError>> {
+        let mut errors = Vec::new();
+        let mut texts: Vec<(String, String)> =
+            assets::RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let builtin = texts.len();
+        for dir in extra_rule_dirs {
+            match read_dir(dir) {
+                Ok(more) => texts.extend(more),
+                Err(e) => errors.push(e),
+            }
+        }
+        let mut rules: Vec<(bool, String, Rule)> = Vec::new();
+        for (at, (file, text)) in texts.iter().enumerate() {
+            match Rule::parse(file, text) {
+                Ok(rule) => rules.push((at < builtin, file.clone(), rule)),
+                Err(e) => errors.push(e),
+            }
+        }
+        let added: BTreeSet<String> = rules.iter().filter(|(b, ..)| !b).map(|(.., r)| r.id.clone()).collect();
+        rules.retain(|(builtin, _, rule)| !builtin || !added.contains(&rule.id));
+        rules.sort_by(|a, b| a.2.id.cmp(&b.2.id));
+        let ids: BTreeSet<&str> = rules.iter().map(|(.., r)| r.id.as_str()).collect();
+        let mut last = "";
+        for (_, file, rule) in &rules {
+            let mut complain = |what: String| errors.push(RuleError { file: file.clone(), line: 0, what });
+            if rule.id == last {
+                complain(format!("a second rule `{}`", rule.id));
+            }
+            last = &rule.id;
+            for other in rule.suppressed_by.iter().filter(|o| !ids.contains(o.as_str())) {
+                complain(format!("suppressed-by names no rule: `{other}`"));
+            }
+            if let Logic::Code(code) = &rule.logic
+                && !super::links::CODES.contains(&code.as_str())
+            {
+                complain(format!("no code `{code}`; there is {}", super::links::CODES.join(", ")));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let rules_sha256 = digest(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        Ok(Self {
+            rules: rules.into_iter().map(|(.., rule)| rule).collect(),
+            rules_sha256,
+            knowledge_sha256: digest(assets::KNOWLEDGE.iter().copied()),
+        })
+    }
+    /// Sorted by id.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|r| r.id == id)
+    }
+    pub fn rule_count(&self) -> u64 {
+        self.rules.len() as u64
+    }
+    /// Over names and texts of all rule files in use, in order.
+    pub fn rules_sha256(&self) -> &str {
+        &self.rules_sha256
+    }
+    /// Over names and texts of the built-in knowledge files.
+    pub fn knowledge_sha256(&self) -> &str {
+        &self.knowledge_sha256
+    }
+}
+
+fn digest<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut hash = Sha256::new();
+    for (name, text) in files {
+        for part in [name, text] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn read_dir(dir: &Path) -> Result<Vec<(String, String)>, RuleError> {
+    let fail = |path: &Path, what: String| RuleError { file: path.display().to_string(), line: 0, what };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| fail(dir, format!("cannot be read: {e}")))? {
+        let path = entry.map_err(|e| fail(dir, format!("cannot be read: {e}")))?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut texts = Vec::new();
+    for path in files {
+        let size = std::fs::metadata(&path).map_err(|e| fail(&path, format!("cannot be read: {e}")))?.len();
+        if size > LARGEST {
+            return Err(fail(&path, format!("{size} bytes are too many for a rule")));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| fail(&path, format!("cannot be read: {e}")))?;
+        texts.push((path.display().to_string(), text));
+    }
+    Ok(texts)
+}

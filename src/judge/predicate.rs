@@ -1,0 +1,218 @@
+//! Conditions on one cell, as rules write them in TOML.
+//!
+//! A string, number or boolean means equality, a list of them any of it; a table combines `is`,
+//! `not`, `glob`, `not-glob`, `regex`, `not-regex`, `more`, `less` and `empty`, all of which must
+//! hold. On a list column a positive condition holds if it holds for any element, a negated one if
+//! it holds for all. Text is compared raw (bytes that are no UTF-8 count as U+FFFD), not in the
+//! escaped form in which it is shown.
+use crate::inventory::{Kind, Value};
+use regex::Regex;
+use std::borrow::Cow;
+
+/// One condition. `all` of its parts must hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Predicate {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Is(Vec<String>),
+    Not(Vec<String>),
+    Matches(Regex),
+    MatchesNot(Regex),
+    More(i128),
+    Less(i128),
+    Empty(bool),
+}
+
+impl Predicate {
+    /// Reads a condition for a column of the given kind; the error says what is wrong.
+    pub(super) fn parse(from: &toml::Value, kind: Kind) -> Result<Self, String> {
+        let parts = match from {
+            toml::Value::Table(table) => {
+                table.iter().map(|(k, v)| part(k, v, kind)).collect::<Result<Vec<_>, String>>()?
+            }
+            other => vec![Part::Is(texts(other)?)],
+        };
+        if parts.is_empty() {
+            return Err("an empty condition".into());
+        }
+        Ok(Self { parts })
+    }
+    /// Whether it is cheap to test: rules test those first.
+    pub(super) fn is_cheap(&self) -> bool {
+        self.parts.iter().all(|p| !matches!(p, Part::Matches(_) | Part::MatchesNot(_)))
+    }
+    pub(super) fn holds(&self, value: &Value) -> bool {
+        self.parts.iter().all(|p| p.holds(value))
+    }
+}
+
+impl Part {
+    fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::Is(any) => any_text(value, |t| any.iter().any(|a| a == t)),
+            Self::Not(none) => !any_text(value, |t| none.iter().any(|a| a == t)),
+            Self::Matches(r) => any_text(value, |t| r.is_match(t)),
+            Self::MatchesNot(r) => !any_text(value, |t| r.is_match(t)),
+            Self::More(n) => number(value).is_some_and(|v| v > *n),
+            Self::Less(n) => number(value).is_some_and(|v| v < *n),
+            Self::Empty(wanted) => is_empty(value) == *wanted,
+        }
+    }
+}
+
+fn part(word: &str, value: &toml::Value, kind: Kind) -> Result<Part, String> {
+    Ok(match word {
+        "is" => Part::Is(texts(value)?),
+        "not" => Part::Not(texts(value)?),
+        "glob" => Part::Matches(globs(&texts(value)?)?),
+        "not-glob" => Part::MatchesNot(globs(&texts(value)?)?),
+        "regex" => Part::Matches(regex(&texts(value)?)?),
+        "not-regex" => Part::MatchesNot(regex(&texts(value)?)?),
+        "more" | "less" if !matches!(kind, Kind::Number | Kind::Time) => {
+            return Err(format!("`{word}` needs a number or time column"));
+        }
+        "more" => Part::More(integer(value)?),
+        "less" => Part::Less(integer(value)?),
+        "empty" => Part::Empty(value.as_bool().ok_or("`empty` must be true or false")?),
+        other => return Err(format!("unknown condition `{other}`")),
+    })
+}
+
+fn integer(value: &toml::Value) -> Result<i128, String> {
+    value.as_integer().map(i128::from).ok_or_else(|| "expected a whole number".into())
+}
+
+fn texts(value: &toml::Value) -> Result<Vec<String>, String> {
+    Ok(match value {
+        toml::Value::String(s) => vec![s.clone()],
+        toml::Value::Integer(n) => vec![n.to_string()],
+        toml::Value::Boolean(b) => vec![b.to_string()],
+        toml::Value::Array(list) => list.iter().map(texts).collect::<Result<Vec<_>, String>>()?.concat(),
+        _ => return Err("expected text, a number, true, false or a list of them".into()),
+    })
+}
+
+fn regex(any: &[String]) -> Result<Regex, String> {
+    let one = any.iter().map(|r| format!("(?:{r})")).collect::<Vec<_>>().join("|");
+    regex::RegexBuilder::new(&one).size_limit(1 << 20).build().map_err(|e| e.to_string())
+}
+
+/// Path patterns as one expression: `*` stands for anything but `/`, `**` for anything, `?` for one
+/// character but `/`, `{a,b}` for one of several.
+pub(super) fn globs(patterns: &[String]) -> Result<Regex, String> {
+    let any: Vec<String> = patterns.iter().map(|p| glob(p)).collect();
+    regex(&[format!("(?s)\\A(?:{})\\z", any.join("|"))])
+}
+
+fn glob(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut depth = 0_u32;
+    let mut rest = pattern.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' if rest.next_if_eq(&'*').is_some() => out.push_str(".*"),
+            '*' => out.push_str("[^/]*"),
+            '?' => out.push_str("[^/]"),
+            '{' => {
+                depth += 1;
+                out.push_str("(?:");
+            }
+            '}' if depth > 0 => {
+                depth -= 1;
+                out.push(')');
+            }
+            ',' if depth > 0 => out.push('|'),
+            other => out.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    out
+}
+
+fn number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(n) => Some(*n),
+        Value::Time(t) => Some(t.seconds.into()),
+        _ => None,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Text(t) => t.is_empty(),
+        Value::Path(p) => p.is_empty(),
+        Value::List(l) => l.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Time(_) => false,
+    }
+}
+
+fn any_text(value: &Value, mut test: impl FnMut(&str) -> bool) -> bool {
+    match value {
+        Value::List(list) => list.iter().any(|t| test(t)),
+        other => test(&text(other)),
+    }
+}
+
+/// The raw text of a cell, as conditions and joins see it.
+pub(super) fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => Cow::Borrowed(""),
+        Value::Bool(true) => Cow::Borrowed("true"),
+        Value::Bool(false) => Cow::Borrowed("false"),
+        Value::Text(t) => Cow::Borrowed(t),
+        Value::Path(p) => p.lossy(),
+        Value::Number(n) => Cow::Owned(n.to_string()),
+        Value::Time(t) => Cow::Owned(t.to_string()),
+        Value::List(l) => Cow::Owned(l.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn holds(toml: &str, value: &Value) -> bool {
+        let table: toml::Table = toml.parse().unwrap();
+        let kind = if matches!(value, Value::Number(_)) { Kind::Number } else { Kind::Text };
+        Predicate::parse(table.get("c").unwrap(), kind).unwrap().holds(value)
+    }
+
+    #[test]
+    fn conditions() {
+        let path = Value::Path("/usr/lib/x/y.ko".into());
+        for (toml, value, expected) in [
+            ("c = true", &Value::Bool(true), true),
+            ("c = [\"a\", \"b\"]", &Value::Text("b".into()), true),
+            ("c = { not = \"b\" }", &Value::Text("b".into()), false),
+            ("c = { glob = \"/usr/**.ko\" }", &path, true),
+            ("c = { glob = \"/usr/*.ko\" }", &path, false),
+            ("c = { glob = \"/usr/lib/{x,z}/?.ko\" }", &path, true),
+            ("c = { not-glob = [\"/opt/**\", \"/usr/**\"] }", &path, false),
+            ("c = { more = 3, less = 5 }", &Value::Number(4), true),
+            ("c = { more = 4 }", &Value::Number(4), false),
+            ("c = { empty = true }", &Value::Null, true),
+            ("c = { regex = \"b$\" }", &Value::List(vec!["a".into(), "ab".into()]), true),
+            ("c = { not-regex = \"b$\" }", &Value::List(vec!["a".into(), "ab".into()]), false),
+            ("c = \"\"", &Value::List(vec![]), false),
+        ] {
+            assert_eq!(holds(toml, value), expected, "{toml} {value:?}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what() {
+        for (toml, kind) in [
+            ("c = { regex = \"(\" }", Kind::Text),
+            ("c = { more = 1 }", Kind::Text),
+            ("c = { near = 1 }", Kind::Number),
+            ("c = {}", Kind::Text),
+        ] {
+            let table: toml::Table = toml.parse().unwrap();
+            assert!(Predicate::parse(table.get("c").unwrap(), kind).is_err(), "{toml}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The inventory as rules see it: tables by number, cells by raw text, rows found by value.
+use super::predicate::text;
+use crate::inventory::{AnyTable, Inventory, TABLES, Value};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Position of a table in [`TABLES`].
+pub(super) type TableId = usize;
+
+/// Rows of a table that hold a value in a column, by system and raw text.
+type Index = HashMap<(Option<u32>, String), Vec<usize>>;
+
+/// All tables of one inventory, with indices made when first asked for.
+pub(super) struct Tables<'a> {
+    all: Vec<&'a dyn AnyTable>,
+    indices: RefCell<HashMap<(TableId, usize), Rc<Index>>>,
+}
+
+/// A row that met a rule's conditions, with the row each join found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Match {
+    pub(super) row: usize,
+    pub(super) joined: Vec<Option<(TableId, usize)>>,
+}
+
+/// Position of the table of that name.
+pub(super) fn table_id(name: &str) -> Option<TableId> {
+    TABLES.iter().position(|t| t.name == name)
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn new(inventory: &'a Inventory) -> Self {
+        Self { all: inventory.all(), indices: RefCell::default() }
+    }
+    pub(super) fn get(&self, id: TableId) -> Option<&'a dyn AnyTable> {
+        self.all.get(id).copied()
+    }
+    /// The rows of a system whose cell has this raw text (for a list: an element with it).
+    pub(super) fn find(&self, id: TableId, column: usize, system: Option<u32>, wanted: &str) -> Vec<usize> {
+        let index = self.index(id, column);
+        index.get(&(system, wanted.to_owned())).cloned().unwrap_or_default()
+    }
+    fn index(&self, id: TableId, column: usize) -> Rc<Index> {
+        if let Some(known) = self.indices.borrow().get(&(id, column)) {
+            return Rc::clone(known);
+        }
+        let mut index = Index::new();
+        if let Some(table) = self.get(id) {
+            for row in 0..table.len() {
+                let system = table.system(row);
+                match table.value(row, column) {
+                    Value::Null => {}
+                    Value::List(list) => {
+                        for element in list {
+                            index.entry((system, element)).or_default().push(row);
+                        }
+                    }
+                    other => index.entry((system, text(&other).into_owned())).or_default().push(row),
+                }
+            }
+        }
+        let index = Rc::new(index);
+        self.indices.borrow_mut().insert((id, column), Rc::clone(&index));
+        index
+    }
+}
