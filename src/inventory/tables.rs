@@ -289,6 +289,8 @@ record! {
         product: String,
         /// Name as recorded.
         name: String,
+        /// What its ids say it is: cellular (a modem and nothing else), cellular-vendor (its vendor makes nothing but modems), maybe-cellular (vendor or driver serve modems and other things), satellite, phone, gnss, other; empty where no list has the ids.
+        class: Arc<str>,
         serial: String,
         driver: String,
         /// Interface or node it got: wwan0, ttyUSB2, cdc-wdm0.
