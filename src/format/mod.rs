@@ -1,1 +1,5 @@
 //! File formats that know nothing of disks: bytes in, values out.
+pub mod ini;
+pub mod lines;
+pub mod secret;
+pub mod tree;

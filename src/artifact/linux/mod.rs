@@ -1,1 +1,2 @@
 //! Linux systems.
+pub(crate) mod net;
