@@ -3,3 +3,4 @@ pub mod ini;
 pub mod lines;
 pub mod secret;
 pub mod tree;
+pub mod sshkey;

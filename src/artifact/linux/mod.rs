@@ -1,2 +1,7 @@
 //! Linux systems.
 pub(crate) mod net;
+pub(crate) mod accounts;
+pub(crate) mod ssh;
+pub(crate) mod sshd;
+#[cfg(test)]
+pub(crate) mod testing;
