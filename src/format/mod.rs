@@ -4,3 +4,4 @@ pub mod lines;
 pub mod secret;
 pub mod tree;
 pub mod sshkey;
+pub mod usbids;
