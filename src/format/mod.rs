@@ -2,6 +2,6 @@
 pub mod ini;
 pub mod lines;
 pub mod secret;
-pub mod tree;
 pub mod sshkey;
+pub mod tree;
 pub mod usbids;

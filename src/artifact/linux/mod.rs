@@ -1,6 +1,6 @@
 //! Linux systems.
-pub(crate) mod net;
 pub(crate) mod accounts;
+pub(crate) mod net;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
 #[cfg(test)]
