@@ -243,7 +243,7 @@ fn gpt_reads_as_its_maker_lists_it() {
     let named: Vec<_> = partitions(&found).iter().map(|p| (p.type_name.as_str(), p.label.as_str())).collect();
     assert_eq!(
         named,
-        [("EFI System", "EFI"), ("Linux root (x86-64)", "岸桥 root"), ("12345678-1234-1234-1234-123456789abc", "")]
+        [("EFI system", "EFI"), ("Linux root (x86-64)", "岸桥 root"), ("12345678-1234-1234-1234-123456789abc", "")]
     );
     assert_eq!(partitions(&found)[0].uuid, "aaaaaaaa-0000-0000-0000-000000000001");
     let tables: Vec<_> =
