@@ -1,2 +1,1 @@
-//! The program: window, command line or worker.
 fn main() {}

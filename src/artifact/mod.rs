@@ -1,4 +1,5 @@
 //! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
+mod executables;
 mod linux;
 
 use crate::base::{Gap, Gaps};
@@ -29,15 +30,7 @@ pub struct Artifact {
 }
 
 /// Every artifact of phase B (small declared inputs).
-#[rustfmt::skip] // one line a member
-pub const ALL: &[&Artifact] = &[
-    &linux::net::network_manager::ARTIFACT,
-    &linux::net::ppp::ARTIFACT,
-    &linux::net::key_sets::ARTIFACT,
-    &linux::accounts::ARTIFACT,
-    &linux::ssh::ARTIFACT,
-    &linux::sshd::ARTIFACT,
-];
+pub const ALL: &[&Artifact] = &[];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.
 pub struct Content {
@@ -52,7 +45,7 @@ pub struct Content {
 pub const CONTENT_LIMIT: u64 = 256 << 20;
 
 /// Every content reader of phase C.
-pub const CONTENTS: &[&Content] = &[];
+pub const CONTENTS: &[&Content] = &[&executables::CONTENT, &linux::modules::CONTENT];
 
 /// What a content reader may know of the file before it.
 pub struct Sight<'a> {

@@ -7,7 +7,6 @@ mod ids;
 mod name;
 mod place;
 mod progress;
-mod stage;
 mod time;
 
 pub use budget::{Budget, Exceeded};
@@ -17,5 +16,4 @@ pub use ids::short_id;
 pub use name::Name;
 pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
 pub use progress::{Cancelled, Progress};
-pub use stage::Stage;
 pub use time::Time;

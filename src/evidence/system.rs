@@ -7,11 +7,16 @@ use crate::image::Source;
 use crate::inventory::SystemInfo;
 use md5::Md5 as Md5Hasher;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Links followed before a chain counts as a loop; Linux uses the same number.
 const MAX_LINKS: usize = 40;
+
+/// Lists remembered by [`System::line_set`], and the longest one.
+const MAX_LINE_SETS: usize = 32;
+const LINE_SET_LIMIT: u64 = 4 << 20;
+type LineSets = HashMap<(FsId, NodeId), Option<Arc<HashSet<Vec<u8>>>>>;
 
 /// Hashes of a whole file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct System {
     entries: Vec<Entry>,
     /// Directory path as asked → as it is, links followed.
     canonical: Mutex<HashMap<Vec<u8>, Option<Name>>>,
+    /// Files that were asked for line by line again and again; see [`Self::line_set`].
+    line_sets: Mutex<LineSets>,
     /// Files that were read whole, so that their content is not read again.
     hashed: Mutex<HashMap<(FsId, NodeId), Hashes>>,
 }
@@ -69,7 +76,15 @@ impl System {
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let trees = mounts.into_iter().map(|(_, t)| t).collect();
-        Self { index, info, trees, entries, canonical: Mutex::default(), hashed: Mutex::default() }
+        Self {
+            index,
+            info,
+            trees,
+            entries,
+            canonical: Mutex::default(),
+            line_sets: Mutex::default(),
+            hashed: Mutex::default(),
+        }
     }
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -197,6 +212,21 @@ impl System {
     /// The hashes of a file that [`Self::read`] has read whole.
     pub fn hashes(&self, entry: &Entry) -> Option<Hashes> {
         self.hashed.lock().unwrap_or_else(PoisonError::into_inner).get(&(entry.fs, entry.node)).copied()
+    }
+    /// The lines of a list that many files are looked up in (`modules.order`), read once and shared; `None`
+    /// if it cannot be read whole. Only the first few such lists are kept, so memory stays bounded.
+    pub fn line_set(&self, entry: &Entry) -> Option<Arc<HashSet<Vec<u8>>>> {
+        let key = (entry.fs, entry.node);
+        let mut sets = self.line_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sets.get(&key) {
+            return known.clone();
+        }
+        let text = self.read(entry, LINE_SET_LIMIT).ok().filter(|t| !t.truncated);
+        let set = text.map(|t| Arc::new(t.bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect::<HashSet<_>>()));
+        if sets.len() < MAX_LINE_SETS {
+            sets.insert(key, set.clone());
+        }
+        set
     }
     /// The file as a whole as evidence.
     pub fn evidence(&self, entry: &Entry) -> Evidence {

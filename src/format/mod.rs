@@ -1,7 +1,11 @@
 //! File formats that know nothing of disks: bytes in, values out.
-pub mod ini;
-pub mod lines;
-pub mod secret;
-pub mod sshkey;
-pub mod tree;
-pub mod usbids;
+pub mod decompress;
+pub mod der;
+pub mod elf;
+pub mod gobuild;
+pub mod kmod;
+pub mod pe;
+pub mod rustcrates;
+pub mod script;
+pub mod search;
+pub mod traces;

@@ -52,21 +52,25 @@ record! {
     /// Every executable, library and object file.
     Binary in "binaries", key [path] {
         path: Name,
-        /// elf, pe.
+        /// elf, pe, script.
         format: Arc<str>,
-        /// executable, shared, relocatable, core.
+        /// executable, shared, relocatable, core; for a script its language: sh, python, perl …
         kind: Arc<str>,
-        /// Machine: x86-64, aarch64, arm, mips …
+        /// Machine: x86-64, aarch64, arm, mips …; empty for a script.
         machine: Arc<str>,
-        /// 32 or 64.
+        /// 32 or 64; 0 for a script.
         bits: u32,
-        /// No interpreter and no needed library.
+        /// little or big; empty for a script.
+        endian: Arc<str>,
+        /// An executable with no interpreter and no needed library.
         static_linked: bool,
-        /// Path of the dynamic loader.
+        /// Path of the dynamic loader; for a script what stands behind `#!`.
         interpreter: String,
         /// Needed libraries.
         libraries: Vec<String>,
-        /// Imported functions that matter for judging abilities.
+        /// Folders that the program itself adds to the search for libraries, as written.
+        search_paths: Vec<String>,
+        /// Imported functions that matter for judging abilities; for a script the constructs that do: `/dev/tcp/`, `ssh -R` …
         imports: Vec<String>,
         /// GNU build id, hex.
         build_id: String,
@@ -266,6 +270,12 @@ record! {
         aliases: u32,
         /// Names a module source path or build directory reveals.
         source: String,
+        /// Checksum of its sources, by its own record.
+        srcversion: String,
+        /// How it is signed: `PKCS#7 sha256, key …`; empty if it is not.
+        signature: String,
+        /// Known programs whose telling strings it contains: `tool: string`.
+        traces: Vec<String>,
     }
 }
 record! {

@@ -2,8 +2,7 @@
 //! Window and command line are two faces over this one.
 mod watch;
 
-pub use crate::base::Stage;
-pub use watch::{Status, Watch};
+pub use watch::{Stage, Status, Watch};
 
 use crate::case::CaseData;
 use crate::judge::Severity;

@@ -1,7 +1,2 @@
 //! Linux systems.
-pub(crate) mod accounts;
-pub(crate) mod net;
-pub(crate) mod ssh;
-pub(crate) mod sshd;
-#[cfg(test)]
-pub(crate) mod testing;
+pub(super) mod modules;

