@@ -1,1 +1,2 @@
+//! The program: window, command line or worker.
 fn main() {}

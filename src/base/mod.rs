@@ -7,6 +7,7 @@ mod ids;
 mod name;
 mod place;
 mod progress;
+mod stage;
 mod time;
 
 pub use budget::{Budget, Exceeded};
@@ -16,4 +17,5 @@ pub use ids::short_id;
 pub use name::Name;
 pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
 pub use progress::{Cancelled, Progress};
+pub use stage::Stage;
 pub use time::Time;

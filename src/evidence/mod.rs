@@ -6,6 +6,6 @@ mod system;
 mod tree;
 
 pub use glob::matches;
-pub use identify::find_systems;
-pub use system::{System, Text};
+pub use identify::{Candidate, find_systems, mounted_by};
+pub use system::{Hashes, System, Text};
 pub use tree::{Entry, Tree};

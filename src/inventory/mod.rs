@@ -1,10 +1,12 @@
 //! What is on the systems, as typed tables. Rules, baselines, views and exports all read these
 //! columns; nothing after this layer sees a disk.
+mod join;
 mod record;
 mod scene;
 mod tables;
 mod value;
 
+pub use join::join;
 pub use record::{Column, Record, Table};
 pub use scene::{
     BytesRead, FilesystemInfo, ImageInfo, LogWindow, Mount, OsInfo, Scene, SecondReading, StoredHash, SystemInfo,

@@ -2,7 +2,8 @@
 //! Window and command line are two faces over this one.
 mod watch;
 
-pub use watch::{Stage, Status, Watch};
+pub use crate::base::Stage;
+pub use watch::{Status, Watch};
 
 use crate::case::CaseData;
 use crate::judge::Severity;

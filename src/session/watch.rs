@@ -1,43 +1,9 @@
 //! What a running examination shows: its stage and rate, what was found so far, and the way to stop it.
+use crate::base::Stage;
 use crate::case::CaseData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
-    #[default]
-    Opening,
-    /// Phase A.
-    Metadata,
-    /// Phase B.
-    Configuration,
-    /// Phase C.
-    Contents,
-    /// Phase D.
-    Joining,
-    HashingImages,
-    SecondReader,
-    Judging,
-    Writing,
-    Done,
-}
-impl Stage {
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Opening => "opening the evidence",
-            Self::Metadata => "reading metadata",
-            Self::Configuration => "reading configuration",
-            Self::Contents => "reading contents",
-            Self::Joining => "joining",
-            Self::HashingImages => "hashing images",
-            Self::SecondReader => "second reader",
-            Self::Judging => "judging",
-            Self::Writing => "writing the case",
-            Self::Done => "done",
-        }
-    }
-}
 
 /// How far it is. `done` and `total` are in the stage's unit.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,13 @@
 //! What parts an image has: partition tables and, later, volume managers.
+mod gpt;
+mod gpt_parse;
+mod layout;
+mod mbr;
+mod signs;
+#[cfg(test)]
+mod tests;
+mod types;
+
 use crate::base::{Budget, Gaps, Run};
 use crate::image::{ReadError, Source};
 
@@ -39,7 +48,7 @@ pub struct Scheme {
 }
 
 /// Every scheme, in the order in which they are tried (GPT before the MBR that protects it).
-pub const ALL: &[&Scheme] = &[];
+pub const ALL: &[&Scheme] = &[&gpt::SCHEME, &mbr::SCHEME];
 
 /// The first scheme that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Scheme> {

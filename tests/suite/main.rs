@@ -1,1 +1,3 @@
-
+//! One test binary; each file under it tests one promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod tidy;

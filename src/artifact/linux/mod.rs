@@ -1,2 +1,8 @@
 //! Linux systems.
+pub(crate) mod accounts;
 pub(super) mod modules;
+pub(crate) mod net;
+pub(crate) mod ssh;
+pub(crate) mod sshd;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,232 @@
+//! Secrets in configuration text: which names hold them, and how a line is shown without them.
+//! Too much hidden is a nuisance, too little a leak: where the end of a value is in doubt, the rest of
+//! the line goes.
+
+/// What stands in place of a secret.
+pub const MASK: &str = "***";
+
+/// Whether a setting of this name holds a secret (and not merely the name of a file that does).
+pub fn is_secret(name: &str) -> bool {
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
+    const NOT: &[&str] = &[
+        "flags",
+        "file",
+        "path",
+        "authentication",
+        "mode",
+        "mgmt",
+        "type",
+        "userpass",
+        "dir",
+        "age",
+        "source",
+        "method",
+    ];
+    if NOT.iter().any(|n| plain.ends_with(n)) {
+        return false;
+    }
+    const PART: &[&str] = &[
+        "password",
+        "passwd",
+        "passphrase",
+        "presharedkey",
+        "privatekey",
+        "secret",
+        "authtoken",
+        "accesskey",
+        "wepkey",
+    ];
+    const END: &[&str] =
+        &["psk", "token", "pincode", "pass", "pwd", "vkey", "apikey", "authkey", "n2nkey", "connectionstring", "pin2"];
+    const WHOLE: &[&str] = &["pin", "puk", "simpin", "sk", "pw", "pkcs11pin", "authpassex", "encpwd", "vncpwd"];
+    PART.iter().any(|p| plain.contains(p)) || END.iter().any(|e| plain.ends_with(e)) || WHOLE.contains(&plain.as_str())
+}
+
+/// The line with the values of secrets replaced by `***`: settings (`key=value`, `key: value`,
+/// `key value`), options (`--token x`), passwords in addresses (`//user:x@host`) and in AT commands
+/// (`AT+CPIN=`, `AT+CGAUTH=`).
+pub fn masked(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    // Before the first name, only what may open a line of settings has been seen.
+    let mut first = true;
+    while let Some(start) = rest.find(is_name) {
+        let (before, tail) = rest.split_at(start);
+        if before.contains('{') {
+            first = false;
+        }
+        out.push_str(before);
+        let end = tail.find(|c| !is_name(c)).unwrap_or(tail.len());
+        let (name, after) = tail.split_at(end);
+        out.push_str(name);
+        rest = after;
+        let leads = matches!(name, "option" | "set" | "export" | "list");
+        if is_secret(name.trim_start_matches('-')) {
+            let (gap, value) = separator(after);
+            if !value.is_empty() && (!gap.is_empty()) {
+                out.push_str(gap);
+                out.push_str(MASK);
+                if first {
+                    return out;
+                }
+                rest = value.get(value_len(value)..).unwrap_or_default();
+            }
+        }
+        first = first && leads;
+    }
+    out.push_str(rest);
+    mask_at(&mask_userinfo(&out))
+}
+
+/// The line with its words from the given one on (0-based) replaced: for tables such as chap-secrets,
+/// where the place tells the secret.
+pub fn masked_from(line: &str, word: usize) -> String {
+    let kept: Vec<&str> = line.split_whitespace().take(word).collect();
+    if line.split_whitespace().count() > word { format!("{} {MASK}", kept.join(" ")) } else { kept.join(" ") }
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+/// Splits off closing quotes, blanks and one `=`, `:` or `:=` before a value; empty if there are none.
+fn separator(text: &str) -> (&str, &str) {
+    let mut seen = false;
+    let end = text
+        .char_indices()
+        .find(|(at, c)| {
+            let part = match c {
+                '"' | '\'' => *at == 0,
+                '=' | ':' => {
+                    seen = true;
+                    true
+                }
+                c => c.is_whitespace() || *c == ']',
+            };
+            !part
+        })
+        .map_or(text.len(), |(at, _)| at);
+    text.split_at(end)
+}
+
+/// Length of a value within a line of several: a quoted text, or up to a blank, comma or bracket.
+fn value_len(value: &str) -> usize {
+    let mut chars = value.char_indices();
+    match chars.next() {
+        Some((_, q @ ('"' | '\''))) => {
+            let mut escaped = false;
+            for (at, c) in chars {
+                match c {
+                    _ if escaped => escaped = false,
+                    '\\' => escaped = true,
+                    c if c == q => return at.saturating_add(1),
+                    _ => {}
+                }
+            }
+            value.len()
+        }
+        Some(_) => value.find(|c: char| c.is_whitespace() || matches!(c, ',' | '}' | ']')).unwrap_or(value.len()),
+        None => 0,
+    }
+}
+
+/// `scheme://user:password@host` → `scheme://user:***@host`.
+fn mask_userinfo(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at.saturating_add(3));
+        out.push_str(head);
+        let end = tail.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'')).unwrap_or(tail.len());
+        let (authority, after) = tail.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((user, host)) => {
+                let name = user.split(':').next().unwrap_or_default();
+                out.push_str(name);
+                if user.contains(':') {
+                    out.push(':');
+                    out.push_str(MASK);
+                }
+                out.push('@');
+                out.push_str(host);
+            }
+            None => out.push_str(authority),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// PINs and passwords in AT commands.
+fn mask_at(line: &str) -> String {
+    let mut out = line.to_owned();
+    for command in ["+CPIN=", "+CGAUTH=", "^AUTHDATA=", "+QICSGP=", "+CLCK=", "+CPWD="] {
+        let upper = out.to_ascii_uppercase();
+        let mut from = 0;
+        let mut built = String::new();
+        while let Some(at) = upper.get(from..).and_then(|u| u.find(command)).map(|a| a.saturating_add(from)) {
+            let start = at.saturating_add(command.len());
+            let value = out.get(start..).unwrap_or_default();
+            // The APN of QICSGP is wanted: context, type, APN come before user and password.
+            let keep = if command == "+QICSGP=" { comma(value, 3) } else { 0 };
+            let body = value.get(keep..).unwrap_or_default();
+            let len = body.find(['\'', ' ', '\t', ';', '\\', '>']).unwrap_or(body.len());
+            built.push_str(out.get(from..start.saturating_add(keep)).unwrap_or_default());
+            if len > 0 {
+                built.push_str(MASK);
+            }
+            from = start.saturating_add(keep).saturating_add(len);
+        }
+        if from > 0 {
+            built.push_str(out.get(from..).unwrap_or_default());
+            out = built;
+        }
+    }
+    out
+}
+
+/// Position after the n-th comma, or the whole text if it has fewer.
+fn comma(text: &str, n: usize) -> usize {
+    text.match_indices(',').nth(n.saturating_sub(1)).map_or(text.len(), |(at, _)| at.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_never_show() {
+        for (line, shown) in [
+            ("password=hunter2 and more", "password=***"),
+            ("  psk=\"a b\"c\"", "  psk=***"),
+            ("\t#psk=\"abc\"", "\t#psk=***"),
+            ("PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=", "PrivateKey = ***"),
+            ("auth.token = \"x\"", "auth.token = ***"),
+            ("  \"password\": \"x\",", "  \"password\": ***"),
+            ("{\"server\":\"h\",\"password\":\"a\\\"b\",\"port\":1}", "{\"server\":\"h\",\"password\":***,\"port\":1}"),
+            ("option pincode '1234'", "option pincode ***"),
+            ("export APN_PASS=foo", "export APN_PASS=***"),
+            ("frpc --token abc --server h", "frpc --token *** --server h"),
+            ("npc -server=h:8024 -vkey=abc -type=tcp", "npc -server=h:8024 -vkey=*** -type=tcp"),
+            ("http_proxy=http://u:p@h:3128/", "http_proxy=http://u:***@h:3128/"),
+            ("OK 'AT+CPIN=1234' OK", "OK 'AT+CPIN=***' OK"),
+            ("AT+CPIN=\"1234\";+CSQ", "AT+CPIN=***;+CSQ"),
+            ("AT+QICSGP=1,1,\"apn\",\"u\",\"p\",1", "AT+QICSGP=1,1,\"apn\",***"),
+            ("wpa_passphrase=abc", "wpa_passphrase=***"),
+            ("secretKey: abc", "secretKey: ***"),
+            ("pin=1234", "pin=***"),
+            // Names of files and flags are facts.
+            ("password-flags=0", "password-flags=0"),
+            ("auth-user-pass /etc/openvpn/up", "auth-user-pass /etc/openvpn/up"),
+            ("PrivateKeyFile=/etc/k", "PrivateKeyFile=/etc/k"),
+            ("key-mgmt=wpa-psk", "key-mgmt=wpa-psk"),
+            ("apn=cmnet", "apn=cmnet"),
+            ("pinctl=1", "pinctl=1"),
+        ] {
+            assert_eq!(masked(line), shown);
+        }
+        assert_eq!(masked_from("user * secret *", 2), "user * ***");
+    }
+}

@@ -1,0 +1,100 @@
+//! What USB and PCI ids say a device is, from `assets/knowledge/usb-devices.toml` (its header gives the layout).
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+const TEXT: &str = include_str!("../../assets/knowledge/usb-devices.toml");
+
+/// What is known of an id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// cellular, cellular-vendor, maybe-cellular, satellite, phone, gnss, other; empty where no list has the id.
+    pub class: &'static str,
+    pub name: &'static str,
+    /// Drivers that claim the id, comma between.
+    pub drivers: &'static str,
+}
+
+struct Tables {
+    usb: BTreeMap<(&'static str, &'static str), Known>,
+    vendors: BTreeMap<&'static str, Known>,
+    pci: BTreeMap<(&'static str, &'static str), Vec<([&'static str; 2], Known)>>,
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(read);
+
+/// The lines of one table of the asset: literal strings, so that they are used as they stand.
+fn lines(table: &str) -> impl Iterator<Item = &'static str> {
+    let open = format!("\n{table} = '''\n");
+    let body = TEXT.find(&open).and_then(|at| TEXT.get(at.saturating_add(open.len())..)).unwrap_or_default();
+    body.split("'''").next().unwrap_or_default().lines()
+}
+
+fn read() -> Tables {
+    let drivers = |d: &'static str| if d == "-" { "" } else { d };
+    let mut tables = Tables { usb: BTreeMap::new(), vendors: BTreeMap::new(), pci: BTreeMap::new() };
+    for line in lines("usb") {
+        let mut words = line.splitn(5, ' ');
+        if let (Some(vid), Some(pid), Some(class), Some(d)) = (words.next(), words.next(), words.next(), words.next()) {
+            let name = words.next().unwrap_or_default();
+            tables.usb.insert((vid, pid), Known { class, name, drivers: drivers(d) });
+        }
+    }
+    for line in lines("vendors") {
+        let mut words = line.splitn(3, ' ');
+        if let (Some(vid), Some(class), Some(name)) = (words.next(), words.next(), words.next()) {
+            tables.vendors.insert(vid, Known { class, name, drivers: "" });
+        }
+    }
+    for line in lines("pci") {
+        let words: Vec<&str> = line.splitn(7, ' ').collect();
+        if let [vid, did, subvid, subdid, class, d, name] = *words {
+            let known = Known { class, name, drivers: drivers(d) };
+            tables.pci.entry((vid, did)).or_default().push(([subvid, subdid], known));
+        }
+    }
+    tables
+}
+
+/// What is known of a USB device; ids are four hex digits in lower case. A product that no list
+/// has is described by its vendor.
+pub fn usb(vid: &str, pid: &str) -> Known {
+    TABLES.usb.get(&(vid, pid)).or_else(|| TABLES.vendors.get(vid)).copied().unwrap_or_default()
+}
+
+/// What is known of a PCI device; the subsystem's ids are used where the list needs them.
+pub fn pci(vid: &str, did: &str, sub: Option<(&str, &str)>) -> Known {
+    let Some(all) = TABLES.pci.get(&(vid, did)) else { return Known::default() };
+    let exact = sub.and_then(|(v, d)| all.iter().find(|([sv, sd], _)| *sv == v && *sd == d));
+    exact.or_else(|| all.iter().find(|([sv, _], _)| *sv == "-")).map(|(_, k)| *k).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn every_line_is_read_and_the_file_is_toml() {
+        let asset: toml::Table = TEXT.parse().unwrap();
+        let count = |t: &str| asset[t].as_str().unwrap().lines().count();
+        assert_eq!(count("usb"), TABLES.usb.len());
+        assert_eq!(count("vendors"), TABLES.vendors.len());
+        assert_eq!(count("pci"), TABLES.pci.values().map(Vec::len).sum::<usize>());
+        assert!(TABLES.usb.len() > 2000 && TABLES.pci.len() > 30);
+        let classes = ["cellular", "cellular-vendor", "maybe-cellular", "satellite", "phone", "gnss", "other"];
+        for ((vid, pid), known) in &TABLES.usb {
+            assert!(vid.len() == 4 && pid.len() == 4 && classes.contains(&known.class), "{vid}:{pid} {known:?}");
+        }
+    }
+
+    #[test]
+    fn ids_fall_back_to_their_vendor() {
+        assert_eq!(usb("2c7c", "0125").class, "cellular");
+        assert_eq!(usb("2c7c", "ffff").class, "cellular-vendor");
+        assert_eq!(usb("1546", "01a8").class, "gnss");
+        assert_eq!(usb("1edd", "0001").class, "satellite");
+        assert_eq!(usb("ffff", "0001"), Known::default());
+        assert_eq!(pci("14c3", "4d75", None).drivers, "mtk_t7xx");
+        assert_eq!(pci("17cb", "011a", Some(("1c5d", "2020"))).name, "Telit FN920C04 (sdx35)");
+    }
+}
