@@ -1,8 +1,10 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
+mod open;
 mod watch;
 
 pub use crate::base::Stage;
+pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use watch::{Status, Watch};
 
 use crate::case::CaseData;
