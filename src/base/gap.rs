@@ -40,6 +40,14 @@ impl Gaps {
     pub fn push(&self, gap: Gap) {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).push(gap);
     }
+    /// Puts `new` where `old` stands, so that a count in a gap can grow; at the end if `old` was taken meanwhile.
+    pub fn replace(&self, old: &Gap, new: Gap) {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        match list.iter_mut().rev().find(|gap| *gap == old) {
+            Some(place) => *place = new,
+            None => list.push(new),
+        }
+    }
     /// Takes all that was recorded so far, through any clone.
     pub fn take(&self) -> Vec<Gap> {
         std::mem::take(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,4 +1,5 @@
 //! File systems: trees of nodes over a [`Source`].
+mod ext;
 mod mem;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
@@ -201,7 +202,7 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[];
+pub const ALL: &[&Format] = &[&ext::FORMAT];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {
