@@ -1,10 +1,12 @@
 //! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
 mod executables;
 mod linux;
+mod ownership;
 
 use crate::base::{Gap, Gaps};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
+pub use ownership::{Owned, Ownership};
 use std::sync::{Mutex, PoisonError};
 
 /// Which systems an artifact belongs to.
@@ -30,6 +32,7 @@ pub struct Artifact {
 }
 
 /// Every artifact of phase B (small declared inputs).
+pub const ALL: &[&Artifact] = &[];
 #[rustfmt::skip] // one line a member
 pub const ALL: &[&Artifact] = &[
     &linux::net::network_manager::ARTIFACT,
@@ -38,6 +41,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::accounts::ARTIFACT,
     &linux::ssh::ARTIFACT,
     &linux::sshd::ARTIFACT,
+    &linux::dpkg::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.
@@ -94,6 +98,16 @@ impl Out {
                 p.inode = Some(entry.node.number);
             })
             .add(self.by, what, entry.len());
+    }
+    /// Records a gap at a path that may not exist.
+    pub fn gap_at(&self, system: &System, path: &str, what: impl std::fmt::Display) {
+        let fs = system.trees().first().map(|t| t.id);
+        self.gaps
+            .at(|p| {
+                p.filesystem = fs;
+                p.path = Some(path.into());
+            })
+            .add(self.by, what, 0);
     }
     /// Records that a line could not be understood.
     pub fn gap_line(&self, entry: &Entry, line: u32, what: impl std::fmt::Display) {

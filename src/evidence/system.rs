@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Links followed before a chain counts as a loop; Linux uses the same number.
 const MAX_LINKS: usize = 40;
+/// Longer paths than Linux accepts (PATH_MAX) lead nowhere.
+const MAX_PATH: usize = 4096;
 
 /// Lists remembered by [`System::line_set`], and the longest one.
 const MAX_LINE_SETS: usize = 32;
@@ -107,51 +109,57 @@ impl System {
     }
     /// The path as it is, with every link in it followed and `.`/`..` resolved; `None` if nothing is there.
     pub fn canonical(&self, path: &[u8]) -> Option<Name> {
-        self.follow(path, MAX_LINKS)
-    }
-    fn follow(&self, path: &[u8], links: usize) -> Option<Name> {
+        if path.len() > MAX_PATH {
+            return None;
+        }
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        if path.is_empty() {
-            return Some(Name::from("/"));
-        }
-        let cut = path.iter().rposition(|b| *b == b'/');
-        let (dir, name) = match cut {
-            Some(at) => (path.get(..at)?, path.get(at.saturating_add(1)..)?),
-            None => (b"".as_slice(), path),
-        };
-        let dir = self.directory(dir, links)?;
-        match name {
-            b"" | b"." => return Some(dir),
-            b".." => {
-                return Some(if dir.parent().is_empty() { Name::from("/") } else { Name::new(dir.parent()) });
-            }
-            _ => {}
-        }
-        let here = dir.join(name);
-        let entry = self.get(here.bytes())?;
-        if entry.kind() != NodeKind::Symlink {
-            return Some(here);
-        }
-        let target = self.link_target(entry)?;
-        let links = links.checked_sub(1)?;
-        if target.bytes().starts_with(b"/") {
-            self.follow(target.bytes(), links)
-        } else {
-            self.follow(dir.join(target.bytes()).bytes(), links)
-        }
+        let cut = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        let (dir, name) = path.split_at(cut);
+        self.walk(self.directory(dir)?, name)
     }
-    /// [`Self::follow`] for directories, remembered: package lists ask for the same ones again and again.
-    fn directory(&self, dir: &[u8], links: usize) -> Option<Name> {
-        if dir.is_empty() {
-            return Some(Name::from("/"));
+    /// Goes `path` from a directory that is canonical already. No recursion: a hostile link can hold
+    /// thousands of components.
+    fn walk(&self, from: Name, path: &[u8]) -> Option<Name> {
+        let mut links = MAX_LINKS;
+        let mut here = from;
+        let mut rest: Vec<Vec<u8>> = path.rsplit(|b| *b == b'/').map(<[u8]>::to_vec).collect();
+        while let Some(name) = rest.pop() {
+            match name.as_slice() {
+                b"" | b"." => {}
+                b".." => here = if here.parent().is_empty() { Name::from("/") } else { Name::new(here.parent()) },
+                name => {
+                    let next = here.join(name);
+                    let entry = self.get(next.bytes())?;
+                    if entry.kind() != NodeKind::Symlink {
+                        here = next;
+                        continue;
+                    }
+                    links = links.checked_sub(1)?;
+                    let target = self.link_target(entry).filter(|t| t.bytes().len() <= MAX_PATH && !t.is_empty())?;
+                    if target.bytes().starts_with(b"/") {
+                        here = Name::from("/");
+                    }
+                    rest.extend(target.bytes().rsplit(|b| *b == b'/').map(<[u8]>::to_vec));
+                }
+            }
         }
-        let known = self.canonical.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
-        if let Some(known) = known {
-            return known;
+        Some(here)
+    }
+    /// [`Self::canonical`] for directories, remembered: package lists ask for the same ones again and again.
+    fn directory(&self, dir: &[u8]) -> Option<Name> {
+        let known = |dir: &[u8]| self.canonical.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
+        let mut head = dir;
+        let mut from = Some(Name::from("/"));
+        while !head.is_empty() {
+            if let Some(found) = known(head) {
+                from = found;
+                break;
+            }
+            head = head.get(..head.iter().rposition(|b| *b == b'/').unwrap_or(0)).unwrap_or_default();
         }
-        let found = self.follow(dir, links);
-        // An answer cut short by the link limit of this very chain is not the directory's own.
-        if links == MAX_LINKS || found.is_some() {
+        // A link in the head counts against its own limit only, as the head stands for a directory.
+        let found = from.and_then(|from| self.walk(from, dir.get(head.len()..).unwrap_or_default()));
+        if !dir.is_empty() {
             self.canonical.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_vec(), found.clone());
         }
         found

@@ -15,3 +15,8 @@ pub mod sshkey;
 pub mod traces;
 pub mod tree;
 pub mod usbids;
+pub mod ini;
+pub mod lines;
+pub mod secret;
+pub mod sshkey;
+pub mod deb822;

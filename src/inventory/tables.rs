@@ -42,7 +42,7 @@ record! {
         unhashed: Arc<str>,
         /// The package that owns it.
         package: Option<Arc<str>>,
-        /// ok, differs, conffile-ok, conffile-changed, no-digest (owned, but the package lists no digest), unowned; empty where there is no package database.
+        /// ok, differs, conffile-ok, conffile-changed, no-digest (owned, but the package lists no digest), unchecked (the package lists a digest, but the content was not hashed), unowned; empty where there is no package database.
         package_check: Arc<str>,
         /// Found in directory slack or as a deleted inode.
         deleted: bool,

@@ -1,3 +1,6 @@
 //! One test binary; each file under it tests one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tidy;
+
+mod dpkg;
+mod host_fs;

@@ -1,8 +1,10 @@
 //! Linux systems.
 pub(crate) mod accounts;
 pub(super) mod modules;
+pub(crate) mod accounts;
 pub(crate) mod net;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(super) mod dpkg;

@@ -1,0 +1,265 @@
+//! Which package owns which path, and whether the file is still what the package shipped.
+//!
+//! Paths are canonical: directories with their links followed (a list that says `/bin/ls` owns
+//! `/usr/bin/ls` on a merged system), the last name as it is, since packages own links too.
+//! The database is read in phase B; files are checked in phase C; the packages' rows are phase D.
+use super::Out;
+use crate::base::{Md5, Name};
+use crate::evidence::{Entry, System};
+use crate::fs::NodeKind;
+use crate::inventory::Package;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the database says of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub package: Arc<str>,
+    /// As shipped; `None` for directories, links and whatever the package lists no digest of.
+    pub md5: Option<Md5>,
+    /// Marked as a configuration file: the administrator may change it.
+    pub conffile: bool,
+    /// The package ships it under another name, which a diversion led here.
+    pub diverted: bool,
+    /// A link that the alternatives database made and that points where it says.
+    pub alternative: bool,
+    /// Index into the packages.
+    index: u32,
+}
+
+/// The index of all owned paths. About 100 bytes a path.
+pub struct Ownership {
+    packages: Vec<Package>,
+    rows: Vec<Row>,
+    /// All paths, end to end.
+    paths: Vec<u8>,
+}
+
+struct Row {
+    at: u32,
+    len: u32,
+    owned: Owned,
+}
+
+/// Databases beyond these are damaged or made to exhaust; what is over becomes a gap.
+const MAX_ROWS: usize = 3_000_000;
+const MAX_PATH_BYTES: usize = 256 << 20;
+
+impl Ownership {
+    /// Reads the package database of a system; `None` where there is none. What of it cannot be
+    /// read goes to `out` as gaps.
+    pub fn read(system: &System, out: &Out) -> Option<Self> {
+        super::linux::dpkg::ownership(system, out)
+    }
+    /// The owner of exactly this canonical path. Of several, the one that lists a digest, then the
+    /// first by name.
+    pub fn expect(&self, path: &[u8]) -> Option<&Owned> {
+        self.rows.get(self.first(path)).filter(|r| self.path(r) == path).map(|r| &r.owned)
+    }
+    /// Everybody who owns this canonical path: directories belong to many packages.
+    pub fn owners<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = &'a Owned> {
+        let rest = self.rows.get(self.first(path)..).unwrap_or_default();
+        rest.iter().take_while(move |r| self.path(r) == path).map(|r| &r.owned)
+    }
+    fn first(&self, path: &[u8]) -> usize {
+        self.rows.partition_point(|r| self.path(r) < path)
+    }
+    /// Compares a file with its owner's digest; the answer is `files.package_check`'s word.
+    /// `md5` is `None` where the content was not hashed.
+    pub fn check(&self, entry: &Entry, md5: Option<&Md5>) -> &'static str {
+        let mut word = "unowned";
+        for owned in self.owners(entry.path.bytes()) {
+            let this = match (owned.md5, entry.kind(), md5) {
+                (None, ..) => "no-digest",
+                (Some(_), NodeKind::File | NodeKind::Unknown, None) => "unchecked",
+                (Some(listed), NodeKind::File, Some(found)) if listed == *found => {
+                    return if owned.conffile { "conffile-ok" } else { "ok" };
+                }
+                // Something else stands where the package shipped a regular file, or another content.
+                (Some(_), ..) if owned.conffile => "conffile-changed",
+                (Some(_), ..) => "differs",
+            };
+            if matches!(word, "unowned" | "no-digest") {
+                word = this;
+            }
+        }
+        word
+    }
+    /// The packages with the result of checking their files. `checked` gives `files.package_check`
+    /// of a path, `exists` whether anything is there.
+    pub fn packages(
+        &self,
+        checked: &dyn Fn(&Name) -> Option<&'static str>,
+        exists: &dyn Fn(&Name) -> bool,
+    ) -> Vec<Package> {
+        let mut all = self.packages.clone();
+        for row in self.rows.iter().filter(|r| !r.owned.alternative) {
+            let Some(package) = usize::try_from(row.owned.index).ok().and_then(|i| all.get_mut(i)) else { continue };
+            let path = Name::new(self.path(row));
+            package.files = package.files.saturating_add(1);
+            if row.owned.md5.is_some() {
+                package.listed = package.listed.saturating_add(1);
+            }
+            if !exists(&path) {
+                package.missing.push(path.display());
+                continue;
+            }
+            match checked(&path) {
+                _ if row.owned.md5.is_none() => {}
+                Some("ok" | "conffile-ok") => package.matching = package.matching.saturating_add(1),
+                Some("differs") => package.differing.push(path.display()),
+                Some("conffile-changed") => package.conffiles_changed.push(path.display()),
+                _ => {}
+            }
+        }
+        all
+    }
+    /// Number of owned paths; a directory counts once for each owner.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+    /// All owned paths, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Owned)> {
+        self.rows.iter().map(|r| (self.path(r), &r.owned))
+    }
+    fn path(&self, row: &Row) -> &[u8] {
+        let at = usize::try_from(row.at).unwrap_or(usize::MAX);
+        let end = at.saturating_add(usize::try_from(row.len).unwrap_or(usize::MAX));
+        self.paths.get(at..end).unwrap_or_default()
+    }
+    fn sort(&mut self) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_by(|a, b| {
+            let key = |r: &Row| (r.owned.md5.is_none(), r.owned.index);
+            self.path(a).cmp(self.path(b)).then_with(|| key(a).cmp(&key(b)))
+        });
+        rows.dedup_by(|a, b| a.owned == b.owned && self.path(a) == self.path(b));
+        self.rows = rows;
+    }
+}
+
+/// A path as a package lists it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Listed<'a> {
+    /// Absolute, links not followed.
+    pub(super) path: &'a [u8],
+    pub(super) md5: Option<Md5>,
+    pub(super) conffile: bool,
+    pub(super) diverted: bool,
+    pub(super) alternative: bool,
+}
+
+/// Collects owned paths in any order. Packages must be added sorted by name.
+pub(super) struct Builder<'s> {
+    system: &'s System,
+    all: Ownership,
+    /// Directory as listed → as it is.
+    directories: HashMap<Vec<u8>, Arc<[u8]>>,
+    last: (Vec<u8>, Arc<[u8]>),
+    full: bool,
+}
+
+impl<'s> Builder<'s> {
+    pub(super) fn new(system: &'s System) -> Self {
+        Self {
+            system,
+            all: Ownership { packages: Vec::new(), rows: Vec::new(), paths: Vec::new() },
+            directories: HashMap::new(),
+            last: (Vec::new(), Arc::from([].as_slice())),
+            full: false,
+        }
+    }
+    /// The package that the next paths belong to.
+    pub(super) fn package(&mut self, package: Package) {
+        self.all.packages.push(package);
+    }
+    /// Adds a path to the latest package.
+    pub(super) fn add(&mut self, listed: Listed<'_>) {
+        let index = self.all.packages.len().saturating_sub(1);
+        self.add_to(index, listed);
+    }
+    fn add_to(&mut self, index: usize, listed: Listed<'_>) {
+        let path = self.canonical(listed.path);
+        let Some(package) = self.all.packages.get(index).map(|p| p.name.clone()) else { return };
+        if self.all.rows.len() >= MAX_ROWS || self.all.paths.len().saturating_add(path.len()) > MAX_PATH_BYTES {
+            self.full = true;
+            return;
+        }
+        let (Ok(at), Ok(len)) = (u32::try_from(self.all.paths.len()), u32::try_from(path.len())) else { return };
+        let Listed { md5, conffile, diverted, alternative, .. } = listed;
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.all.paths.extend_from_slice(&path);
+        self.all.rows.push(Row { at, len, owned: Owned { package, md5, conffile, diverted, alternative, index } });
+    }
+    /// Directories with their links followed, as far as they exist; the last name as it is.
+    pub(super) fn canonical(&mut self, path: &[u8]) -> Vec<u8> {
+        let path = path.strip_suffix(b"/.").or_else(|| path.strip_suffix(b"/")).unwrap_or(path);
+        let Some(cut) = path.iter().rposition(|b| *b == b'/') else {
+            return b"/".to_vec();
+        };
+        let (dir, name) = path.split_at(cut);
+        let dir = self.directory(dir);
+        let mut out = Vec::with_capacity(dir.len().saturating_add(name.len()));
+        out.extend_from_slice(&dir);
+        out.extend_from_slice(name);
+        out
+    }
+    /// Without a trailing slash; the root is empty.
+    fn directory(&mut self, dir: &[u8]) -> Arc<[u8]> {
+        if self.last.0 == dir {
+            return self.last.1.clone();
+        }
+        let known = self.directories.get(dir).cloned();
+        let found = known.unwrap_or_else(|| {
+            let found = self.follow(dir);
+            self.directories.insert(dir.to_vec(), found.clone());
+            found
+        });
+        self.last = (dir.to_vec(), found.clone());
+        found
+    }
+    fn follow(&self, dir: &[u8]) -> Arc<[u8]> {
+        // The deepest part that exists decides; below it the names stand as listed.
+        let mut end = dir.len();
+        loop {
+            let (head, tail) = dir.split_at(end);
+            if let Some(real) = self.system.canonical(head) {
+                let real = real.bytes().strip_suffix(b"/").unwrap_or(real.bytes());
+                return [real, tail].concat().into();
+            }
+            match head.iter().rposition(|b| *b == b'/') {
+                Some(cut) => end = cut,
+                None => return dir.into(),
+            }
+        }
+    }
+    /// Sorts what was added, so that [`Self::owner`] can answer.
+    pub(super) fn settle(&mut self) {
+        self.all.sort();
+    }
+    /// Index of the package that owns a path as listed; after [`Self::settle`].
+    pub(super) fn owner(&mut self, path: &[u8]) -> Option<usize> {
+        let own = self.canonical(path);
+        let owned = self.all.expect(&own).or_else(|| {
+            let real = self.system.canonical(path)?;
+            self.all.expect(real.bytes())
+        })?;
+        usize::try_from(owned.index).ok()
+    }
+    /// Adds links that the alternatives database made, each under the package it leads to.
+    pub(super) fn alternatives(&mut self, links: &[(usize, Vec<u8>)]) {
+        for (index, path) in links {
+            self.add_to(*index, Listed { path, alternative: true, ..Listed::default() });
+        }
+    }
+    /// The index, and whether something was left out because a limit was reached.
+    pub(super) fn finish(mut self) -> (Ownership, bool) {
+        self.all.sort();
+        self.all.rows.shrink_to_fit();
+        self.all.paths.shrink_to_fit();
+        (self.all, self.full)
+    }
+}
