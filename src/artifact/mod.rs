@@ -32,7 +32,6 @@ pub struct Artifact {
 }
 
 /// Every artifact of phase B (small declared inputs).
-pub const ALL: &[&Artifact] = &[];
 #[rustfmt::skip] // one line a member
 pub const ALL: &[&Artifact] = &[
     &linux::net::network_manager::ARTIFACT,

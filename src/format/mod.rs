@@ -1,4 +1,5 @@
 //! File formats that know nothing of disks: bytes in, values out.
+pub mod deb822;
 pub mod decompress;
 pub mod der;
 pub mod elf;
@@ -15,8 +16,3 @@ pub mod sshkey;
 pub mod traces;
 pub mod tree;
 pub mod usbids;
-pub mod ini;
-pub mod lines;
-pub mod secret;
-pub mod sshkey;
-pub mod deb822;

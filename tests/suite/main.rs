@@ -1,6 +1,5 @@
 //! One test binary; each file under it tests one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-mod tidy;
-
 mod dpkg;
 mod host_fs;
+mod tidy;

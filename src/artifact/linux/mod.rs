@@ -1,10 +1,9 @@
 //! Linux systems.
 pub(crate) mod accounts;
+pub(crate) mod dpkg;
 pub(super) mod modules;
-pub(crate) mod accounts;
 pub(crate) mod net;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(super) mod dpkg;
