@@ -1,5 +1,6 @@
 //! Rules and knowledge, read once: the built-in ones, and rule folders the examiner names.
 use super::assets;
+use super::links::{Facts, Ladder};
 use super::rule::{Logic, Rule, RuleError};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 const LARGEST: u64 = 1 << 20;
 
 /// Everything that findings are judged by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Knowledge {
     rules: Vec<Rule>,
+    facts: Facts,
     rules_sha256: String,
     knowledge_sha256: String,
 }
@@ -53,20 +55,29 @@ impl Knowledge {
                 complain(format!("suppressed-by names no rule: `{other}`"));
             }
             if let Logic::Code(code) = &rule.logic
-                && !super::links::CODES.contains(&code.as_str())
+                && !super::links::CODES.iter().any(|(name, ..)| name == code)
             {
-                complain(format!("no code `{code}`; there is {}", super::links::CODES.join(", ")));
+                complain(format!("no code `{code}`"));
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let facts = match Facts::load(assets::KNOWLEDGE) {
+            Ok(facts) if errors.is_empty() => facts,
+            Ok(_) => return Err(errors),
+            Err(more) => return Err([errors, more].concat()),
+        };
         let rules_sha256 = digest(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         Ok(Self {
             rules: rules.into_iter().map(|(.., rule)| rule).collect(),
+            facts,
             rules_sha256,
             knowledge_sha256: digest(assets::KNOWLEDGE.iter().copied()),
         })
+    }
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+    pub(super) fn ladder(&self) -> &Ladder {
+        &self.facts.ladder
     }
     /// Sorted by id.
     pub fn rules(&self) -> &[Rule] {

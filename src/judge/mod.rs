@@ -51,7 +51,9 @@ pub fn judge(
     let _ = (as_of, gaps);
     let tables = Tables::new(inventory);
     let (hits, mut searched) = engine::apply(knowledge.rules(), &tables);
-    let drafts: Vec<Draft> = hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, &tables, hit)).collect();
+    let (mut drafts, correlated) = links::apply(knowledge, scene, inventory);
+    searched.extend(correlated);
+    drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, &tables, hit)));
     let drafts = draft::drop_told_elsewhere(knowledge, &tables, drafts);
     let mut findings: Vec<Finding> =
         drafts.into_iter().filter_map(|d| d.finish(knowledge, baselines, scene, &tables)).collect();

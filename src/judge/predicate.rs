@@ -97,7 +97,7 @@ fn texts(value: &toml::Value) -> Result<Vec<String>, String> {
 
 fn regex(any: &[String]) -> Result<Regex, String> {
     let one = any.iter().map(|r| format!("(?:{r})")).collect::<Vec<_>>().join("|");
-    regex::RegexBuilder::new(&one).size_limit(1 << 20).build().map_err(|e| e.to_string())
+    regex::RegexBuilder::new(&one).size_limit(8 << 20).build().map_err(|e| e.to_string())
 }
 
 /// Path patterns as one expression: `*` stands for anything but `/`, `**` for anything, `?` for one

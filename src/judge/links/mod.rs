@@ -1,4 +1,63 @@
 //! Correlation in code: what one row is not enough for. Each code gives its rules' findings.
+mod facts;
+mod frame;
+mod ground;
+mod modem;
+mod remote_access;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-/// The names that a rule's `code` may have.
-pub(super) const CODES: &[&str] = &[];
+pub(super) use facts::Facts;
+pub(super) use frame::Ladder;
+
+use super::draft::Draft;
+use super::finding::Searched;
+use super::knowledge::Knowledge;
+use super::rule::Logic;
+use crate::inventory::{Inventory, Scene};
+use ground::Ground;
+
+/// The names that a rule's `code` may have, and what each looks at.
+pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
+    (
+        "modem-link",
+        modem::findings,
+        &[
+            "devices",
+            "drivers",
+            "driver_settings",
+            "binaries",
+            "packages",
+            "connections",
+            "interfaces",
+            "services",
+            "tasks",
+            "events",
+        ],
+    ),
+    (
+        "remote-access-path",
+        remote_access::findings,
+        &["binaries", "packages", "connections", "files", "services", "tasks", "listeners", "keys", "events"],
+    ),
+];
+
+type Correlation = fn(&Knowledge, &Ground<'_>, usize) -> Vec<Draft>;
+
+/// Runs the code of every rule that names one.
+pub(super) fn apply(knowledge: &Knowledge, scene: &Scene, inventory: &Inventory) -> (Vec<Draft>, Vec<Searched>) {
+    let ground = Ground::new(scene, inventory);
+    let mut drafts = Vec::new();
+    let mut searched = Vec::new();
+    for (at, rule) in knowledge.rules().iter().enumerate() {
+        let Logic::Code(code) = &rule.logic else { continue };
+        let Some((_, correlate, looks_at)) = CODES.iter().find(|(name, ..)| name == code) else { continue };
+        let found = correlate(knowledge, &ground, at);
+        let inputs: Vec<String> =
+            looks_at.iter().filter_map(|name| inventory.table(name).map(|t| format!("{} {name}", t.len()))).collect();
+        searched.push(Searched { rule: rule.id.clone(), inputs: inputs.join(", "), hits: found.len() as u64 });
+        drafts.extend(found);
+    }
+    (drafts, searched)
+}

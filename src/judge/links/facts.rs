@@ -1,0 +1,250 @@
+//! The knowledge files that correlations read: cellular.toml, remote-tools.toml, ladder.toml.
+use super::frame::Ladder;
+use crate::judge::predicate::globs;
+use crate::judge::rule::RuleError;
+use regex::Regex;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Everything the correlations know, ready to use.
+#[derive(Clone, Debug)]
+pub(in crate::judge) struct Facts {
+    pub(super) cellular: Arc<Cellular>,
+    pub(super) tools: Arc<Tools>,
+    pub(in crate::judge) ladder: Arc<Ladder>,
+}
+
+impl Facts {
+    /// Reads the knowledge files out of `(name, text)` pairs.
+    pub(in crate::judge) fn load(files: &[(&str, &str)]) -> Result<Self, Vec<RuleError>> {
+        let mut errors = Vec::new();
+        let mut keep = |e: RuleError| errors.push(e);
+        let cellular = read::<RawCellular>(files, "cellular.toml").and_then(Cellular::new).map_err(&mut keep).ok();
+        let tools = read::<RawTools>(files, "remote-tools.toml").and_then(Tools::new).map_err(&mut keep).ok();
+        let ladder = read::<Ladder>(files, "ladder.toml")
+            .and_then(|l| if l.is_whole() { Ok(l) } else { Err(fault("ladder.toml", "a rung is missing")) })
+            .map_err(&mut keep)
+            .ok();
+        match (cellular, tools, ladder) {
+            (Some(cellular), Some(tools), Some(ladder)) => {
+                Ok(Self { cellular: Arc::new(cellular), tools: Arc::new(tools), ladder: Arc::new(ladder) })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+fn fault(file: &str, what: impl ToString) -> RuleError {
+    RuleError { file: file.into(), line: 0, what: what.to_string() }
+}
+
+fn read<T: DeserializeOwned>(files: &[(&str, &str)], name: &str) -> Result<T, RuleError> {
+    let (_, text) = files.iter().find(|(n, _)| *n == name).ok_or_else(|| fault(name, "no such knowledge file"))?;
+    toml::from_str(text).map_err(|e| fault(name, e.to_string().replace('\n', " ")))
+}
+
+#[derive(Deserialize)]
+struct RawCellular {
+    modules: BTreeSet<String>,
+    vendor_modules: BTreeSet<String>,
+    replaced_by_vendor: BTreeSet<String>,
+    dialers: BTreeSet<String>,
+    managers: BTreeSet<String>,
+    traces: BTreeSet<String>,
+    packages: BTreeSet<String>,
+    stock_packages: BTreeSet<String>,
+    stock_units: BTreeSet<String>,
+    connection_kinds: BTreeSet<String>,
+    not_cellular_kinds: BTreeSet<String>,
+    nodes: String,
+    commands: String,
+    files: Vec<String>,
+    used_files: Vec<String>,
+    link_files: Vec<String>,
+    interfaces: String,
+}
+
+/// Knowledge about cellular and dial-up links.
+#[derive(Debug)]
+pub(super) struct Cellular {
+    pub(super) modules: BTreeSet<String>,
+    pub(super) vendor_modules: BTreeSet<String>,
+    pub(super) replaced_by_vendor: BTreeSet<String>,
+    pub(super) dialers: BTreeSet<String>,
+    pub(super) managers: BTreeSet<String>,
+    pub(super) traces: BTreeSet<String>,
+    pub(super) packages: BTreeSet<String>,
+    pub(super) stock_packages: BTreeSet<String>,
+    pub(super) stock_units: BTreeSet<String>,
+    pub(super) connection_kinds: BTreeSet<String>,
+    pub(super) not_cellular_kinds: BTreeSet<String>,
+    pub(super) nodes: Regex,
+    pub(super) commands: Regex,
+    pub(super) files: Regex,
+    pub(super) used_files: Regex,
+    pub(super) link_files: Regex,
+    pub(super) interfaces: Regex,
+}
+
+impl Cellular {
+    fn new(raw: RawCellular) -> Result<Self, RuleError> {
+        let bad = |e: &dyn ToString| fault("cellular.toml", e.to_string().replace('\n', " "));
+        let regex = |text: &str| Regex::new(text).map_err(|e| bad(&e));
+        let paths = |list: &[String]| globs(list).map_err(|e| bad(&e));
+        Ok(Self {
+            nodes: regex(&raw.nodes)?,
+            commands: regex(&raw.commands)?,
+            files: paths(&raw.files)?,
+            used_files: paths(&raw.used_files)?,
+            link_files: paths(&raw.link_files)?,
+            interfaces: regex(&raw.interfaces)?,
+            modules: raw.modules,
+            vendor_modules: raw.vendor_modules,
+            replaced_by_vendor: raw.replaced_by_vendor,
+            dialers: raw.dialers,
+            managers: raw.managers,
+            traces: raw.traces,
+            packages: raw.packages,
+            stock_packages: raw.stock_packages,
+            stock_units: raw.stock_units,
+            connection_kinds: raw.connection_kinds,
+            not_cellular_kinds: raw.not_cellular_kinds,
+        })
+    }
+    /// A module that serves modems and nothing else.
+    pub(super) fn is_module(&self, name: &str) -> bool {
+        self.modules.contains(name) || self.vendor_modules.contains(name)
+    }
+}
+
+#[derive(Deserialize)]
+struct RawTools {
+    #[serde(rename = "tool")]
+    tools: Vec<Tool>,
+}
+
+/// A program that lets somebody in or carries connections out.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Tool {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) class: String,
+    #[serde(default)]
+    pub(super) stock: bool,
+    #[serde(default)]
+    programs: Vec<String>,
+    #[serde(default)]
+    units: Vec<String>,
+    #[serde(default)]
+    packages: Vec<String>,
+    #[serde(default)]
+    files: Vec<String>,
+    #[serde(default)]
+    go: Vec<String>,
+    #[serde(default)]
+    crates: Vec<String>,
+}
+
+/// The tools, found by what a program or a machine shows of them.
+#[derive(Debug)]
+pub(super) struct Tools {
+    all: Vec<Tool>,
+    ids: BTreeMap<String, usize>,
+    programs: BTreeMap<String, usize>,
+    units: BTreeMap<String, usize>,
+    packages: BTreeMap<String, usize>,
+    crates: BTreeMap<String, usize>,
+    go: Vec<(String, usize)>,
+    files: Regex,
+    each_file: Vec<(Regex, usize)>,
+}
+
+impl Tools {
+    fn new(raw: RawTools) -> Result<Self, RuleError> {
+        let bad = |e: &dyn ToString| fault("remote-tools.toml", e.to_string().replace('\n', " "));
+        let mut new = Self {
+            ids: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            units: BTreeMap::new(),
+            packages: BTreeMap::new(),
+            crates: BTreeMap::new(),
+            go: Vec::new(),
+            files: globs(&below(raw.tools.iter().flat_map(|t| &t.files))).map_err(|e| bad(&e))?,
+            each_file: Vec::new(),
+            all: Vec::new(),
+        };
+        for (at, tool) in raw.tools.iter().enumerate() {
+            if new.ids.insert(tool.id.clone(), at).is_some() {
+                return Err(bad(&format!("a second tool {}", tool.id)));
+            }
+            for (names, index) in [
+                (&tool.programs, &mut new.programs),
+                (&tool.units, &mut new.units),
+                (&tool.packages, &mut new.packages),
+                (&tool.crates, &mut new.crates),
+            ] {
+                for name in names {
+                    index.entry(name.clone()).or_insert(at);
+                }
+            }
+            new.go.extend(tool.go.iter().map(|g| (g.clone(), at)));
+            if !tool.files.is_empty() {
+                new.each_file.push((globs(&below(tool.files.iter())).map_err(|e| bad(&e))?, at));
+            }
+        }
+        // The longest path that fits is the most exact.
+        new.go.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        new.all = raw.tools;
+        Ok(new)
+    }
+    pub(super) fn by_id(&self, id: &str) -> Option<&Tool> {
+        self.ids.get(id).and_then(|at| self.all.get(*at))
+    }
+    pub(super) fn by_program(&self, path: &str) -> Option<&Tool> {
+        self.programs.get(path).and_then(|at| self.all.get(*at))
+    }
+    /// By the name of a unit, with or without its instance and suffix.
+    pub(super) fn by_unit(&self, name: &str) -> Option<&Tool> {
+        let stem = name.rsplit_once('.').filter(|(_, s)| matches!(*s, "service" | "socket" | "timer" | "target"));
+        let stem = stem.map_or(name, |(s, _)| s);
+        let template = stem.split_once('@').map(|(s, _)| format!("{s}@"));
+        let at = self.units.get(name).or_else(|| self.units.get(stem)).or_else(|| self.units.get(&template?))?;
+        self.all.get(*at)
+    }
+    pub(super) fn by_package(&self, name: &str) -> Option<&Tool> {
+        self.packages.get(name).and_then(|at| self.all.get(*at))
+    }
+    /// By the main module of a Go program (the module itself or a package below it).
+    pub(super) fn by_go(&self, module: &str) -> Option<&Tool> {
+        let fits = |path: &str| {
+            module
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('@'))
+        };
+        self.go.iter().find(|(path, _)| fits(path)).and_then(|(_, at)| self.all.get(*at))
+    }
+    /// By a crate's name (`name` or `name version`).
+    pub(super) fn by_crate(&self, text: &str) -> Option<&Tool> {
+        let name = text.split([' ', '@']).next().unwrap_or(text);
+        self.crates.get(name).and_then(|at| self.all.get(*at))
+    }
+    /// By a configuration or state file.
+    pub(super) fn by_file(&self, path: &str) -> Option<&Tool> {
+        if !self.files.is_match(path) {
+            return None;
+        }
+        self.each_file.iter().find(|(r, _)| r.is_match(path)).and_then(|(_, at)| self.all.get(*at))
+    }
+}
+
+/// Patterns that name a folder mean all that is in it.
+fn below<'a>(patterns: impl Iterator<Item = &'a String>) -> Vec<String> {
+    patterns
+        .flat_map(|p| match p.strip_suffix('/') {
+            Some(folder) => vec![format!("{folder}/**")],
+            None => vec![p.clone(), format!("{p}/**")],
+        })
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! What the correlations need to know of a system: which package vouches for a file, and whether
+//! any package database is there to vouch at all.
+use crate::base::{Evidence, Name};
+use crate::inventory::{File, Inventory, Scene};
+use std::collections::{BTreeSet, HashMap};
+
+/// How a file stands to the packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::judge) enum Vouched {
+    /// Owned, and not known to differ.
+    Owned,
+    /// An owned configuration file that somebody edited.
+    Edited,
+    /// Owned, and its content differs from the package's manifest.
+    Differs,
+    Unowned,
+    /// No package database that could vouch.
+    NoDatabase,
+    /// There is no such file (or it was not read).
+    Absent,
+}
+
+impl Vouched {
+    /// A package ships it as it is.
+    pub(in crate::judge) fn is_stock(self) -> bool {
+        self == Self::Owned
+    }
+    /// A database exists and does not vouch for the content.
+    pub(in crate::judge) fn is_altered(self) -> bool {
+        matches!(self, Self::Unowned | Self::Differs)
+    }
+    pub(in crate::judge) fn words(self) -> &'static str {
+        match self {
+            Self::Owned => "as its package ships it",
+            Self::Edited => "a configuration file that differs from what its package shipped",
+            Self::Differs => "differs from its package's manifest",
+            Self::Unowned => "owned by no package",
+            Self::NoDatabase => "no package database to ask",
+            Self::Absent => "not on this disk",
+        }
+    }
+}
+
+/// Indices over one inventory, made once for all correlations.
+pub(in crate::judge) struct Ground<'a> {
+    pub(in crate::judge) inventory: &'a Inventory,
+    files: HashMap<(Option<u32>, &'a Name), usize>,
+    databases: BTreeSet<Option<u32>>,
+    pub(in crate::judge) systems: BTreeSet<Option<u32>>,
+}
+
+impl<'a> Ground<'a> {
+    pub(in crate::judge) fn new(scene: &Scene, inventory: &'a Inventory) -> Self {
+        let mut files = HashMap::with_capacity(inventory.files.len());
+        let mut databases = BTreeSet::new();
+        let mut systems = BTreeSet::new();
+        for (at, system) in scene.systems.iter().enumerate() {
+            if let Ok(id) = u32::try_from(at) {
+                systems.insert(Some(id));
+                if !system.package_database.is_empty() {
+                    databases.insert(Some(id));
+                }
+            }
+        }
+        for (at, file) in inventory.files.iter().enumerate() {
+            systems.insert(file.system);
+            if !file.deleted {
+                files.insert((file.system, &file.path), at);
+                if !file.package_check.is_empty() {
+                    databases.insert(file.system);
+                }
+            }
+        }
+        for table in inventory.all() {
+            if table.table().name != "files" {
+                systems.extend((0..table.len()).map(|r| table.system(r)));
+            }
+        }
+        Self { inventory, files, databases, systems }
+    }
+    pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
+        self.databases.contains(&system)
+    }
+    /// The live file at a path: its row and what it is.
+    pub(in crate::judge) fn file(&self, system: Option<u32>, path: &Name) -> Option<(usize, &'a File)> {
+        let at = *self.files.get(&(system, path))?;
+        Some((at, self.inventory.files.get(at)?))
+    }
+    pub(in crate::judge) fn vouched(&self, system: Option<u32>, path: &Name) -> Vouched {
+        if !self.has_database(system) {
+            return if self.file(system, path).is_some() { Vouched::NoDatabase } else { Vouched::Absent };
+        }
+        match self.file(system, path) {
+            None => Vouched::Absent,
+            Some((_, file)) => match &*file.package_check {
+                "unowned" => Vouched::Unowned,
+                "differs" => Vouched::Differs,
+                "conffile-changed" => Vouched::Edited,
+                _ => Vouched::Owned,
+            },
+        }
+    }
+    /// How the file stands in which a row was read.
+    pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {
+        self.vouched(system, &evidence.path)
+    }
+    /// The package that owns a file.
+    pub(in crate::judge) fn package(&self, system: Option<u32>, path: &Name) -> Option<&'a str> {
+        self.file(system, path).and_then(|(_, f)| f.package.as_deref())
+    }
+}
