@@ -34,7 +34,12 @@ pub struct Artifact {
 /// Every artifact of phase B (small declared inputs).
 #[rustfmt::skip] // one line a member
 pub const ALL: &[&Artifact] = &[
+    &linux::net::ifupdown::ARTIFACT,
     &linux::net::network_manager::ARTIFACT,
+    &linux::net::networkd::ARTIFACT,
+    &linux::net::netplan::ARTIFACT,
+    &linux::net::wifi::ARTIFACT,
+    &linux::net::names::ARTIFACT,
     &linux::net::ppp::ARTIFACT,
     &linux::net::key_sets::ARTIFACT,
     &linux::accounts::ARTIFACT,

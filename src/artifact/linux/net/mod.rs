@@ -4,9 +4,14 @@
 //! What a configuration says of itself stands in `enabled`; what only a unit, a task or a script could
 //! start is said so in `enabled_by`, and the judge joins those by the file, peer or connection they name.
 mod chat;
+pub(crate) mod ifupdown;
 pub(crate) mod key_sets;
+pub(crate) mod names;
+pub(crate) mod netplan;
 pub(crate) mod network_manager;
+pub(crate) mod networkd;
 pub(crate) mod ppp;
+pub(crate) mod wifi;
 
 use crate::artifact::Out;
 use crate::base::{Evidence, Run};

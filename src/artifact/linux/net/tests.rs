@@ -1,5 +1,6 @@
 //! The artifacts on trees written as text, and on the files that real packages ship.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod addresses;
 mod key_sets;
 mod network_manager;
 mod ppp;
