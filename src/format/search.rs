@@ -9,8 +9,11 @@ use std::collections::HashMap;
 pub const SHORTEST: usize = 8;
 const WINDOW: usize = 4;
 const STRIDE: usize = SHORTEST - WINDOW + 1;
-/// 2^17 bits, 16 KiB: stays in the first-level cache.
-const BITS: u32 = 17;
+/// Positions looked at together, and the bytes they span: the last window ends within the block.
+const POSITIONS: [usize; 8] = [0, 5, 10, 15, 20, 25, 30, 35];
+const BLOCK: usize = POSITIONS.len() * STRIDE;
+/// 2^19 bits, 64 KiB: large enough that chance hits are rare, small enough for the near caches.
+const BITS: u32 = 19;
 const WORDS: usize = 1 << (BITS - 6);
 
 pub struct Search {
@@ -30,9 +33,7 @@ impl Search {
                 return Err(pattern.clone());
             };
             for offset in (start..).take(STRIDE) {
-                let Some(key) = key(pattern.get(offset..).unwrap_or_default()) else {
-                    continue;
-                };
+                let key = key(pattern.get(offset..).unwrap_or_default());
                 places.entry(key).or_default().push((index, offset));
                 let (word, bit) = slot(key);
                 if let Some(word) = table.get_mut(word) {
@@ -49,30 +50,51 @@ impl Search {
     /// Calls `found` with the index of the string and its place, for every occurrence, in order of position
     /// (to within a string's length).
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
-        for (step, window) in bytes.windows(WINDOW).step_by(STRIDE).enumerate() {
-            let Some(key) = key(window) else {
-                continue;
+        // Several positions at a time: none of them is of interest in almost every block.
+        let blocks = bytes.chunks_exact(BLOCK);
+        let tail = blocks.remainder().len();
+        for (n, block) in blocks.enumerate() {
+            let mut any = 0;
+            for at in POSITIONS {
+                if let Some(window) = block.get(at..at + WINDOW) {
+                    any |= self.bit(key(window));
+                }
+            }
+            if any != 0 {
+                self.look(bytes, n * BLOCK, (n + 1) * BLOCK, &mut found);
+            }
+        }
+        self.look(bytes, bytes.len().saturating_sub(tail), bytes.len(), &mut found);
+    }
+    /// Compares in full at every position of interest in `from..to`; `from` is a multiple of [`STRIDE`].
+    fn look(&self, bytes: &[u8], from: usize, to: usize, found: &mut impl FnMut(usize, usize)) {
+        for at in (from..to).step_by(STRIDE) {
+            let Some(window) = bytes.get(at..at.saturating_add(WINDOW)) else {
+                return;
             };
-            let (word, bit) = slot(key);
-            if self.table.get(word).is_some_and(|w| w & bit != 0)
-                && let Some(places) = self.places.get(&key)
-            {
-                let at = step.saturating_mul(STRIDE);
-                for (index, offset) in places {
-                    if let Some(pattern) = self.patterns.get(*index)
-                        && let Some(start) = at.checked_sub(*offset)
-                        && bytes.get(start..).is_some_and(|rest| rest.starts_with(pattern))
-                    {
-                        found(*index, start);
-                    }
+            let key = key(window);
+            if self.bit(key) == 0 {
+                continue;
+            }
+            for (index, offset) in self.places.get(&key).into_iter().flatten() {
+                if let Some(pattern) = self.patterns.get(*index)
+                    && let Some(start) = at.checked_sub(*offset)
+                    && bytes.get(start..).is_some_and(|rest| rest.starts_with(pattern))
+                {
+                    found(*index, start);
                 }
             }
         }
     }
+    /// Not zero if a string may hold these four bytes.
+    fn bit(&self, key: u32) -> u64 {
+        let (word, bit) = slot(key);
+        self.table.get(word).map_or(0, |w| w & bit)
+    }
 }
 
-fn key(bytes: &[u8]) -> Option<u32> {
-    bytes.get(..WINDOW)?.try_into().ok().map(u32::from_le_bytes)
+fn key(window: &[u8]) -> u32 {
+    window.first_chunk().map_or(0, |raw| u32::from_le_bytes(*raw))
 }
 
 /// Word and bit of the table for a key.

@@ -76,7 +76,7 @@ struct Compiled {
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     let traces = read(KNOWLEDGE).unwrap_or_default();
-    let (go, rust) = (gobuild::marks(), rustcrates::MARKS);
+    let (go, rust) = (gobuild::MARKS.map(<[u8]>::to_vec), rustcrates::MARKS);
     let go_from = traces.len();
     let rust_from = go_from.saturating_add(go.len());
     let strings = traces.iter().map(|t| t.string.as_bytes().to_vec());

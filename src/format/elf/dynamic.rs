@@ -3,8 +3,9 @@ use super::headers::{Words, file_offset};
 use super::imports::is_telling;
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{
-    DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_NULL, DT_PLTREL, DT_PLTRELSZ, DT_REL, DT_RELA,
-    DT_RELACOUNT, DT_RELASZ, DT_RELCOUNT, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMTAB,
+    DF_1_PIE, DT_DEBUG, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_NULL, DT_PLTREL, DT_PLTRELSZ,
+    DT_REL, DT_RELA, DT_RELACOUNT, DT_RELASZ, DT_RELCOUNT, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ,
+    DT_STRTAB, DT_SYMTAB,
 };
 use goblin::elf::header::{EM_MIPS, Header};
 use goblin::elf::program_header::PT_DYNAMIC;
@@ -21,6 +22,8 @@ const MAX_ENTRIES: u64 = 1 << 16;
 #[derive(Default)]
 pub(super) struct Dynamic {
     pub(super) pie: bool,
+    /// DT_DEBUG is there.
+    pub(super) debugger_slot: bool,
     pub(super) soname: String,
     pub(super) libraries: Vec<String>,
     pub(super) search_paths: Vec<String>,
@@ -44,6 +47,7 @@ pub(super) fn read(
     let (tags, listed) = entries(words, segment, problems);
     let tag = |t: u64| tags.get(&t).copied();
     let place = |t: u64| tag(t).and_then(|address| file_offset(segments, address));
+    found.debugger_slot = tag(DT_DEBUG).is_some();
     found.pie = tag(DT_FLAGS_1).is_some_and(|f| f & DF_1_PIE != 0);
     let strings = strings(words, place(DT_STRTAB), tag(DT_STRSZ));
     let name = |at: u64| -> Option<&[u8]> {

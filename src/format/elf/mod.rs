@@ -81,11 +81,10 @@ impl Elf {
                 });
                 let anonymous = dynamic.soname.is_empty();
                 // Position-independent programs carry a mark since 2015; before, they differ from a
-                // library by their interpreter, or by being entered without needing anything.
-                if dynamic.pie
-                    || (anonymous && !interpreter.is_empty())
-                    || (anonymous && enters && dynamic.libraries.is_empty() && !dynamic.exports)
-                {
+                // library by the debugger's slot, which linkers give to programs only, or by being
+                // entered without offering anything.
+                let entered = !interpreter.is_empty() || (enters && dynamic.libraries.is_empty());
+                if dynamic.pie || dynamic.debugger_slot || (anonymous && entered && !dynamic.exports) {
                     "executable"
                 } else {
                     "shared"
