@@ -21,7 +21,7 @@ mod unexamined;
 pub use crate::baseline::{BaselineVerdict, Standing};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
 pub use knowledge::Knowledge;
-pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, Words};
+pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, TEST_GROUND, Words};
 
 use crate::base::Gap;
 use crate::baseline::Baselines;

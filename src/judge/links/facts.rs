@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(in crate::judge) struct Facts {
     pub(super) cellular: Arc<Cellular>,
     pub(super) tools: Arc<Tools>,
+    pub(super) traces: Arc<Traces>,
     pub(in crate::judge) ladder: Arc<Ladder>,
 }
 
@@ -23,14 +24,18 @@ impl Facts {
         let mut keep = |e: RuleError| errors.push(e);
         let cellular = read::<RawCellular>(files, "cellular.toml").and_then(Cellular::new).map_err(&mut keep).ok();
         let tools = read::<RawTools>(files, "remote-tools.toml").and_then(Tools::new).map_err(&mut keep).ok();
+        let traces = read::<RawTraces>(files, "program-traces.toml").map(Traces::new).map_err(&mut keep).ok();
         let ladder = read::<Ladder>(files, "ladder.toml")
             .and_then(|l| if l.is_whole() { Ok(l) } else { Err(fault("ladder.toml", "a rung is missing")) })
             .map_err(&mut keep)
             .ok();
-        match (cellular, tools, ladder) {
-            (Some(cellular), Some(tools), Some(ladder)) => {
-                Ok(Self { cellular: Arc::new(cellular), tools: Arc::new(tools), ladder: Arc::new(ladder) })
-            }
+        match (cellular, tools, traces, ladder) {
+            (Some(cellular), Some(tools), Some(traces), Some(ladder)) => Ok(Self {
+                cellular: Arc::new(cellular),
+                tools: Arc::new(tools),
+                traces: Arc::new(traces),
+                ladder: Arc::new(ladder),
+            }),
             _ => Err(errors),
         }
     }
@@ -52,7 +57,6 @@ struct RawCellular {
     replaced_by_vendor: BTreeSet<String>,
     dialers: BTreeSet<String>,
     managers: BTreeSet<String>,
-    traces: BTreeSet<String>,
     packages: BTreeSet<String>,
     stock_packages: BTreeSet<String>,
     stock_units: BTreeSet<String>,
@@ -74,7 +78,6 @@ pub(super) struct Cellular {
     pub(super) replaced_by_vendor: BTreeSet<String>,
     pub(super) dialers: BTreeSet<String>,
     pub(super) managers: BTreeSet<String>,
-    pub(super) traces: BTreeSet<String>,
     pub(super) packages: BTreeSet<String>,
     pub(super) stock_packages: BTreeSet<String>,
     pub(super) stock_units: BTreeSet<String>,
@@ -105,7 +108,6 @@ impl Cellular {
             replaced_by_vendor: raw.replaced_by_vendor,
             dialers: raw.dialers,
             managers: raw.managers,
-            traces: raw.traces,
             packages: raw.packages,
             stock_packages: raw.stock_packages,
             stock_units: raw.stock_units,
@@ -116,6 +118,51 @@ impl Cellular {
     /// A module that serves modems and nothing else.
     pub(super) fn is_module(&self, name: &str) -> bool {
         self.modules.contains(name) || self.vendor_modules.contains(name)
+    }
+}
+
+#[derive(Deserialize)]
+struct RawTraces {
+    #[serde(rename = "tool")]
+    tools: Vec<RawTrace>,
+}
+#[derive(Deserialize)]
+struct RawTrace {
+    id: String,
+    class: String,
+    #[serde(default)]
+    definite: BTreeSet<String>,
+}
+
+/// Which telling strings stand for their program alone.
+#[derive(Debug)]
+pub(super) struct Traces {
+    tools: BTreeMap<String, (String, BTreeSet<String>)>,
+}
+
+impl Traces {
+    fn new(raw: RawTraces) -> Self {
+        Self { tools: raw.tools.into_iter().map(|t| (t.id, (t.class, t.definite))).collect() }
+    }
+    /// The tool that `tool: string` entries name: by a string that no other program holds, or by two
+    /// of those that support it. Gives the entry as well.
+    pub(super) fn identify<'t>(&self, traces: &'t [String]) -> Option<(&'t str, &'t str)> {
+        let parts = |t: &'t String| t.split_once(": ");
+        let definite = |tool: &str, string: &str| self.tools.get(tool).is_some_and(|(_, d)| d.contains(string));
+        if let Some((trace, (tool, _))) =
+            traces.iter().filter_map(|t| Some((t, parts(t)?))).find(|(_, (tool, s))| definite(tool, s))
+        {
+            return Some((tool, trace));
+        }
+        traces.iter().find_map(|t| {
+            let (tool, _) = parts(t)?;
+            let more = traces.iter().filter_map(parts).filter(|(other, _)| *other == tool).count();
+            (more > 1 && self.tools.contains_key(tool)).then_some((tool, t.as_str()))
+        })
+    }
+    /// It sets up modem links.
+    pub(super) fn is_modem(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_some_and(|(class, _)| class == "modem")
     }
 }
 

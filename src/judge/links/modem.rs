@@ -1,6 +1,6 @@
 //! Cellular, satellite and dial-up links: hardware, drivers, settings, dialers, connections, what
 //! starts them and what the logs recorded, one finding a link.
-use super::facts::Cellular;
+use super::facts::{Cellular, Traces};
 use super::frame::{Link, Piece, join, one_a_name, subject};
 use super::ground::{Ground, Vouched};
 use super::tables::Ids;
@@ -14,9 +14,11 @@ use std::collections::BTreeSet;
 /// All links of all systems.
 pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) -> Vec<Draft> {
     let know = &*knowledge.facts().cellular;
+    let traces = &*knowledge.facts().traces;
     let mut drafts = Vec::new();
     for system in &ground.systems {
-        let mut view = View { know, ground, ids: Ids::new(), system: *system, pieces: Vec::new(), stock: Vec::new() };
+        let mut view =
+            View { know, traces, ground, ids: Ids::new(), system: *system, pieces: Vec::new(), stock: Vec::new() };
         view.devices();
         view.drivers();
         view.settings();
@@ -36,6 +38,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
 /// One system while its pieces are collected.
 struct View<'a> {
     know: &'a Cellular,
+    traces: &'a Traces,
     ground: &'a Ground<'a>,
     ids: Ids,
     system: Option<u32>,
@@ -233,7 +236,7 @@ impl View<'_> {
     fn programs(&mut self) {
         for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
             let file_name = String::from_utf8_lossy(b.path.file_name()).into_owned();
-            let traced = b.traces.iter().find(|t| self.know.traces.contains(trace_tool(t)));
+            let traced = self.traces.identify(&b.traces).filter(|(tool, _)| self.traces.is_modem(tool)).map(|(_, t)| t);
             let dialer = self.know.dialers.contains(&file_name);
             if !dialer && traced.is_none() && !self.know.managers.contains(&file_name) {
                 continue;
@@ -493,7 +496,10 @@ impl View<'_> {
         let mut dials = None;
         for command in commands {
             if let Some(found) = self.know.commands.captures(command) {
-                dials = Some(command.clone());
+                // nmcli brings up profiles of all kinds: only a known modem profile counts.
+                if found.name("nmcli").is_none() {
+                    dials = Some(command.clone());
+                }
                 for peer in ["pon", "call", "wvdial", "nmcli", "ifup"] {
                     follows.extend(found.name(peer).map(|p| format!("peer:{}", p.as_str())));
                 }
@@ -678,11 +684,6 @@ pub(super) fn usb_ids(text: &str) -> Vec<String> {
     let hex = |w: &&String| w.len() == 4 && w.bytes().all(|b| b.is_ascii_hexdigit());
     let found: Vec<&String> = words.iter().filter(hex).collect();
     found.chunks_exact(2).filter_map(|p| Some(format!("{}:{}", p.first()?, p.get(1)?))).collect()
-}
-
-/// The tool's name in `tool: string`.
-pub(super) fn trace_tool(trace: &str) -> &str {
-    trace.split_once(':').map_or(trace, |(tool, _)| tool)
 }
 
 /// In a temporary folder, or below a name that begins with a dot.

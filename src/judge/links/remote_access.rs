@@ -1,10 +1,10 @@
 //! Ways in and out for people and programs elsewhere: start → program → identity → configuration →
 //! keys → records, one finding a path. Programs are recognised by what they are built from,
 //! whatever they are called.
-use super::facts::{Tool, Tools};
+use super::facts::{Tool, Tools, Traces};
 use super::frame::{Link, Piece, join, one_a_name, subject};
 use super::ground::{Ground, Vouched};
-use super::modem::{off_the_path, trace_tool};
+use super::modem::off_the_path;
 use super::tables::Ids;
 use crate::base::Name;
 use crate::inventory::Binary;
@@ -18,9 +18,11 @@ use std::sync::LazyLock;
 /// All paths of all systems.
 pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) -> Vec<Draft> {
     let tools = &*knowledge.facts().tools;
+    let traces = &*knowledge.facts().traces;
     let mut drafts = Vec::new();
     for system in &ground.systems {
-        let mut view = View { tools, ground, ids: Ids::new(), system: *system, pieces: Vec::new(), stock: Vec::new() };
+        let mut view =
+            View { tools, traces, ground, ids: Ids::new(), system: *system, pieces: Vec::new(), stock: Vec::new() };
         view.programs();
         view.packages();
         view.connections();
@@ -68,6 +70,7 @@ static TUNNELS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 struct View<'a> {
     tools: &'a Tools,
+    traces: &'a Traces,
     ground: &'a Ground<'a>,
     ids: Ids,
     system: Option<u32>,
@@ -101,17 +104,17 @@ impl<'a> View<'a> {
         if let Some(tool) = tools.by_program(&b.path.lossy()) {
             return Some(Identity { tool, by: String::new() });
         }
+        let traced = self.traces.identify(&b.traces).and_then(|(id, trace)| Some((tools.by_id(id)?, trace)));
         let packaged = self.ground.package(self.system, &b.path).and_then(|p| tools.by_package(p));
         // In a packaged program a telling string or library may be there for a hundred reasons.
         if vouched == Vouched::Owned {
-            return packaged
-                .filter(|t| b.traces.iter().any(|s| trace_tool(s) == t.id))
-                .map(|tool| Identity { tool, by: String::new() });
+            let both = traced.filter(|(tool, _)| packaged.is_some_and(|p| p.id == tool.id));
+            return both.map(|(tool, _)| Identity { tool, by: String::new() });
         }
         if let Some((tool, name)) = b.rust_crates.iter().find_map(|c| Some((tools.by_crate(c)?, c))) {
             return Some(Identity { tool, by: format!("it is built from the Rust crate {name}") });
         }
-        if let Some((tool, trace)) = b.traces.iter().find_map(|t| Some((tools.by_id(trace_tool(t))?, t))) {
+        if let Some((tool, trace)) = traced {
             return Some(Identity { tool, by: format!("it holds the strings of {trace}") });
         }
         let (tool, name) = b.go_deps.iter().find_map(|d| Some((tools.by_go(d.split(' ').next()?)?, d)))?;
@@ -274,6 +277,7 @@ impl<'a> View<'a> {
                 "is not enabled".to_owned()
             };
             let what = format!("the {} {}", if s.kind.is_empty() { "service" } else { &*s.kind }, s.name);
+            follows.extend(paths_in(&s.commands));
             let row = (self.ids.services, row);
             let commands: Vec<&str> =
                 s.commands.iter().map(|c| c.split_once('=').map_or(c.as_str(), |(_, c)| c)).collect();
@@ -285,7 +289,8 @@ impl<'a> View<'a> {
         }
         for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
             if !self.ground.source(self.system, &t.evidence).is_stock() {
-                let follows = t.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
+                let mut follows: Vec<String> = t.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
+                follows.extend(paths_in(std::slice::from_ref(&t.command)));
                 let what = format!("the scheduled command '{}'", t.command);
                 self.start(
                     (self.ids.tasks, row),
@@ -491,4 +496,14 @@ impl<'a> View<'a> {
         }
         one_a_name(links)
     }
+}
+
+/// Keys of the files that command lines name: settings of a tunnel, or the program that a wrapper runs.
+fn paths_in(commands: &[String]) -> Vec<String> {
+    commands
+        .iter()
+        .flat_map(|c| c.split(|ch: char| ch.is_whitespace() || matches!(ch, '=' | '"' | '\'' | ';' | '@')))
+        .filter(|w| w.starts_with('/'))
+        .flat_map(|w| [format!("file:{w}"), format!("prog:{w}")])
+        .collect()
 }
