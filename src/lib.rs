@@ -14,6 +14,7 @@ pub mod fs; // trees of nodes over a volume
 pub mod image; // bytes of an acquisition
 pub mod inventory; // typed tables of facts, and the scene
 pub mod volume; // what parts an image has
+pub mod worker; // the process that parses, and its protocol
 
 pub mod baseline; // known-good as an index that judge can ask
 pub mod case; // what was found and decided, on disk

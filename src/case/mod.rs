@@ -1,4 +1,9 @@
 //! The case: one SQLite file with what was found, what the examiner decided, and the log of both.
+mod cells;
 mod data;
+mod load;
+mod schema;
+mod store;
 
 pub use data::{CaseData, Device, Exhibit, Outcome, Run, Scope, Tool, Verdict};
+pub use store::{Case, CaseError};

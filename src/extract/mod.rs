@@ -14,7 +14,7 @@ pub use text::{Collector, examine_fs, examine_text};
 
 use crate::base::{Cancelled, Gap, Gaps, Progress, Stage};
 use crate::evidence::{Candidate, System, Tree, find_systems};
-use crate::inventory::{Row, Scene};
+use crate::inventory::{Row, Scene, StoredHash};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -29,6 +29,15 @@ impl Default for Request {
     fn default() -> Self {
         Self { threads: 1, replay_journal: true }
     }
+}
+
+/// Stages beyond the four phases, each asked for on its own.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    pub hash_images: bool,
+    pub second_reader: bool,
+    /// Hashes of the imagers' logs, for each image.
+    pub stored: Vec<Vec<StoredHash>>,
 }
 
 /// Where the pipeline's results go. Implemented by the worker's connection to its parent, and by tests.
@@ -111,7 +120,13 @@ pub fn index(
 }
 
 /// The whole examination of `inputs`.
-pub fn run(inputs: Vec<Input>, request: &Request, sink: &dyn Sink, progress: &Progress) -> Result<(), Cancelled> {
+pub fn run(
+    inputs: Vec<Input>,
+    request: &Request,
+    extra: &Extra,
+    sink: &dyn Sink,
+    progress: &Progress,
+) -> Result<(), Cancelled> {
     let indexed = index(inputs, request, sink, progress)?;
     configuration::run(&indexed.systems, request.threads, sink, progress)?;
     bulk::run(&indexed.trees, &indexed.systems, request.threads, sink, progress)

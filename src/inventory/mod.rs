@@ -1,6 +1,8 @@
 //! What is on the systems, as typed tables. Rules, baselines, views and exports all read these
 //! columns; nothing after this layer sees a disk.
 mod join;
+pub mod portable;
+pub mod portable_gap;
 mod record;
 mod scene;
 mod tables;
@@ -110,6 +112,11 @@ macro_rules! tables {
             }
             pub fn table(&self, name: &str) -> Option<&dyn AnyTable> {
                 self.all().into_iter().find(|t| t.table().name == name)
+            }
+            pub fn into_rows(self) -> Vec<Row> {
+                let mut rows = Vec::with_capacity(self.rows());
+                $(rows.extend(std::sync::Arc::unwrap_or_clone(self.$field).into_iter().map(Row::from));)*
+                rows
             }
             pub fn rows(&self) -> usize {
                 0 $(+ self.$field.len())*

@@ -1,0 +1,142 @@
+//! A case read back into memory. The file may have been changed by anybody: what does not fit is an error
+//! that names the table, never a panic.
+use super::cells;
+use super::data::CaseData;
+use super::schema::table_name;
+use super::store::{Case, CaseError};
+use crate::base::{Evidence, Time};
+use crate::inventory::portable::{Ids, parse_evidence};
+use crate::inventory::portable_gap::parse_gap;
+use crate::inventory::{Inventory, Row, TABLES, Table};
+use crate::judge::{Finding, Review, Searched, Unexamined};
+use rusqlite::types::ValueRef;
+use serde::de::DeserializeOwned;
+
+impl Case {
+    /// Everything the case holds.
+    pub fn load(&self) -> Result<CaseData, CaseError> {
+        let mut data = CaseData::default();
+        data.scene.images = self.list("images")?;
+        data.scene.volumes = self.list("volumes")?;
+        data.scene.filesystems = self.list("filesystems")?;
+        data.scene.systems = self.list("systems")?;
+        let ids = Ids::of(&data.scene);
+        self.scope(&mut data)?;
+        for table in TABLES {
+            self.rows(table, &ids, &mut data.inventory)?;
+        }
+        data.findings = self.findings(&ids)?;
+        data.searched = self.query("SELECT rule, inputs, hits FROM searched ORDER BY rule", "searched", |r| {
+            Ok(Searched { rule: text(r, 0)?, inputs: text(r, 1)?, hits: u64::try_from(number(r, 2)?).unwrap_or(0) })
+        })?;
+        data.unexamined =
+            self.query("SELECT device, evidence FROM unexamined ORDER BY position", "unexamined", |r| {
+                Ok(Unexamined { device: text(r, 0)?, named_by: parse_evidence(&text(r, 1)?, &ids)? })
+            })?;
+        let volumes: Vec<String> = data.scene.volumes.iter().map(|v| v.id.clone()).collect();
+        data.gaps = self.query("SELECT document FROM gaps ORDER BY position", "gaps", |r| {
+            parse_gap(&text(r, 0)?, &ids, &volumes)
+        })?;
+        data.run = self.document("run")?;
+        data.tool = self.document("tool")?;
+        data.verdict = self.document("verdict")?;
+        Ok(data)
+    }
+
+    fn scope(&self, data: &mut CaseData) -> Result<(), CaseError> {
+        let cranes = self.query("SELECT name FROM cranes", "cranes", |r| text(r, 0))?;
+        data.scope.crane = cranes.into_iter().next().unwrap_or_default();
+        data.scope.exhibits = self.list_of("SELECT document FROM exhibits ORDER BY rowid", "exhibits")?;
+        data.scope.devices = self.query("SELECT id, role, named_by FROM devices ORDER BY rowid", "devices", |r| {
+            Ok(super::data::Device { id: text(r, 0)?, role: text(r, 1)?, named_by: text(r, 2)?, exhibits: Vec::new() })
+        })?;
+        for device in &mut data.scope.devices {
+            let own = data.scope.exhibits.iter().filter(|e| e.device == device.id);
+            device.exhibits = own.map(|e| e.id.clone()).collect();
+        }
+        Ok(())
+    }
+
+    fn findings(&self, ids: &Ids) -> Result<Vec<Finding>, CaseError> {
+        let mut findings =
+            self.query("SELECT document, evidence FROM findings ORDER BY position", "findings", |r| {
+                let mut finding: Finding = serde_json::from_str(&text(r, 0)?).map_err(|e| e.to_string())?;
+                let evidence: Vec<Box<serde_json::value::RawValue>> =
+                    serde_json::from_str(&text(r, 1)?).map_err(|e| e.to_string())?;
+                finding.evidence = evidence.iter().map(|e| parse_evidence(e.get(), ids)).collect::<Result<_, _>>()?;
+                Ok(finding)
+            })?;
+        let reviews = self.query(
+            "SELECT finding, examiner, disposition, note, at FROM reviews ORDER BY number",
+            "reviews",
+            |r| {
+                let at = Time::parse(&text(r, 4)?).ok_or("a review's time is no time")?;
+                Ok((text(r, 0)?, Review { examiner: text(r, 1)?, disposition: text(r, 2)?, note: text(r, 3)?, at }))
+            },
+        )?;
+        for (id, review) in reviews {
+            if let Some(finding) = findings.iter_mut().find(|f| f.id == id) {
+                finding.reviews.push(review);
+            }
+        }
+        Ok(findings)
+    }
+
+    fn rows(&self, table: &Table, ids: &Ids, into: &mut Inventory) -> Result<(), CaseError> {
+        let sql = format!("SELECT * FROM {} ORDER BY rowid", table_name(table.name));
+        let rows = self.query(&sql, table.name, |r| {
+            let system = match r.get_ref(0).map_err(|e| e.to_string())? {
+                ValueRef::Null => None,
+                _ => u32::try_from(number(r, 0)?).ok(),
+            };
+            let mut cells = Vec::with_capacity(table.columns.len());
+            for (n, column) in table.columns.iter().enumerate() {
+                let stored = r.get_ref(n.saturating_add(1)).map_err(|e| e.to_string())?;
+                cells.push(
+                    cells::load(column.kind, stored).ok_or_else(|| format!("column {} does not fit", column.name))?,
+                );
+            }
+            let evidence: Evidence = parse_evidence(&text(r, table.columns.len().saturating_add(1))?, ids)?;
+            Row::from_values(table.name, system, cells, evidence).ok_or_else(|| "a row does not fit".to_owned())
+        })?;
+        rows.into_iter().for_each(|row| into.push(row));
+        Ok(())
+    }
+
+    fn list<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<T>, CaseError> {
+        self.list_of(&format!("SELECT document FROM {table} ORDER BY position"), table)
+    }
+    fn list_of<T: DeserializeOwned>(&self, sql: &str, table: &str) -> Result<Vec<T>, CaseError> {
+        self.query(sql, table, |r| serde_json::from_str(&text(r, 0)?).map_err(|e| e.to_string()))
+    }
+    fn document<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T, CaseError> {
+        match self.meta(key)? {
+            Some(json) => serde_json::from_str(&json).map_err(|e| self.broken(key, &e.to_string())),
+            None => Ok(T::default()),
+        }
+    }
+    fn query<T>(
+        &self,
+        sql: &str,
+        table: &str,
+        mut each: impl FnMut(&rusqlite::Row<'_>) -> Result<T, String>,
+    ) -> Result<Vec<T>, CaseError> {
+        let mut statement = self.db().prepare(sql).map_err(|e| self.fault(&e))?;
+        let mut rows = statement.query([]).map_err(|e| self.fault(&e))?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| self.fault(&e))? {
+            all.push(each(row).map_err(|what| self.broken(table, &what))?);
+        }
+        Ok(all)
+    }
+    fn broken(&self, table: &str, what: &str) -> CaseError {
+        CaseError::NotACase(format!("{}: damaged in table {table}: {what}", self.path().display()))
+    }
+}
+
+fn text(row: &rusqlite::Row<'_>, column: usize) -> Result<String, String> {
+    row.get(column).map_err(|e| e.to_string())
+}
+fn number(row: &rusqlite::Row<'_>, column: usize) -> Result<i64, String> {
+    row.get(column).map_err(|e| e.to_string())
+}

@@ -1,0 +1,335 @@
+//! The case file: an SQLite database that any other tool can read.
+//!
+//! Rows are added in transactions, so a kill at any moment leaves a case that opens and holds what
+//! was committed. `meta.state` says whether the examination was finished.
+use super::cells;
+use super::data::CaseData;
+use super::schema::{APPLICATION_ID, VERSION, statements, table_name};
+use crate::base::Time;
+use crate::inventory::portable::{Ids, PortableEvidence};
+use crate::inventory::portable_gap::PortableGap;
+use crate::inventory::{AnyTable, Row, Scene};
+use crate::judge::{Finding, Review};
+use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why a case could not be written or read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaseError {
+    /// The file is no case, or one of another version, or damaged.
+    NotACase(String),
+    /// It exists and was not to be replaced.
+    Exists(PathBuf),
+    /// Another process is writing it.
+    Busy(PathBuf),
+    /// No space, no permission, no such folder.
+    Environment(String),
+}
+impl fmt::Display for CaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotACase(what) | Self::Environment(what) => f.write_str(what),
+            Self::Exists(path) => {
+                write!(f, "{}: this case exists; use --overwrite, or name another with --case", path.display())
+            }
+            Self::Busy(path) => write!(f, "{}: another process is writing this case; close it first", path.display()),
+        }
+    }
+}
+
+/// An open case.
+pub struct Case {
+    db: Connection,
+    path: PathBuf,
+}
+
+impl Case {
+    /// Creates an empty case. An existing file is replaced only if it is a case and `overwrite` is set.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, CaseError> {
+        if path.exists() {
+            if !overwrite {
+                return Err(CaseError::Exists(path.to_owned()));
+            }
+            // A file that is no case is never removed, whatever was asked.
+            let old = Self::open(path)?;
+            old.lock()?;
+            drop(old);
+            std::fs::remove_file(path).map_err(|e| CaseError::Environment(format!("{}: {e}", path.display())))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
+        let case = Self { db, path: path.to_owned() };
+        let setup = || -> rusqlite::Result<()> {
+            case.db.pragma_update(None, "application_id", APPLICATION_ID)?;
+            case.db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            case.db.pragma_update(None, "synchronous", "NORMAL")?;
+            case.db.execute_batch(&format!("BEGIN IMMEDIATE; {} COMMIT;", statements()))?;
+            case.db.execute("INSERT INTO meta VALUES ('version', ?1), ('state', 'running')", [VERSION])?;
+            Ok(())
+        };
+        setup().map_err(|e| case.fault(&e))?;
+        Ok(case)
+    }
+
+    /// Opens a case to read it, and to add reviews.
+    pub fn open(path: &Path) -> Result<Self, CaseError> {
+        if !path.is_file() {
+            return Err(CaseError::NotACase(format!("{}: no such case", path.display())));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
+        let case = Self { db, path: path.to_owned() };
+        let id: i32 = case.db.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(|e| case.fault(&e))?;
+        let version = if id == APPLICATION_ID { case.meta("version")? } else { None };
+        match version.as_deref() {
+            Some(VERSION) => Ok(case),
+            Some(other) => {
+                let text =
+                    format!("{}: a case of version {other}; this program reads version {VERSION}", path.display());
+                Err(CaseError::NotACase(text))
+            }
+            None => Err(CaseError::NotACase(format!("{}: not a case file", path.display()))),
+        }
+    }
+
+    /// Holds the case against every other writer until it is closed.
+    fn lock(&self) -> Result<(), CaseError> {
+        let locked = self.db.execute_batch("BEGIN EXCLUSIVE; COMMIT;");
+        locked.map_err(|e| self.fault(&e))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+    pub(super) fn fault(&self, e: &rusqlite::Error) -> CaseError {
+        fault(&self.path, e)
+    }
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, CaseError> {
+        use rusqlite::OptionalExtension as _;
+        let row = self.db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0));
+        row.optional().map_err(|e| self.fault(&e))
+    }
+    fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value]).map(drop)
+    }
+
+    /// Begins a transaction that the next [`Self::commit`] ends.
+    pub fn begin(&self) -> Result<(), CaseError> {
+        self.db.execute_batch("BEGIN").map_err(|e| self.fault(&e))
+    }
+    pub fn commit(&self) -> Result<(), CaseError> {
+        self.db.execute_batch("COMMIT").map_err(|e| self.fault(&e))
+    }
+
+    /// Adds rows; `ids` must know the file systems and images they name.
+    pub fn add_rows<'a>(&self, rows: impl IntoIterator<Item = &'a Row>, ids: &Ids) -> Result<(), CaseError> {
+        for row in rows {
+            let table = row.table();
+            let cells = (0..table.columns.len()).map(|c| row.value(c));
+            self.add_row(table.name, row.system(), cells, row.evidence(), ids).map_err(|e| self.fault(&e))?;
+        }
+        Ok(())
+    }
+    fn add_row(
+        &self,
+        table: &str,
+        system: Option<u32>,
+        cells: impl Iterator<Item = crate::inventory::Value>,
+        evidence: &crate::base::Evidence,
+        ids: &Ids,
+    ) -> rusqlite::Result<()> {
+        use rusqlite::types::ToSqlOutput;
+        let values: Vec<crate::inventory::Value> = cells.collect();
+        let json = serde_json::to_string(&PortableEvidence { evidence, ids }).unwrap_or_default();
+        let mut statement = self.db.prepare_cached(insert(table, values.len()).as_str())?;
+        let first = std::iter::once(system.map_or(ToSqlOutput::Owned(rusqlite::types::Value::Null), |s| ToSqlOutput::from(s)));
+        let last = std::iter::once(ToSqlOutput::from(json));
+        statement.execute(params_from_iter(first.chain(values.iter().map(cells::store)).chain(last))).map(drop)
+    }
+
+    /// Replaces a whole table of facts, in its order.
+    pub fn replace_table(&self, table: &dyn AnyTable, ids: &Ids) -> Result<(), CaseError> {
+        let name = table.table().name;
+        let replace = || -> rusqlite::Result<()> {
+            self.db.execute(&format!("DELETE FROM {}", table_name(name)), [])?;
+            for row in 0..table.len() {
+                let cells = (0..table.table().columns.len()).map(|c| table.value(row, c));
+                if let Some(evidence) = table.evidence(row) {
+                    self.add_row(name, table.system(row), cells, evidence, ids)?;
+                }
+            }
+            Ok(())
+        };
+        replace().map_err(|e| self.fault(&e))
+    }
+
+    /// Replaces everything but the tables of facts, the reviews and the log.
+    pub fn write_documents(&self, data: &CaseData) -> Result<(), CaseError> {
+        self.documents(data).map_err(|e| self.fault(&e))
+    }
+    fn documents(&self, data: &CaseData) -> rusqlite::Result<()> {
+        let (db, ids) = (&self.db, Ids::of(&data.scene));
+        for table in [
+            "exhibits",
+            "devices",
+            "cranes",
+            "images",
+            "volumes",
+            "filesystems",
+            "systems",
+            "findings",
+            "searched",
+            "unexamined",
+            "gaps",
+        ] {
+            db.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        db.execute("INSERT INTO cranes VALUES ('crane', ?1)", [&data.scope.crane])?;
+        for d in &data.scope.devices {
+            db.execute("INSERT INTO devices VALUES (?1, 'crane', ?2, ?3)", params![d.id, d.role, d.named_by])?;
+        }
+        for e in &data.scope.exhibits {
+            db.execute("INSERT INTO exhibits VALUES (?1, ?2, ?3)", params![e.id, e.device, json(e)])?;
+        }
+        let Scene { images, volumes, filesystems, systems } = &data.scene;
+        for (n, image) in (0_i64..).zip(images) {
+            let exhibit = data.scope.exhibits.iter().find(|e| e.images.contains(&image.id)).map(|e| &e.id);
+            db.execute("INSERT INTO images VALUES (?1, ?2, ?3, ?4)", params![n, image.id, exhibit, json(image)])?;
+        }
+        for (n, v) in (0_i64..).zip(volumes) {
+            db.execute("INSERT INTO volumes VALUES (?1, ?2, ?3)", params![n, v.id, json(v)])?;
+        }
+        for (n, f) in (0_i64..).zip(filesystems) {
+            db.execute("INSERT INTO filesystems VALUES (?1, ?2, ?3)", params![n, f.id, json(f)])?;
+        }
+        for (n, s) in (0_i64..).zip(systems) {
+            db.execute("INSERT INTO systems VALUES (?1, ?2, ?3)", params![n, s.id, json(s)])?;
+        }
+        for (n, f) in (0_i64..).zip(&data.findings) {
+            let evidence: Vec<_> = f.evidence.iter().map(|evidence| PortableEvidence { evidence, ids: &ids }).collect();
+            let bare = Finding { evidence: Vec::new(), reviews: Vec::new(), ..f.clone() };
+            let severity = json(&f.severity).replace('"', "");
+            let values = params![n, f.id, f.rule, severity, f.subject, json(&bare), json(&evidence)];
+            db.execute("INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values)?;
+        }
+        for s in &data.searched {
+            db.execute(
+                "INSERT OR REPLACE INTO searched VALUES (?1, ?2, ?3)",
+                params![s.rule, s.inputs, i64::try_from(s.hits).unwrap_or(i64::MAX)],
+            )?;
+        }
+        for (n, u) in (0_i64..).zip(&data.unexamined) {
+            let evidence = json(&PortableEvidence { evidence: &u.named_by, ids: &ids });
+            db.execute("INSERT INTO unexamined VALUES (?1, ?2, ?3)", params![n, u.device, evidence])?;
+        }
+        let volume_ids: Vec<String> = volumes.iter().map(|v| v.id.clone()).collect();
+        for (n, gap) in (0_i64..).zip(&data.gaps) {
+            let document = json(&PortableGap { gap, ids: &ids, volumes: &volume_ids });
+            db.execute("INSERT INTO gaps VALUES (?1, ?2)", params![n, document])?;
+        }
+        self.set_meta("run", &json(&data.run))?;
+        self.set_meta("tool", &json(&data.tool))?;
+        self.set_meta("verdict", &json(&data.verdict))
+    }
+
+    /// Marks the examination as finished.
+    pub fn finish(&self) -> Result<(), CaseError> {
+        self.set_meta("state", "finished").map_err(|e| self.fault(&e))
+    }
+    /// Whether the examination ran to its end.
+    pub fn is_finished(&self) -> Result<bool, CaseError> {
+        Ok(self.meta("state")?.as_deref() == Some("finished"))
+    }
+
+    /// Adds an examiner's decision, and a line in the log.
+    pub fn add_review(&self, finding: &str, review: &Review) -> Result<(), CaseError> {
+        let known = self.db.query_row("SELECT count(*) FROM findings WHERE id = ?1", [finding], |r| r.get::<_, i64>(0));
+        if known.map_err(|e| self.fault(&e))? == 0 {
+            return Err(CaseError::NotACase(format!("{}: no finding {finding}", self.path.display())));
+        }
+        let add = || -> rusqlite::Result<()> {
+            let values = params![finding, review.examiner, review.disposition, review.note, review.at.to_string()];
+            self.db.execute(
+                "INSERT INTO reviews (finding, examiner, disposition, note, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                values,
+            )?;
+            self.append(&review.examiner, &format!("review of {finding}: {} {}", review.disposition, review.note))
+        };
+        self.begin()?;
+        add().map_err(|e| self.fault(&e))?;
+        self.commit()
+    }
+
+    /// Adds a line to the log; each line's hash covers the line before it.
+    pub fn log(&self, who: &str, what: &str) -> Result<(), CaseError> {
+        self.append(who, what).map_err(|e| self.fault(&e))
+    }
+    fn append(&self, who: &str, what: &str) -> rusqlite::Result<()> {
+        use rusqlite::OptionalExtension as _;
+        let last = self.db.query_row("SELECT hash FROM log ORDER BY number DESC LIMIT 1", [], |r| r.get(0));
+        let previous: String = last.optional()?.unwrap_or_default();
+        let at = Time::now().to_string();
+        let hash = line_hash(&previous, &at, who, what);
+        let values = params![at, who, what, previous, hash];
+        self.db.execute("INSERT INTO log (at, who, what, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5)", values).map(drop)
+    }
+    /// The number of the first log line that its hash does not cover, if any.
+    pub fn verify_log(&self) -> Result<Option<i64>, CaseError> {
+        let check = || -> rusqlite::Result<Option<i64>> {
+            let mut statement =
+                self.db.prepare("SELECT number, at, who, what, previous, hash FROM log ORDER BY number")?;
+            let mut rows = statement.query([])?;
+            let mut last = String::new();
+            while let Some(row) = rows.next()? {
+                let text = |n| row.get::<_, String>(n);
+                let hash = line_hash(&text(4)?, &text(1)?, &text(2)?, &text(3)?);
+                if text(4)? != last || text(5)? != hash {
+                    return Ok(Some(row.get(0)?));
+                }
+                last = hash;
+            }
+            Ok(None)
+        };
+        check().map_err(|e| self.fault(&e))
+    }
+}
+
+fn line_hash(previous: &str, at: &str, who: &str, what: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [previous, at, who, what] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    crate::base::Digest(hash.finalize().into()).to_string()
+}
+
+fn insert(table: &str, columns: usize) -> String {
+    format!("INSERT INTO {} VALUES (?{})", table_name(table), ", ?".repeat(columns.saturating_add(1)))
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    // Fails only for maps whose keys are no text; none of ours has such keys.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What went wrong, for the user: full disks and foreign files are told apart from the rest.
+fn fault(path: &Path, e: &rusqlite::Error) -> CaseError {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
+    };
+    let at = path.display();
+    match e.sqlite_error_code() {
+        Some(DiskFull) => CaseError::Environment(format!("{at}: no space left for the case; free some and run again")),
+        Some(DatabaseBusy | DatabaseLocked) => CaseError::Busy(path.to_owned()),
+        Some(NotADatabase | DatabaseCorrupt) => CaseError::NotACase(format!("{at}: not a case file, or damaged ({e})")),
+        Some(CannotOpen | PermissionDenied | ReadOnly) => CaseError::Environment(format!(
+            "{at}: the case cannot be opened for writing; check folder and permission ({e})"
+        )),
+        _ => CaseError::Environment(format!("{at}: {e}")),
+    }
+}

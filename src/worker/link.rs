@@ -1,0 +1,172 @@
+//! The worker's main: one order in, reports out.
+use super::descriptors::receive_files;
+use super::look;
+use super::protocol::{ImageSpec, Job, Order, Report, receive, send};
+use crate::base::{Cancelled, Gap, Progress, Stage};
+use crate::extract::{self, Input, Request, Sink};
+use crate::image::Segment;
+use crate::inventory::{Row, Scene};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Frames are gathered up to this many bytes before they are written.
+const BUFFER: usize = 256 << 10;
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs until the order on standard input (a Unix socket) is carried out.
+pub fn main() -> ExitCode {
+    // A panic is caught where it happens and becomes a gap; its text on stderr would only confuse.
+    std::panic::set_hook(Box::new(|_| {}));
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("cranescope worker: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> io::Result<()> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let order: Order = receive(&mut &socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let count = order.images.iter().map(|i| i.segments.len()).sum();
+    let files = receive_files(&socket, count)?;
+    let inputs = inputs(&order.images, files);
+    let progress = Progress::default();
+    let link = Link::new(socket, &order.job);
+    let request = Request { threads: order.threads.max(1) as usize, replay_journal: order.replay_journal };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ticker = std::thread::Builder::new().name("progress".into());
+        let ticker = ticker.spawn_scoped(scope, || tick(&link, &progress, &over))?;
+        let outcome = carry_out(order.job, inputs, &request, &link, &progress);
+        over.store(true, Ordering::Relaxed);
+        ticker.thread().unpark();
+        outcome.map_err(|Cancelled| io::Error::from(io::ErrorKind::Interrupted))
+    })?;
+    link.send(&Report::Finished);
+    link.flush();
+    Ok(())
+}
+
+fn carry_out(
+    job: Job,
+    inputs: Vec<Input>,
+    request: &Request,
+    link: &Link,
+    progress: &Progress,
+) -> Result<(), Cancelled> {
+    match job {
+        Job::Examine { hash_images, second_reader, stored, .. } => {
+            let extra = extract::Extra { hash_images, second_reader, stored };
+            extract::run(inputs, request, &extra, link, progress)
+        }
+        Job::Text { tree } => {
+            let (scene, inventory, gaps) = extract::examine_text(&tree);
+            link.scene(&scene);
+            link.commit(&[], inventory.into_rows(), gaps);
+            Ok(())
+        }
+        Job::List { place } => {
+            let told = look::list(inputs, &place, request, progress)?;
+            link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Listed));
+            Ok(())
+        }
+        Job::Read { place } => {
+            let mut emit = |bytes: &[u8]| link.send(&Report::Bytes(bytes.to_vec()));
+            if let Err(what) = look::read(inputs, &place, request, progress, &mut emit)? {
+                link.send(&Report::Failed { what });
+            }
+            Ok(())
+        }
+        Job::Raw { image, offset, len } => {
+            let told = look::raw(inputs, image, offset, len);
+            link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Bytes));
+            Ok(())
+        }
+    }
+}
+
+fn inputs(specs: &[ImageSpec], files: Vec<File>) -> Vec<Input> {
+    let mut files = files.into_iter();
+    let segments = |spec: &ImageSpec, files: &mut dyn Iterator<Item = File>| {
+        let open = spec.segments.iter().zip(files);
+        open.map(|(s, file)| Segment { file, name: s.name.clone(), len: s.len }).collect()
+    };
+    specs.iter().map(|spec| Input { name: spec.name.clone(), segments: segments(spec, &mut files) }).collect()
+}
+
+/// Tells the parent how far it is, as long as it moves: silence means that it hangs.
+fn tick(link: &Link, progress: &Progress, over: &AtomicBool) {
+    let mut last = None;
+    while !over.load(Ordering::Relaxed) {
+        std::thread::park_timeout(TICK);
+        let done = progress.fraction().0;
+        if last != Some(done) {
+            last = Some(done);
+            link.send(&Report::Advance { done });
+            link.flush();
+        }
+    }
+}
+
+/// The way to the parent. If it breaks, the parent is gone, and so is the reason to go on.
+struct Link {
+    out: Mutex<BufWriter<UnixStream>>,
+    done: HashSet<u64>,
+    skip: HashSet<u64>,
+    only: HashSet<u64>,
+}
+impl Link {
+    fn new(socket: UnixStream, job: &Job) -> Self {
+        let (done, skip, only) = match job {
+            Job::Examine { done, skip, only, .. } => {
+                (done.iter().copied().collect(), skip.iter().copied().collect(), only.iter().copied().collect())
+            }
+            _ => Default::default(),
+        };
+        Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), done, skip, only }
+    }
+    fn send(&self, report: &Report) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if send(&mut *out, report).is_err() {
+            std::process::exit(1);
+        }
+    }
+    fn flush(&self) {
+        if self.out.lock().unwrap_or_else(PoisonError::into_inner).flush().is_err() {
+            std::process::exit(1);
+        }
+    }
+}
+impl Sink for Link {
+    fn enter(&self, item: u64, name: &str) -> bool {
+        if self.skip.contains(&item) {
+            return false;
+        }
+        self.send(&Report::Enter { item, name: name.to_owned() });
+        self.flush();
+        true
+    }
+    fn is_done(&self, item: u64) -> bool {
+        self.done.contains(&item) || self.skip.contains(&item) || (!self.only.is_empty() && !self.only.contains(&item))
+    }
+    fn stage(&self, stage: Stage, total: u64) {
+        self.send(&Report::Stage { stage, total });
+        self.flush();
+    }
+    fn scene(&self, scene: &Scene) {
+        self.send(&Report::Scene(Box::new(scene.clone())));
+    }
+    fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>) {
+        self.send(&Report::Commit { items: items.to_vec(), rows, gaps });
+    }
+}

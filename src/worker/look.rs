@@ -1,0 +1,138 @@
+//! Looking inside without examining: `ls`, `cat`, and raw bytes for a hex view.
+//!
+//! A place is a path in the first system (or the first file system where no system is installed), or
+//! `N:/path` in file system N; deleted entries stand below the folder they were in.
+use super::protocol::Listed;
+use crate::base::{Cancelled, Name, Progress, Stage};
+use crate::evidence::{Entry, Tree};
+use crate::extract::{self, Indexed, Input, Request, Sink};
+use crate::fs::NodeKind;
+use crate::image::Source;
+use std::sync::Arc;
+
+/// Nothing is committed when one only looks.
+struct Quiet;
+impl Sink for Quiet {
+    fn enter(&self, _item: u64, _name: &str) -> bool {
+        true
+    }
+    fn is_done(&self, _item: u64) -> bool {
+        false
+    }
+    fn stage(&self, _stage: Stage, _total: u64) {}
+    fn scene(&self, _scene: &crate::inventory::Scene) {}
+    fn commit(&self, _items: &[u64], _rows: Vec<crate::inventory::Row>, _gaps: Vec<crate::base::Gap>) {}
+}
+
+type Told<T> = Result<Result<T, String>, Cancelled>;
+
+/// A folder's entries, or the one file.
+pub(super) fn list(inputs: Vec<Input>, place: &str, request: &Request, progress: &Progress) -> Told<Vec<Listed>> {
+    let indexed = extract::index(inputs, request, &Quiet, progress)?;
+    Ok(find(&indexed, place).map(|(tree, found)| {
+        let is_dir = found.is_dir();
+        let entries = if is_dir { children(&indexed, place, tree, &found) } else { vec![found] };
+        entries.iter().map(|e| listed(&indexed, e)).collect()
+    }))
+}
+
+/// A file's bytes, in pieces.
+pub(super) fn read(
+    inputs: Vec<Input>,
+    place: &str,
+    request: &Request,
+    progress: &Progress,
+    emit: &mut dyn FnMut(&[u8]),
+) -> Told<()> {
+    let indexed = extract::index(inputs, request, &Quiet, progress)?;
+    let found = find(&indexed, place).and_then(|(tree, entry)| match entry.kind() {
+        NodeKind::File => tree.open(&entry).map_err(|e| format!("{}: {e}", entry.path)),
+        kind => Err(format!("{}: a {}, not a regular file", entry.path, kind.as_str())),
+    });
+    let source = match found {
+        Ok(source) => source,
+        Err(what) => return Ok(Err(what)),
+    };
+    let mut buf = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        progress.step(1)?;
+        match source.read_at(at, &mut buf) {
+            Ok(0) => return Ok(Ok(())),
+            Ok(n) => {
+                emit(buf.get(..n).unwrap_or_default());
+                at = at.saturating_add(n as u64);
+            }
+            Err(e) => return Ok(Err(format!("{place}: {e}"))),
+        }
+    }
+}
+
+/// Bytes of an image as acquired.
+pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, String> {
+    let gaps = crate::base::Gaps::default();
+    let input = inputs.into_iter().nth(image as usize).ok_or_else(|| format!("there is no image {image}"))?;
+    let (_, source): (_, Source) = crate::image::open(input.segments, image, &gaps).map_err(|e| e.to_string())?;
+    let mut buf = vec![0; len.min(16 << 20) as usize];
+    let n = source.read_at(offset, &mut buf).map_err(|e| e.to_string())?;
+    buf.truncate(n);
+    Ok(buf)
+}
+
+/// `N:/path` or a path of the first system; links are followed as the system would.
+fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tree>, Entry), String> {
+    let none = || format!("{place}: nothing is there");
+    if let Some((number, path)) = place.split_once(':')
+        && let Ok(number) = number.parse::<u32>()
+    {
+        let tree = indexed.trees.iter().find(|t| t.id.0 == number);
+        let tree = tree.ok_or_else(|| format!("{place}: there is no readable file system {number}"))?;
+        let path = if path.is_empty() { "/" } else { path };
+        let entry = tree.entries.iter().find(|e| e.path.display() == path || e.path.bytes() == path.as_bytes());
+        return entry.map(|e| (tree, e.clone())).ok_or_else(none);
+    }
+    if let Some(system) = indexed.systems.first() {
+        let entry = system.resolve(place).or_else(|| system.entries().iter().find(|e| e.path.display() == place));
+        let entry = entry.ok_or_else(none)?;
+        let tree = indexed.trees.iter().find(|t| t.id == entry.fs).ok_or_else(none)?;
+        return Ok((tree, entry.clone()));
+    }
+    let tree = indexed.trees.first().ok_or("no readable file system in this evidence; `examine` tells why")?;
+    let entry = tree.entries.iter().find(|e| e.path.bytes() == place.as_bytes() || e.path.display() == place);
+    entry.map(|e| (tree, e.clone())).ok_or_else(none)
+}
+
+/// The entries directly below a folder.
+fn children(indexed: &Indexed, place: &str, tree: &Tree, dir: &Entry) -> Vec<Entry> {
+    let mut prefix = dir.path.bytes().to_vec();
+    if prefix != b"/" {
+        prefix.push(b'/');
+    }
+    let below = |e: &&Entry| {
+        let rest = e.path.bytes().strip_prefix(prefix.as_slice());
+        rest.is_some_and(|r| !r.is_empty() && !r.contains(&b'/'))
+    };
+    let in_tree = place.split_once(':').is_some_and(|(n, _)| n.parse::<u32>().is_ok());
+    match indexed.systems.first() {
+        Some(system) if !in_tree => system.entries().iter().filter(below).cloned().collect(),
+        _ => tree.entries.iter().filter(below).cloned().collect(),
+    }
+}
+
+fn listed(indexed: &Indexed, entry: &Entry) -> Listed {
+    let tree = indexed.trees.iter().find(|t| t.id == entry.fs);
+    let stat = entry.stat.as_ref();
+    let link = stat.filter(|s| s.kind == NodeKind::Symlink).and(tree);
+    Listed {
+        name: Name::new(entry.path.file_name()),
+        kind: entry.kind().as_str().to_owned(),
+        size: entry.len(),
+        mode: stat.map_or(0, |s| s.mode),
+        uid: stat.map_or(0, |s| s.uid),
+        gid: stat.map_or(0, |s| s.gid),
+        modified: stat.and_then(|s| s.times.modified),
+        inode: entry.node.number,
+        target: link.and_then(|t| t.fs.read_link(entry.node).ok()).map(Name::from),
+        deleted: entry.deleted,
+    }
+}

@@ -1,0 +1,12 @@
+//! The glovebox's inside: the process that alone parses evidence. It has the evidence open read-only,
+//! a socket to its parent, and no business with anything else.
+#[cfg(unix)]
+mod descriptors;
+#[cfg(unix)]
+mod link;
+#[cfg(unix)]
+mod look;
+pub mod protocol;
+
+#[cfg(unix)]
+pub use link::main;

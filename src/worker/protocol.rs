@@ -1,0 +1,167 @@
+//! What parent and worker say to each other: frames of postcard, each led by its length.
+//!
+//! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
+//! everything in a frame is data. Descriptors of the evidence travel beside the first order.
+use crate::base::{Gap, Stage};
+use crate::inventory::{Row, Scene, StoredHash};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+#[cfg(unix)]
+pub use super::descriptors::send_files;
+
+/// Longest frame, in bytes. A commit of one item fits; a larger frame means a broken worker.
+pub const MAX_FRAME: u32 = 256 << 20;
+
+/// One file of an image; its descriptor travels in the same order as these stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentSpec {
+    pub name: String,
+    /// Bytes.
+    pub len: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSpec {
+    pub name: String,
+    pub segments: Vec<SegmentSpec>,
+}
+
+/// What the worker shall do with the images. One order a worker's life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub images: Vec<ImageSpec>,
+    pub threads: u32,
+    pub replay_journal: bool,
+    pub job: Job,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Job {
+    /// All four phases.
+    Examine {
+        /// Items that earlier workers committed.
+        done: Vec<u64>,
+        /// Items that brought down a worker twice: leave them out.
+        skip: Vec<u64>,
+        /// If not empty: nothing but these, to find out which of them brings a worker down.
+        only: Vec<u64>,
+        hash_images: bool,
+        second_reader: bool,
+        /// Hashes of the imager's logs, for each image.
+        stored: Vec<Vec<StoredHash>>,
+    },
+    /// What lies at a path: a folder's entries, or the file itself.
+    List { place: String },
+    /// A file's bytes, streamed.
+    Read { place: String },
+    /// Raw bytes of an image.
+    Raw { image: u32, offset: u64, len: u32 },
+    /// A file system written as text, through the whole pipeline (rule tests).
+    Text { tree: String },
+}
+
+/// A line of `ls`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    pub name: crate::base::Name,
+    pub kind: String,
+    pub size: u64,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub modified: Option<crate::base::Time>,
+    pub inode: u64,
+    pub target: Option<crate::base::Name>,
+    pub deleted: bool,
+}
+
+/// What the worker answers, in any number, until `Finished` or `Failed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Report {
+    /// About to parse an item.
+    Enter {
+        item: u64,
+        name: String,
+    },
+    Stage {
+        stage: Stage,
+        total: u64,
+    },
+    /// Units done in the stage.
+    Advance {
+        done: u64,
+    },
+    Scene(Box<Scene>),
+    Commit {
+        items: Vec<u64>,
+        rows: Vec<Row>,
+        gaps: Vec<Gap>,
+    },
+    Listed(Vec<Listed>),
+    Bytes(Vec<u8>),
+    Finished,
+    /// The evidence, or the place asked for, cannot be read at all.
+    Failed {
+        what: String,
+    },
+}
+
+/// Writes one frame.
+pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let body = postcard::to_stdvec(message).map_err(io::Error::other)?;
+    let len = u32::try_from(body.len()).ok().filter(|len| *len <= MAX_FRAME);
+    let len = len.ok_or_else(|| io::Error::other("message longer than a frame may be"))?;
+    to.write_all(&len.to_le_bytes())?;
+    to.write_all(&body)
+}
+
+/// Reads one frame; `None` at a clean end.
+pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut len = [0; 4];
+    match from.read(&mut len)? {
+        0 => return Ok(None),
+        n => from.read_exact(len.get_mut(n..).unwrap_or_default())?,
+    }
+    let len = u32::from_le_bytes(len);
+    if len > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("frame of {len} bytes")));
+    }
+    // Grows with what really arrives, so that a lying length costs nothing.
+    let mut body = Vec::new();
+    from.take(u64::from(len)).read_to_end(&mut body)?;
+    if body.len() != len as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    postcard::from_bytes(&body).map(Some).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::inventory::{File, Service};
+
+    #[test]
+    fn frames_round_trip() {
+        let rows = vec![
+            File { path: crate::base::Name::new(b"/a\xff"), size: 7, ..File::default() }.into(),
+            Service { name: "x".into(), ..Service::default() }.into(),
+        ];
+        let sent = Report::Commit { items: vec![1, u64::MAX], rows, gaps: Vec::new() };
+        let mut wire = Vec::new();
+        send(&mut wire, &sent).unwrap();
+        let mut from = wire.as_slice();
+        assert_eq!(receive::<Report>(&mut from).unwrap(), Some(sent));
+        assert_eq!(receive::<Report>(&mut from).unwrap(), None);
+    }
+
+    #[test]
+    fn broken_frames_are_errors_and_cost_no_memory() {
+        for wire in [[0xff; 8].as_slice(), &[200, 0, 0, 0, 1], &[4, 0, 0, 0, 99, 99, 99, 99], &[1, 0]] {
+            let mut from = wire;
+            assert!(receive::<Report>(&mut from).is_err());
+        }
+    }
+}
