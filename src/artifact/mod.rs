@@ -113,6 +113,10 @@ impl Out {
             })
             .add(self.by, what, 0);
     }
+    /// Records a gap that concerns a system as a whole.
+    pub fn gap_system(&self, system: &System, what: impl std::fmt::Display) {
+        self.gaps.at(|p| p.filesystem = system.trees().first().map(|t| t.id)).add(self.by, what, 0);
+    }
     /// Records that a line could not be understood.
     pub fn gap_line(&self, entry: &Entry, line: u32, what: impl std::fmt::Display) {
         self.gap(entry, format!("line {line}: {what}"));

@@ -1,13 +1,18 @@
 //! Phase B: every artifact over every system, side by side.
 use super::{Sink, item_key};
-use crate::artifact::{self, Artifact, Os, Out};
-use crate::base::{Cancelled, Gap, Place, Progress, Stage};
+use crate::artifact::{self, Artifact, Os, Out, Ownership};
+use crate::base::{Cancelled, Progress, Stage};
 use crate::evidence::System;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Runs them all.
-pub(super) fn run(systems: &[System], threads: usize, sink: &dyn Sink, progress: &Progress) -> Result<(), Cancelled> {
+/// Runs them all; gives each system's package ownership, which phase C checks the files against.
+pub(super) fn run(
+    systems: &[System],
+    threads: usize,
+    sink: &dyn Sink,
+    progress: &Progress,
+) -> Result<Vec<Option<Ownership>>, Cancelled> {
     let work: Vec<(&System, &Artifact)> =
         systems.iter().flat_map(|s| artifact::ALL.iter().filter(|a| fits(a, s)).map(move |a| (s, *a))).collect();
     sink.stage(Stage::Configuration, work.len() as u64);
@@ -28,7 +33,33 @@ pub(super) fn run(systems: &[System], threads: usize, sink: &dyn Sink, progress:
             }
         }
     });
-    progress.step(0)
+    progress.step(0)?;
+    Ok(systems.iter().map(|s| ownership(s, sink)).collect())
+}
+
+/// The package database of a system, and its packages as rows. Read in every life of a worker, since
+/// the checks need it; its rows are committed once.
+fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
+    let name = format!("package database of system {}", system.index);
+    let key = item_key(&("packages", system.index));
+    if !sink.enter(key, &name) {
+        return None;
+    }
+    let out = Out::new(Some(system.index), "packages");
+    let owners = catch_unwind(AssertUnwindSafe(|| Ownership::read(system, &out)));
+    if owners.is_err() {
+        out.gap_system(system, "parser fault in the package database; nothing is vouched for by packages");
+    }
+    let owners = owners.ok().flatten();
+    if !sink.is_done(key) {
+        // What checking the files gave is joined later, from the files' own rows.
+        let exists = |path: &crate::base::Name| system.get(path.bytes()).is_some();
+        let packages = owners.as_ref().map(|o| o.packages(&|_| None, &exists)).unwrap_or_default();
+        packages.into_iter().for_each(|p| out.push(p));
+        let (rows, gaps) = out.take();
+        sink.commit(&[key], rows, gaps);
+    }
+    owners
 }
 
 fn fits(artifact: &Artifact, system: &System) -> bool {
@@ -49,9 +80,8 @@ fn one(system: &System, artifact: &Artifact, sink: &dyn Sink) {
     let outcome = catch_unwind(AssertUnwindSafe(|| (artifact.extract)(system, &out)));
     let (rows, mut gaps) = out.take();
     if outcome.is_err() {
-        let at = Place { filesystem: system.trees().first().map(|t| t.id), ..Place::default() };
-        let what = format!("parser fault in {}; what it had read before is kept", artifact.name);
-        gaps.push(Gap { at, by: artifact.name.to_owned(), what, bytes: 0 });
+        out.gap_system(system, format!("parser fault in {}; what it had read before is kept", artifact.name));
+        gaps.extend(out.take().1);
     }
     sink.commit(&[key], rows, gaps);
 }

@@ -128,6 +128,6 @@ pub fn run(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let indexed = index(inputs, request, sink, progress)?;
-    configuration::run(&indexed.systems, request.threads, sink, progress)?;
-    bulk::run(&indexed.trees, &indexed.systems, request.threads, sink, progress)
+    let owners = configuration::run(&indexed.systems, request.threads, sink, progress)?;
+    bulk::run(&indexed.trees, &indexed.systems, &owners, request.threads, sink, progress)
 }
