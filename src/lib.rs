@@ -19,4 +19,7 @@ pub mod worker; // the process that parses, and its protocol
 pub mod baseline; // known-good as an index that judge can ask
 pub mod case; // what was found and decided, on disk
 pub mod judge; // facts against knowledge
+pub mod report; // a case written out
 pub mod session; // starts workers, judges, writes the case
+
+pub mod cli; // the command line

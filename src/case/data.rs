@@ -101,3 +101,14 @@ impl CaseData {
         self.findings.iter().filter(|f| f.severity == severity).count()
     }
 }
+
+impl Verdict {
+    /// What stands where no policy was given: nothing is assessed, and the report says so.
+    pub fn without_policy(data: &CaseData) -> Self {
+        let mut reasons = vec!["no delivery policy was given".to_owned()];
+        if !data.gaps.is_empty() {
+            reasons.push(format!("{} gaps: parts of the evidence were not read or not understood", data.gaps.len()));
+        }
+        Self { result: Outcome::NotAssessed, policy: String::new(), reasons }
+    }
+}

@@ -1,10 +1,18 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
+mod examine;
+mod look;
 mod open;
+mod saved;
+mod supervisor;
 mod watch;
 
 pub use crate::base::Stage;
+pub use crate::worker::protocol::Listed;
+pub use examine::{examine, load_knowledge, open_or_examine};
+pub use look::{examine_text, list, looking_at, preview, read};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
+pub use saved::{add_review, judge_again, open_case, save, save_text};
 pub use watch::{Status, Watch};
 
 use crate::case::CaseData;
@@ -35,6 +43,8 @@ pub struct Plan {
     pub strict: bool,
     pub no_sandbox: bool,
     pub examiner: String,
+    /// The program to run as the worker; by default this very binary.
+    pub worker: Option<PathBuf>,
     /// As typed, for the report's `run`.
     pub command: Vec<String>,
 }

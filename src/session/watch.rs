@@ -34,15 +34,25 @@ pub struct Watch {
     status: Mutex<Status>,
     snapshot: Mutex<Arc<CaseData>>,
     cancelled: AtomicBool,
+    watched: bool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 impl Watch {
+    /// For nobody who looks before the end: no provisional judging.
+    pub fn unattended() -> Self {
+        Self { watched: false, ..Self::new(|| ()) }
+    }
+    /// Whether somebody looks at snapshots while the examination runs.
+    pub fn is_watched(&self) -> bool {
+        self.watched
+    }
     /// `wake` is called whenever there is something new to show; it must be cheap.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             status: Mutex::default(),
             snapshot: Mutex::default(),
             cancelled: AtomicBool::new(false),
+            watched: true,
             wake: Box::new(wake),
         }
     }

@@ -1,0 +1,55 @@
+//! `ls` and `cat`: looking inside an image without examining it.
+use super::{Outcome, print};
+use crate::session::{self, Failure, Listed, looking_at};
+use clap::Args;
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct LsArguments {
+    image: PathBuf,
+    /// /path in the first system, N:/path in file system N.
+    #[arg(default_value = "/")]
+    path: String,
+}
+#[derive(Args)]
+pub(super) struct CatArguments {
+    image: PathBuf,
+    path: String,
+}
+
+pub(super) fn ls(a: &LsArguments) -> Outcome {
+    let entries = session::list(&looking_at(vec![a.image.clone()]), &a.path)?;
+    print(&mut |to| entries.iter().try_for_each(|e| line(e, to)))?;
+    Ok(0)
+}
+
+fn line(e: &Listed, to: &mut dyn Write) -> std::io::Result<()> {
+    let kind = match e.kind.as_str() {
+        "directory" => 'd',
+        "symlink" => 'l',
+        "char-device" => 'c',
+        "block-device" => 'b',
+        "fifo" => 'p',
+        "socket" => 's',
+        "file" => '-',
+        _ => '?',
+    };
+    let deleted = if e.deleted { " (deleted)" } else { "" };
+    let target = e.target.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
+    let time = e.modified.map(|t| t.to_string()).unwrap_or_default();
+    writeln!(
+        to,
+        "{kind}{:04o} {:>5} {:>5} {:>12} {time:30} {:>9} {}{target}{deleted}",
+        e.mode, e.uid, e.gid, e.size, e.inode, e.name
+    )
+}
+
+pub(super) fn cat(a: &CatArguments) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    session::read(&looking_at(vec![a.image.clone()]), &a.path, &mut |bytes| {
+        out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
+    })?;
+    out.flush().map_err(|e| Failure::environment(format!("standard output: {e}")))?;
+    Ok(0)
+}

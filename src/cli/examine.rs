@@ -1,0 +1,180 @@
+//! `cranescope examine`: the main job.
+use super::{Outcome, print};
+use crate::case::CaseData;
+use crate::judge::Severity;
+use crate::session::{self, Failure, Plan, Stage, Watch};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Images: the first segment of each.
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// The case to write; by default the image's name with .cranecase, in the current directory.
+    #[arg(long)]
+    case: Option<PathBuf>,
+    /// Replace an existing case.
+    #[arg(long)]
+    overwrite: bool,
+    /// Which crane, devices and exhibits the images belong to (TOML).
+    #[arg(long)]
+    intake: Option<PathBuf>,
+    /// A known-good set; may be given several times, asked in this order.
+    #[arg(long)]
+    baseline: Vec<PathBuf>,
+    /// A folder of further rules; may be given several times.
+    #[arg(long)]
+    rules: Vec<PathBuf>,
+    /// Write the report JSON here; - for standard output.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Compute the SHA-256 of each image, and compare the hashes of the imager's log.
+    #[arg(long)]
+    hash_image: bool,
+    /// Read every ext file system a second time, with an independent reader, and compare.
+    #[arg(long)]
+    second_reader: bool,
+    /// The day against which validity is judged: YYYY-MM-DD; by default today.
+    #[arg(long, value_parser = day)]
+    as_of: Option<String>,
+    /// Threads; by default one for each processor.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Exit with 1 if there is a finding at or above this: info, low, medium, high, critical.
+    #[arg(long, value_parser = severity)]
+    fail_on: Option<Severity>,
+    /// Exit with 6 if parts of the evidence were not read.
+    #[arg(long)]
+    strict: bool,
+    /// The examiner's name, for the case's log.
+    #[arg(long, default_value = "")]
+    examiner: String,
+    /// No progress, no summary.
+    #[arg(long)]
+    quiet: bool,
+}
+
+fn day(text: &str) -> Result<String, String> {
+    let valid = text.len() == 10 && crate::base::Time::parse(&format!("{text}T00:00:00Z")).is_some();
+    if valid { Ok(text.to_owned()) } else { Err("not a day: write YYYY-MM-DD".into()) }
+}
+
+pub(super) fn severity(text: &str) -> Result<Severity, String> {
+    Ok(match text {
+        "info" => Severity::Info,
+        "low" => Severity::Low,
+        "medium" => Severity::Medium,
+        "high" => Severity::High,
+        "critical" => Severity::Critical,
+        _ => return Err("one of info, low, medium, high, critical".into()),
+    })
+}
+
+pub(super) fn run(a: Arguments) -> Outcome {
+    let plan = Plan {
+        images: a.images,
+        case: a.case,
+        overwrite: a.overwrite,
+        intake: a.intake,
+        baselines: a.baseline,
+        rules: a.rules,
+        hash_image: a.hash_image,
+        second_reader: a.second_reader,
+        as_of: a.as_of,
+        threads: a.threads,
+        examiner: a.examiner,
+        command: std::env::args().collect(),
+        ..Plan::default()
+    };
+    let watch = Arc::new(Watch::unattended());
+    let over = Arc::new(AtomicBool::new(false));
+    let bar = (!a.quiet && std::io::stderr().is_terminal()).then(|| draw(watch.clone(), over.clone())).transpose()?;
+    let examined = session::examine(&plan, &watch);
+    over.store(true, Ordering::Relaxed);
+    if let Some(bar) = bar {
+        drop(bar.join());
+    }
+    let examined = examined?;
+    let data = &examined.data;
+    match a.json.as_deref() {
+        Some(path) if path.as_os_str() == "-" => print(&mut |to| crate::report::json(data, to))?,
+        Some(path) => session::save(path, &mut |to| crate::report::json(data, to))?,
+        None => {}
+    }
+    if !a.quiet && a.json.as_deref().is_none_or(|p| p.as_os_str() != "-") {
+        print(&mut |to| summary(data, &examined.case, to))?;
+    }
+    if a.fail_on.is_some_and(|at| data.findings.iter().any(|f| f.severity >= at)) {
+        return Ok(1);
+    }
+    Ok(if a.strict && !data.gaps.is_empty() { 6 } else { 0 })
+}
+
+/// Stage, amount, rate and time left on stderr, until `over`.
+fn draw(watch: Arc<Watch>, over: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>, Failure> {
+    let run = move || {
+        let style = |bytes: bool| {
+            let counts = if bytes {
+                "{msg:24} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
+            } else {
+                "{msg:24} {bar:30} {pos}/{len} {per_sec} {eta} left"
+            };
+            ProgressStyle::with_template(counts).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let bar = ProgressBar::new(0);
+        let mut stage = None;
+        while !over.load(Ordering::Relaxed) {
+            let status = watch.status();
+            if stage != Some(status.stage) {
+                stage = Some(status.stage);
+                bar.set_style(style(status.unit == "bytes"));
+                bar.reset();
+                bar.set_message(status.stage.label());
+            }
+            bar.set_length(status.total.max(status.done));
+            bar.set_position(status.done);
+            if status.stage == Stage::Done {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        bar.finish_and_clear();
+    };
+    let spawned = std::thread::Builder::new().name("progress-bar".into()).spawn(run);
+    spawned.map_err(|e| Failure::environment(format!("cannot start a thread: {e}")))
+}
+
+/// What an analyst wants to see at once.
+pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+    for system in &data.scene.systems {
+        writeln!(to, "system {}: {} {} ({})", system.id, system.os.name, system.hostname, system.architecture)?;
+    }
+    let count = |s| data.count(s);
+    writeln!(
+        to,
+        "{} findings: {} critical, {} high, {} medium, {} low, {} info; {} gaps",
+        data.findings.len(),
+        count(Severity::Critical),
+        count(Severity::High),
+        count(Severity::Medium),
+        count(Severity::Low),
+        count(Severity::Info),
+        data.gaps.len()
+    )?;
+    for f in data.findings.iter().filter(|f| f.severity >= Severity::Medium) {
+        let word = format!("{:?}", f.severity).to_lowercase();
+        let subject = crate::base::Name::from(f.subject.as_str()).display_text();
+        writeln!(to, "  {word:8} {}  {}: {subject}", f.id, f.title)?;
+        if let Some(e) = f.evidence.first() {
+            let line = e.line.map(|l| format!(", line {l}")).unwrap_or_default();
+            writeln!(to, "           {}{line}", e.path)?;
+        }
+    }
+    writeln!(to, "case: {}", case.display())
+}

@@ -1,0 +1,94 @@
+//! The command line. Verbs, options and exit codes are the outside contract: others script against them.
+mod case;
+mod evidence;
+mod examine;
+mod rules;
+
+use crate::session::Failure;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Forensic analyzer for disk images of port-crane computers. Without a verb it opens the window.
+#[derive(Parser)]
+#[command(name = "cranescope", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Images or cases to open in the window.
+    open: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Open, inventory and judge images; write a case and the reports asked for.
+    Examine(examine::Arguments),
+    /// One table of the inventory; without arguments, all tables with their columns.
+    List(case::ListArguments),
+    /// A folder of the evidence: /path in the first system, N:/path in file system N.
+    Ls(evidence::LsArguments),
+    /// A file of the evidence, to standard output.
+    Cat(evidence::CatArguments),
+    /// Judge a saved case again, without its image.
+    Judge(case::JudgeArguments),
+    /// Reports from a saved case.
+    Report(case::ReportArguments),
+    /// A rule's or a finding's own words.
+    Explain(rules::ExplainArguments),
+    /// The rules; `rules test` runs their own tests.
+    Rules(rules::RulesArguments),
+}
+
+/// What a verb ended with: an exit code, or a failure to be told.
+type Outcome = Result<u8, Failure>;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            let code = if e.use_stderr() { 2 } else { 0 };
+            drop(e.print());
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = match arguments.verb {
+        Some(Verb::Examine(a)) => examine::run(a),
+        Some(Verb::List(a)) => case::list(&a),
+        Some(Verb::Ls(a)) => evidence::ls(&a),
+        Some(Verb::Cat(a)) => evidence::cat(&a),
+        Some(Verb::Judge(a)) => case::judge(&a),
+        Some(Verb::Report(a)) => case::report(&a),
+        Some(Verb::Explain(a)) => rules::explain(&a),
+        Some(Verb::Rules(a)) => rules::run(&a),
+        None => window(arguments.open),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("cranescope: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+#[cfg(feature = "gui")]
+fn window(open: Vec<PathBuf>) -> Outcome {
+    crate::gui::run(open).map(|()| 0)
+}
+#[cfg(not(feature = "gui"))]
+fn window(_open: Vec<PathBuf>) -> Outcome {
+    Err(Failure::environment("this build has no window; use `cranescope examine IMAGE`"))
+}
+
+/// Writes to standard output; a reader that went away ends the output, not the program.
+fn print(write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = write(&mut out).and_then(|()| std::io::Write::flush(&mut out));
+    match written {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}

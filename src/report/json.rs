@@ -1,0 +1,387 @@
+//! The report JSON, schema `cranescope-report/1`: fixed key order, arrays in their natural order, one
+//! element a line, so that two reports can be compared with `diff`.
+use super::Format;
+use crate::case::{CaseData, Exhibit};
+use crate::inventory::portable::{Ids, PortableEvidence, cell};
+use crate::inventory::portable_gap::PortableGap;
+use crate::inventory::{AnyTable, FilesystemInfo, ImageInfo, SystemInfo, VolumeInfo};
+use crate::judge::{Finding, Severity};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json as j};
+use std::io::{self, Write};
+
+pub const SCHEMA: &str = "cranescope-report/1";
+
+pub(super) const FORMAT: Format =
+    Format { name: "json", about: "everything, schema cranescope-report/1", write: |case, to| json(case, to) };
+
+/// Writes the whole report.
+pub fn json(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
+    let ids = Ids::of(&case.scene);
+    let volume_ids: Vec<String> = case.scene.volumes.iter().map(|v| v.id.clone()).collect();
+    write!(to, "{{\"schema\":{}", text(SCHEMA))?;
+    field(to, "run", &run(case))?;
+    field(to, "tool", &tool(case))?;
+    field(to, "scope", &scope(case))?;
+    list(to, "images", case.scene.images.iter().map(|i| image(case, i)))?;
+    list(to, "volumes", case.scene.volumes.iter().map(|v| volume(case, v, &ids)))?;
+    list(to, "filesystems", case.scene.filesystems.iter().map(|f| filesystem(f, &volume_ids)))?;
+    list(to, "systems", case.scene.systems.iter().map(|s| system(s, &ids)))?;
+    write!(to, ",\n\"inventory\":{{")?;
+    for (n, table) in case.inventory.all().into_iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        write!(to, "{comma}\n{}:[", text(table.table().name))?;
+        for row in 0..table.len() {
+            let comma = if row == 0 { "\n" } else { ",\n" };
+            to.write_all(comma.as_bytes())?;
+            serde_json::to_writer(&mut *to, &RowOf { table, row, ids: &ids })?;
+        }
+        to.write_all(b"]")?;
+    }
+    to.write_all(b"}")?;
+    list(to, "findings", case.findings.iter().map(|f| FindingOf { finding: f, ids: &ids }))?;
+    list(to, "searched", &case.searched)?;
+    let unexamined = case.unexamined.iter();
+    list(
+        to,
+        "unexamined",
+        unexamined.map(|u| {
+            let named_by =
+                serde_json::to_value(PortableEvidence { evidence: &u.named_by, ids: &ids }).unwrap_or_default();
+            Fixed(vec![("device", j!(u.device)), ("named_by", named_by)])
+        }),
+    )?;
+    list(to, "gaps", case.gaps.iter().map(|gap| PortableGap { gap, ids: &ids, volumes: &volume_ids }))?;
+    field(to, "verdict", &verdict(case))?;
+    to.write_all(b"\n}\n")
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+fn field(to: &mut dyn Write, key: &str, value: &impl Serialize) -> io::Result<()> {
+    write!(to, ",\n{}:", text(key))?;
+    serde_json::to_writer(to, value).map_err(io::Error::from)
+}
+fn list<T: Serialize>(to: &mut dyn Write, key: &str, items: impl IntoIterator<Item = T>) -> io::Result<()> {
+    write!(to, ",\n{}:[", text(key))?;
+    for (n, item) in items.into_iter().enumerate() {
+        to.write_all(if n == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *to, &item)?;
+    }
+    to.write_all(b"]")
+}
+
+/// Keys in the order of the contract, whatever a map type would make of them.
+struct Fixed(Vec<(&'static str, Value)>);
+impl Serialize for Fixed {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(self.0.iter().map(|(k, v)| (k, v)))
+    }
+}
+/// A list of such objects.
+struct FixedList(Vec<Fixed>);
+impl Serialize for FixedList {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(&self.0)
+    }
+}
+
+fn time(at: Option<crate::base::Time>) -> Value {
+    at.map_or(Value::Null, |t| text(&t.to_string()))
+}
+
+fn run(case: &CaseData) -> impl Serialize + use<> {
+    let run = &case.run;
+    let mut timings = serde_json::Map::new();
+    for (stage, seconds) in &run.timings {
+        timings.insert(stage.clone(), j!((seconds * 1000.0).round() / 1000.0));
+    }
+    Fixed(vec![
+        ("started", time(run.started)),
+        ("finished", time(run.finished)),
+        ("host", text(&run.host)),
+        ("examiner", text(&run.examiner)),
+        ("command", j!(run.command)),
+        ("timings", Value::Object(timings)),
+        ("sandbox", text(&run.sandbox)),
+    ])
+}
+
+fn tool(case: &CaseData) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Rules {
+        count: u64,
+        sha256: String,
+    }
+    #[derive(Serialize)]
+    struct Knowledge {
+        sha256: String,
+    }
+    #[derive(Serialize)]
+    struct Tool {
+        name: String,
+        version: String,
+        rules: Rules,
+        knowledge: Knowledge,
+    }
+    let tool = case.tool.clone();
+    Tool {
+        name: tool.name,
+        version: tool.version,
+        rules: Rules { count: tool.rules, sha256: tool.rules_sha256 },
+        knowledge: Knowledge { sha256: tool.knowledge_sha256 },
+    }
+}
+
+fn scope(case: &CaseData) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Scope {
+        crane: String,
+        devices: FixedList,
+        exhibits: FixedList,
+    }
+    let devices = case.scope.devices.iter().map(|d| {
+        Fixed(vec![("id", j!(d.id)), ("role", j!(d.role)), ("named_by", j!(d.named_by)), ("exhibits", j!(d.exhibits))])
+    });
+    let exhibit = |e: &Exhibit| {
+        Fixed(vec![
+            ("id", j!(e.id)),
+            ("device", j!(e.device)),
+            ("images", j!(e.images)),
+            ("seal", j!(e.seal)),
+            ("serial", j!(e.serial)),
+            ("label_bytes", j!(e.label_bytes)),
+            ("write_blocker", j!(e.write_blocker)),
+            ("acquisition_log", j!(e.acquisition_log)),
+        ])
+    };
+    Scope {
+        crane: case.scope.crane.clone(),
+        devices: FixedList(devices.collect()),
+        exhibits: FixedList(case.scope.exhibits.iter().map(exhibit).collect()),
+    }
+}
+
+fn image(case: &CaseData, image: &ImageInfo) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Image {
+        id: String,
+        exhibit: Option<String>,
+        path: String,
+        container: String,
+        size: u64,
+        segments: Vec<String>,
+        sha256: Option<String>,
+        stored_hashes: Vec<crate::inventory::StoredHash>,
+        bytes: crate::inventory::BytesRead,
+    }
+    let exhibit = case.scope.exhibits.iter().find(|e| e.images.contains(&image.id));
+    let ImageInfo { id, path, container, size, segments, sha256, stored_hashes, bytes } = image.clone();
+    Image { id, exhibit: exhibit.map(|e| e.id.clone()), path, container, size, segments, sha256, stored_hashes, bytes }
+}
+
+fn volume(case: &CaseData, v: &VolumeInfo, ids: &Ids) -> impl Serialize + use<> {
+    let parent = v.parent.and_then(|p| case.scene.volumes.get(p as usize)).map(|p| &p.id);
+    Fixed(vec![
+        ("id", j!(v.id)),
+        ("image", j!(ids.image(v.image))),
+        ("parent", j!(parent)),
+        ("scheme", j!(v.scheme)),
+        ("index", j!(v.index)),
+        ("offset", j!(v.offset)),
+        ("size", j!(v.size)),
+        ("type", j!(v.type_name)),
+        ("label", j!(v.label)),
+        ("uuid", j!(v.uuid)),
+        ("state", j!(v.state)),
+        ("filesystem", j!(v.filesystem.map(|f| ids.filesystem(f)))),
+    ])
+}
+
+fn filesystem(f: &FilesystemInfo, volumes: &[String]) -> impl Serialize + use<> {
+    let mut fields = vec![
+        ("id", j!(f.id)),
+        ("volume", j!(volumes.get(f.volume as usize))),
+        ("type", j!(f.kind)),
+        ("label", j!(f.label)),
+        ("uuid", j!(f.uuid)),
+        ("block_size", j!(f.block_size)),
+        ("files", j!(f.files)),
+        ("directories", j!(f.directories)),
+        ("deleted", j!(f.deleted)),
+        ("last_mounted", j!(f.last_mounted)),
+        ("last_mount_time", time(f.last_mount_time)),
+        ("last_write_time", time(f.last_write_time)),
+        ("created", time(f.created)),
+        ("clean", j!(f.clean)),
+        ("features", j!(f.features)),
+    ];
+    // Absent where the second reader was not asked for: nothing was compared, which is not the same as none.
+    if let Some(second) = f.second_reader {
+        fields.push(("second_reader", j!(second)));
+    }
+    Fixed(fields)
+}
+
+fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Mount {
+        at: String,
+        filesystem: Option<String>,
+        device: String,
+    }
+    #[derive(Serialize)]
+    struct Logs {
+        first: Value,
+        last: Value,
+        gaps: Vec<[Value; 2]>,
+        volatile: bool,
+    }
+    #[derive(Serialize)]
+    struct System {
+        id: String,
+        os: crate::inventory::OsInfo,
+        hostname: String,
+        machine_id: String,
+        architecture: String,
+        kernels: Vec<String>,
+        installed: Value,
+        timezone: String,
+        mounts: Vec<Mount>,
+        clone_signs: Vec<String>,
+        logs: Logs,
+        package_database: String,
+    }
+    let s = s.clone();
+    let filesystem = |m: &crate::inventory::Mount| m.filesystem.map(|f| ids.filesystem(f).to_owned());
+    let mounts =
+        s.mounts.iter().map(|m| Mount { at: m.at.clone(), filesystem: filesystem(m), device: m.device.clone() });
+    let gaps = s.logs.gaps.iter().map(|(from, to)| [time(Some(*from)), time(Some(*to))]);
+    System {
+        id: s.id,
+        os: s.os,
+        hostname: s.hostname,
+        machine_id: s.machine_id,
+        architecture: s.architecture,
+        kernels: s.kernels,
+        installed: time(s.installed),
+        timezone: s.timezone,
+        mounts: mounts.collect(),
+        clone_signs: s.clone_signs,
+        logs: Logs {
+            first: time(s.logs.first),
+            last: time(s.logs.last),
+            gaps: gaps.collect(),
+            volatile: s.logs.volatile,
+        },
+        package_database: s.package_database,
+    }
+}
+
+struct RowOf<'a> {
+    table: &'a dyn AnyTable,
+    row: usize,
+    ids: &'a Ids,
+}
+impl Serialize for RowOf<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(None)?;
+        map.serialize_entry("system", &self.ids.system(self.table.system(self.row)))?;
+        for (n, column) in self.table.table().columns.iter().enumerate() {
+            cell(&mut map, column.name, &self.table.value(self.row, n))?;
+        }
+        if let Some(evidence) = self.table.evidence(self.row) {
+            map.serialize_entry("evidence", &PortableEvidence { evidence, ids: self.ids })?;
+        }
+        map.end()
+    }
+}
+
+struct FindingOf<'a> {
+    finding: &'a Finding,
+    ids: &'a Ids,
+}
+impl Serialize for FindingOf<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let (f, ids) = (self.finding, self.ids);
+        let mut map = s.serialize_map(None)?;
+        map.serialize_entry("id", &f.id)?;
+        map.serialize_entry("rule", &f.rule)?;
+        map.serialize_entry("title", &f.title)?;
+        map.serialize_entry("severity", &f.severity)?;
+        map.serialize_entry("conformity", &f.conformity)?;
+        map.serialize_entry("category", &f.category)?;
+        map.serialize_entry("rung", &f.rung)?;
+        map.serialize_entry("confidence", &f.confidence)?;
+        map.serialize_entry("system", &ids.system(f.system))?;
+        map.serialize_entry("subject", &f.subject)?;
+        map.serialize_entry("observed", &f.observed)?;
+        map.serialize_entry("supports", &f.supports)?;
+        map.serialize_entry("does_not_show", &f.does_not_show)?;
+        map.serialize_entry("ordinary_explanations", &f.ordinary_explanations)?;
+        map.serialize_entry("check", &f.check)?;
+        map.serialize_entry("attack", &f.attack)?;
+        map.serialize_entry("baseline", &f.baseline)?;
+        let evidence: Vec<_> = f.evidence.iter().map(|evidence| PortableEvidence { evidence, ids }).collect();
+        map.serialize_entry("evidence", &evidence)?;
+        let reviews = f.reviews.iter().map(|r| {
+            let at = j!(r.at.to_string());
+            Fixed(vec![
+                ("examiner", j!(r.examiner)),
+                ("disposition", j!(r.disposition)),
+                ("note", j!(r.note)),
+                ("at", at),
+            ])
+        });
+        map.serialize_entry("reviews", &FixedList(reviews.collect()))?;
+        map.end()
+    }
+}
+
+fn verdict(case: &CaseData) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Counts {
+        critical: usize,
+        high: usize,
+        medium: usize,
+        low: usize,
+        info: usize,
+    }
+    #[derive(Serialize)]
+    struct Verdict {
+        result: crate::case::Outcome,
+        policy: String,
+        counts: Counts,
+        reasons: Vec<String>,
+    }
+    Verdict {
+        result: case.verdict.result,
+        policy: case.verdict.policy.clone(),
+        counts: Counts {
+            critical: case.count(Severity::Critical),
+            high: case.count(Severity::High),
+            medium: case.count(Severity::Medium),
+            low: case.count(Severity::Low),
+            info: case.count(Severity::Info),
+        },
+        reasons: case.verdict.reasons.clone(),
+    }
+}
+
+/// Rows of one table as a JSON array, one row a line.
+pub fn json_rows(
+    scene: &crate::inventory::Scene,
+    table: &dyn AnyTable,
+    rows: &[usize],
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let ids = Ids::of(scene);
+    to.write_all(b"[")?;
+    for (n, row) in rows.iter().enumerate() {
+        to.write_all(if n == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *to, &RowOf { table, row: *row, ids: &ids })?;
+    }
+    to.write_all(b"\n]\n")
+}

@@ -1,0 +1,83 @@
+//! Looking inside evidence without examining it: listings, file contents, raw bytes, rule tests.
+use super::open::{OpenedImage, open_all};
+use super::supervisor::{Next, Worker, specs};
+use super::{Failure, Plan};
+use crate::base::Gap;
+use crate::inventory::{Inventory, Scene};
+use crate::worker::protocol::{Job, Listed, Order, Report};
+use std::path::PathBuf;
+
+/// The entries at a place of the evidence: `/path` in the first system, `N:/path` in file system N.
+pub fn list(plan: &Plan, place: &str) -> Result<Vec<Listed>, Failure> {
+    let mut all = Vec::new();
+    ask(plan, Job::List { place: place.to_owned() }, &mut |report| {
+        if let Report::Listed(entries) = report {
+            all.extend(entries);
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// A file's bytes, piece by piece.
+pub fn read(plan: &Plan, place: &str, each: &mut dyn FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    ask(plan, Job::Read { place: place.to_owned() }, &mut |report| match report {
+        Report::Bytes(bytes) => each(&bytes),
+        _ => Ok(()),
+    })
+}
+
+/// Raw bytes of an image as acquired, for a hex view; fewer than asked for at its end.
+pub fn preview(plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+    let mut all = Vec::new();
+    ask(plan, Job::Raw { image, offset, len }, &mut |report| {
+        if let Report::Bytes(bytes) = report {
+            all.extend(bytes);
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// A file system written as text, through the whole pipeline: what rules are tested on.
+pub fn examine_text(plan: &Plan, tree: &str) -> Result<(Scene, Inventory, Vec<Gap>), Failure> {
+    let (mut scene, mut inventory, mut gaps) = (Scene::default(), Inventory::default(), Vec::new());
+    let plan = Plan { images: Vec::new(), ..plan.clone() };
+    ask(&plan, Job::Text { tree: tree.to_owned() }, &mut |report| {
+        match report {
+            Report::Scene(s) => scene = *s,
+            Report::Commit { rows, gaps: more, .. } => {
+                rows.into_iter().for_each(|row| inventory.push(row));
+                gaps.extend(more);
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    crate::inventory::join(&mut inventory);
+    inventory.sort();
+    Ok((scene, inventory, gaps))
+}
+
+/// One worker, one question.
+fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure>) -> Result<(), Failure> {
+    let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_all(&plan.images)? };
+    let order = Order { images: specs(&images), threads: 1, replay_journal: true, job };
+    let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
+    loop {
+        match worker.next(&|| false) {
+            Next::Report(Report::Finished) => return Ok(()),
+            Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
+            Next::Report(report) => each(report)?,
+            Next::Dead(why) => {
+                return Err(Failure::evidence(format!("the worker died: {why}; `examine` reads around such items")));
+            }
+            Next::Cancelled => return Err(Failure::cancelled()),
+        }
+    }
+}
+
+/// A plan that only looks.
+pub fn looking_at(images: Vec<PathBuf>) -> Plan {
+    Plan { images, ..Plan::default() }
+}

@@ -1,0 +1,74 @@
+//! Work on saved cases, without their images: judging again, reviews, reports.
+use super::Failure;
+use super::examine::{load_baselines, load_knowledge, tool};
+use crate::base::Time;
+use crate::case::{Case, CaseData, Verdict};
+use crate::judge::{self, Review};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Opens a saved case.
+pub fn open_case(path: &Path) -> Result<CaseData, Failure> {
+    Ok(Case::open(path)?.load()?)
+}
+
+/// Judges a saved case again, with other rules or baselines, and saves the result in it.
+pub fn judge_again(
+    path: &Path,
+    rules: &[PathBuf],
+    baselines: &[PathBuf],
+    as_of: Option<&str>,
+) -> Result<CaseData, Failure> {
+    let knowledge = load_knowledge(rules)?;
+    let known = load_baselines(baselines)?;
+    let case = Case::open(path)?;
+    let mut data = case.load()?;
+    let today = Time::now().to_string().chars().take(10).collect::<String>();
+    let as_of = as_of.unwrap_or(&today);
+    let judged = judge::judge(&knowledge, &known, as_of, &data.scene, &data.inventory, &data.gaps);
+    let reviews: std::collections::HashMap<String, Vec<Review>> =
+        data.findings.into_iter().map(|f| (f.id, f.reviews)).collect();
+    data.findings = judged.findings;
+    for finding in &mut data.findings {
+        finding.reviews = reviews.get(&finding.id).cloned().unwrap_or_default();
+    }
+    data.searched = judged.searched;
+    data.unexamined = judged.unexamined;
+    data.tool = tool(&knowledge);
+    data.verdict = Verdict::without_policy(&data);
+    case.begin()?;
+    case.write_documents(&data)?;
+    case.log("", &format!("judged again as of {as_of}: {} findings", data.findings.len()))?;
+    case.commit()?;
+    Ok(data)
+}
+
+/// Adds an examiner's decision to a finding of a saved case.
+pub fn add_review(case: &Path, finding: &str, review: &Review) -> Result<(), Failure> {
+    Ok(Case::open(case)?.add_review(finding, review)?)
+}
+
+/// Writes a report: beside the target first, then in its place, so that a full disk leaves the old one whole.
+pub fn save(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let fail = |e: io::Error| Failure::environment(format!("{}: {e}; nothing was replaced", path.display()));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut attempt = || -> io::Result<()> {
+        let file = std::fs::File::create(&part)?;
+        let mut to = BufWriter::with_capacity(1 << 20, file);
+        write(&mut to)?;
+        to.flush()?;
+        to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&part, path)
+    };
+    attempt().map_err(|e| {
+        drop(std::fs::remove_file(&part));
+        fail(e)
+    })
+}
+
+/// Writes text, the same way.
+pub fn save_text(path: &Path, text: &str) -> Result<(), Failure> {
+    save(path, &mut |to| to.write_all(text.as_bytes()))
+}
