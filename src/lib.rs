@@ -23,3 +23,5 @@ pub mod report; // a case written out
 pub mod session; // starts workers, judges, writes the case
 
 pub mod cli; // the command line
+#[cfg(feature = "gui")]
+pub mod gui; // the window: one face over session

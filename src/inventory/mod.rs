@@ -110,6 +110,10 @@ macro_rules! tables {
             pub fn all(&self) -> Vec<&dyn AnyTable> {
                 vec![$(&*self.$field as &dyn AnyTable),*]
             }
+            /// Every table, shared: for whoever keeps one beyond the inventory (views, exports on other threads).
+            pub fn shared(&self) -> Vec<std::sync::Arc<dyn AnyTable + Send>> {
+                vec![$(self.$field.clone() as std::sync::Arc<dyn AnyTable + Send>),*]
+            }
             pub fn table(&self, name: &str) -> Option<&dyn AnyTable> {
                 self.all().into_iter().find(|t| t.table().name == name)
             }

@@ -1,0 +1,57 @@
+//! The window: one face over `session`.
+//!
+//! A view draws from an immutable [`Snapshot`] and asks by [`Command`]; whatever takes time (opening,
+//! examining, sorting, filtering, reading bytes, writing files) runs on a named thread in [`job`]
+//! and comes back as a value. No query runs in a frame, and colors stand in [`theme`] alone.
+mod app;
+mod apply;
+mod command;
+mod csv;
+pub mod job;
+mod query;
+mod rows;
+mod snapshot;
+mod state;
+pub mod theme;
+mod views;
+mod widgets;
+
+pub use app::App;
+pub use command::Command;
+pub use query::{Query, run as run_query};
+pub use rows::{Rows, Spec};
+pub use snapshot::Snapshot;
+pub use state::Settings;
+pub use views::ALL as VIEWS;
+
+use crate::session::Failure;
+use job::Backend;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Opens the window on these images or cases and returns when it is closed, with any backend.
+///
+/// # Errors
+/// [`Failure`] code 4 where no display can be opened.
+pub fn run_with(open: Vec<PathBuf>, backend: Arc<dyn Backend>) -> Result<(), Failure> {
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Cranescope")
+            .with_app_id("cranescope")
+            .with_inner_size([1280.0, 800.0])
+            .with_min_inner_size([900.0, 560.0]),
+        renderer: eframe::Renderer::Glow,
+        ..Default::default()
+    };
+    let start = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
+        let settings = cc.storage.and_then(|s| eframe::get_value(s, Settings::KEY)).unwrap_or_default();
+        let mut app = App::new(&cc.egui_ctx, backend, settings);
+        app.open_at_start(open);
+        Ok(Box::new(app))
+    };
+    eframe::run_native("Cranescope", options, Box::new(start)).map_err(|error| {
+        Failure::environment(format!(
+            "no window can be opened here ({error}); use `cranescope examine IMAGE` without a display"
+        ))
+    })
+}

@@ -1,0 +1,270 @@
+//! Sorting, filtering and searching a table, off the window's thread, into a list of row numbers.
+use super::rows::Rows;
+use crate::inventory::{Kind, Value};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the user asked of a table. Columns are named, so that it outlives a change of columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Column, and whether it descends.
+    pub sort: Option<(String, bool)>,
+    /// Column → pattern, see [`Pattern`].
+    pub filters: BTreeMap<String, String>,
+    /// Must stand in some column.
+    pub search: String,
+}
+impl Query {
+    pub fn narrows(&self) -> bool {
+        !self.search.trim().is_empty() || self.filters.values().any(|f| !f.trim().is_empty())
+    }
+}
+
+/// One column's filter: `text` contains, `!text` does not, `=text` is exactly that, `=` is empty;
+/// `>n`, `>=n`, `<n`, `<=n` compare numbers (with k, m, g for 1024 and its powers) and times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    Contains(String),
+    Lacks(String),
+    Is(String),
+    Number(Compare, i128),
+    Time(Compare, String),
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Compare {
+    greater: bool,
+    equal: bool,
+}
+impl Compare {
+    fn holds<T: Ord>(self, a: &T, b: &T) -> bool {
+        match a.cmp(b) {
+            std::cmp::Ordering::Equal => self.equal,
+            std::cmp::Ordering::Greater => self.greater,
+            std::cmp::Ordering::Less => !self.greater,
+        }
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str, kind: Kind) -> Self {
+        let text = text.trim();
+        for (sign, greater, equal) in [(">=", true, true), ("<=", false, true), (">", true, false), ("<", false, false)]
+        {
+            let Some(rest) = text.strip_prefix(sign) else { continue };
+            let compare = Compare { greater, equal };
+            match (kind, number(rest)) {
+                (Kind::Number, Some(n)) => return Self::Number(compare, n),
+                (Kind::Time, _) if !rest.trim().is_empty() => {
+                    return Self::Time(compare, rest.trim().replacen(' ', "T", 1));
+                }
+                _ => {}
+            }
+        }
+        match (text.strip_prefix('!'), text.strip_prefix('=')) {
+            (Some(rest), _) => Self::Lacks(rest.trim().to_lowercase()),
+            (_, Some(rest)) => Self::Is(rest.trim().to_lowercase()),
+            _ => Self::Contains(text.to_lowercase()),
+        }
+    }
+    fn matches(&self, value: &Value, shown: impl FnOnce() -> String) -> bool {
+        match (self, value) {
+            (Self::Number(compare, n), Value::Number(v)) => compare.holds(v, n),
+            (Self::Time(compare, t), Value::Time(v)) => {
+                // A day stands for all of its moments: only as much of the time as was typed is compared.
+                let v = v.to_string();
+                compare.holds(&v.get(..t.len()).unwrap_or(&v), &t.as_str())
+            }
+            (Self::Number(..) | Self::Time(..), _) => false,
+            (Self::Contains(p), _) => contains(value, shown, p),
+            (Self::Lacks(p), _) => !contains(value, shown, p),
+            (Self::Is(p), _) => value.to_string().to_lowercase() == *p || shown().to_lowercase() == *p,
+        }
+    }
+}
+
+/// In the value as exported or as shown (`1234` and `1,234`; `2025-03-01 10` and `2025-03-01T10`).
+fn contains(value: &Value, shown: impl FnOnce() -> String, lower: &str) -> bool {
+    match value {
+        Value::Null => lower.is_empty(),
+        Value::Number(n) => n.to_string().contains(lower) || shown().contains(lower),
+        Value::Time(_) => value.to_string().to_lowercase().contains(lower) || shown().contains(lower),
+        Value::Bool(_) => shown().contains(lower) || value.to_string().contains(lower),
+        _ => value.to_string().to_lowercase().contains(lower),
+    }
+}
+
+fn number(text: &str) -> Option<i128> {
+    let text = text.trim().replace(',', "").to_lowercase();
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' => (text.strip_suffix('k')?, 10),
+        b'm' => (text.strip_suffix('m')?, 20),
+        b'g' => (text.strip_suffix('g')?, 30),
+        _ => (text.as_str(), 0),
+    };
+    digits.trim().parse::<i64>().ok().map(|n| i128::from(n) << shift)
+}
+
+/// The rows that match, in order; `None` if it was cancelled.
+pub fn run(rows: &dyn Rows, query: &Query, cancelled: &AtomicBool) -> Option<Vec<u32>> {
+    let len = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let mut order = if query.narrows() { narrowed(rows, len, query, cancelled)? } else { (0..len).collect() };
+    let Some((column, descending)) = query.sort.as_ref().and_then(|(c, d)| Some((rows.column(c)?, *d))) else {
+        return Some(order);
+    };
+    let mut keyed = Vec::with_capacity(order.len());
+    for chunk in order.chunks(4096) {
+        if cancelled.load(Ordering::Relaxed) {
+            return None;
+        }
+        keyed.extend(chunk.iter().map(|row| (rows.key(*row as usize, column), *row)));
+    }
+    // Equal cells keep the table's own order, whichever way the column is sorted.
+    if descending {
+        keyed.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    } else {
+        keyed.sort_unstable();
+    }
+    order.clear();
+    order.extend(keyed.into_iter().map(|(_, row)| row));
+    (!cancelled.load(Ordering::Relaxed)).then_some(order)
+}
+
+fn narrowed(rows: &dyn Rows, len: u32, query: &Query, cancelled: &AtomicBool) -> Option<Vec<u32>> {
+    let patterns: Vec<(usize, Pattern)> = query
+        .filters
+        .iter()
+        .filter(|(_, text)| !text.trim().is_empty())
+        .filter_map(|(name, text)| {
+            let column = rows.column(name)?;
+            Some((column, Pattern::parse(text, rows.specs().get(column)?.kind)))
+        })
+        .collect();
+    let search = query.search.trim().to_lowercase();
+    let matches = |row: u32| {
+        let row = row as usize;
+        let shown = |column: usize, value: &Value| rows.specs().get(column).map(|s| s.shown(value)).unwrap_or_default();
+        patterns.iter().all(|(column, pattern)| {
+            let value = rows.value(row, *column);
+            pattern.matches(&value, || shown(*column, &value))
+        }) && (search.is_empty()
+            || (0..rows.specs().len()).any(|column| {
+                let value = rows.value(row, column);
+                value != Value::Null && contains(&value, || shown(column, &value), &search)
+            }))
+    };
+    let part = |from: u32, to: u32| -> Vec<u32> {
+        let mut found = Vec::new();
+        for row in from..to {
+            if row.is_multiple_of(1024) && cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            if matches(row) {
+                found.push(row);
+            }
+        }
+        found
+    };
+    // Large tables are split over the processors; the parts are put together in their order.
+    let threads = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)).min(8);
+    let found = if threads == 1 || len < 50_000 {
+        part(0, len)
+    } else {
+        let step = len.div_ceil(threads);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = (0..threads)
+                .map(|i| {
+                    let (from, to) =
+                        (i.saturating_mul(step).min(len), i.saturating_add(1).saturating_mul(step).min(len));
+                    let part = &part;
+                    std::thread::Builder::new().name(format!("filter-{i}")).spawn_scoped(scope, move || part(from, to))
+                })
+                .collect();
+            let mut found = Vec::new();
+            for handle in parts {
+                found.extend(handle.ok()?.join().ok()?);
+            }
+            Some(found)
+        })?
+    };
+    (!cancelled.load(Ordering::Relaxed)).then_some(found)
+}
+
+/// Widths for the columns, by what stands in the first rows and in the headers.
+pub fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
+    const SAMPLE: usize = 300;
+    let specs = rows.specs();
+    specs
+        .iter()
+        .enumerate()
+        .map(|(column, spec)| {
+            let widest =
+                order.iter().take(SAMPLE).map(|row| units(&spec.shown(&rows.value(*row as usize, column)))).max();
+            let header = units(&spec.title()).saturating_add(30);
+            let (least, most) = match spec.kind {
+                Kind::Bool => (46, 90),
+                Kind::Number => (60, 150),
+                Kind::Time => (138, 150),
+                Kind::Path => (160, 380),
+                Kind::Text | Kind::List => (64, 300),
+            };
+            let width = widest.unwrap_or(0).saturating_add(22).clamp(least, most).max(header.min(170));
+            f32::from(width)
+        })
+        .collect()
+}
+
+/// An estimate of a text's width in points: a table's first widths need no layout of each cell.
+fn units(text: &str) -> u16 {
+    let tenths: u32 = text
+        .chars()
+        .take(80)
+        .map(|c| match c {
+            'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '!' | 'f' | 't' | 'r' | '/' | '-' => 46,
+            'm' | 'w' | 'M' | 'W' | '@' | '%' => 105,
+            'A'..='Z' => 82,
+            c if c < '\u{2e80}' => 70,
+            _ => 132,
+        })
+        .sum();
+    u16::try_from(tenths / 10).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_compare_contain_and_exclude() {
+        let n = |v: i128| Value::Number(v);
+        let t = |v: &str| Value::Text(v.into());
+        for (pattern, kind, value, expected) in [
+            (">1k", Kind::Number, n(1025), true),
+            (">1k", Kind::Number, n(1024), false),
+            ("<=10", Kind::Number, n(10), true),
+            ("1,2", Kind::Number, n(1234), true),
+            ("SSH", Kind::Text, t("openssh-server"), true),
+            ("!ssh", Kind::Text, t("openssh-server"), false),
+            ("=ssh", Kind::Text, t("openssh"), false),
+            ("=", Kind::Text, Value::Null, true),
+            ("yes", Kind::Bool, Value::Bool(true), true),
+            ("岸桥", Kind::Text, t("岸桥管理"), true),
+        ] {
+            let parsed = Pattern::parse(pattern, kind);
+            let spec_shown = || match &value {
+                Value::Number(v) => super::super::rows::grouped(*v),
+                Value::Bool(b) => if *b { "yes" } else { "no" }.to_owned(),
+                other => other.to_string(),
+            };
+            assert_eq!(parsed.matches(&value, spec_shown), expected, "{pattern}");
+        }
+    }
+    #[test]
+    fn a_day_stands_for_all_its_moments() {
+        let at = Value::Time(crate::base::Time::parse("2025-03-01T10:00:00Z").unwrap_or(crate::base::Time::seconds(0)));
+        for (pattern, expected) in
+            [(">2025-03-01", false), (">=2025-03-01", true), ("<2025-03-02", true), (">2025-03-01 09", true)]
+        {
+            assert_eq!(Pattern::parse(pattern, Kind::Time).matches(&at, String::new), expected, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The lists of the overview: what leads out and in, what starts, who gets in, what has no image.
+use super::overview::{SHORT, day};
+use crate::gui::command::Command;
+use crate::gui::rows::grouped;
+use crate::gui::snapshot::Way;
+use crate::gui::theme;
+use crate::gui::widgets::{Cx, dim, strong};
+use egui::{Grid, RichText, Ui};
+
+pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
+    let snapshot = cx.snapshot;
+    let ways = &snapshot.overview.ways;
+    let t = cx.tokens;
+    if ways.is_empty() {
+        ui.label(dim(
+            t,
+            "No connection, tunnel or listening port is configured, as far as the configuration could be read.",
+        ));
+        return;
+    }
+    Grid::new("ways").num_columns(5).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
+        for title in ["kind", "name", "leads to", "enabled", "last used"] {
+            ui.label(dim(t, title).font(theme::small()));
+        }
+        ui.end_row();
+        for way in ways.iter().take(SHORT + 4) {
+            way_ui(cx, ui, way);
+            ui.end_row();
+        }
+    });
+    for (table, words) in [("connections", "connections"), ("listeners", "listening ports")] {
+        let n = snapshot.count(table);
+        if n > 0 && ui.link(format!("All {} {words}", grouped(n as i128))).clicked() {
+            cx.ask(Command::Go { view: "network", table });
+        }
+    }
+}
+
+fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
+    let t = cx.tokens;
+    ui.label(&way.kind);
+    let name = shown(&way.name, 34);
+    if ui.link(if name.is_empty() { "unnamed".to_owned() } else { name }).clicked() {
+        cx.ask(Command::Go { view: "network", table: way.table });
+    }
+    ui.label(shown(&way.leads, 56)).on_hover_text(&way.leads);
+    match way.enabled {
+        Some(true) => ui.label(RichText::new("enabled").color(t.high)).on_hover_text(&way.enabled_by),
+        Some(false) => ui.label(dim(t, "not enabled")).on_hover_text(&way.enabled_by),
+        None => ui.label(dim(t, "not known")),
+    };
+    match way.last_used {
+        Some(at) => ui.label(day(at)),
+        None => ui.label(dim(t, "not recorded")),
+    };
+}
+
+/// Text of the evidence, escaped, with its middle left out.
+fn shown(text: &str, most: usize) -> String {
+    let text = crate::base::Name::from(text).display_text();
+    let n = text.chars().count();
+    if n <= most {
+        return text;
+    }
+    let half = most / 2;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text.chars().skip(n.saturating_sub(half)).collect();
+    format!("{head}…{tail}")
+}
+
+pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
+    let snapshot = cx.snapshot;
+    let overview = &snapshot.overview;
+    let t = cx.tokens;
+    for system in &overview.unvouched_systems {
+        ui.colored_label(t.medium, format!("{system} has no package database: nothing vouches for any of its starts."));
+    }
+    if overview.starts.is_empty() {
+        let text = format!("None of {} enabled starts that were looked at.", grouped(overview.starts_seen as i128));
+        ui.label(dim(t, text));
+        return;
+    }
+    Grid::new("starts").num_columns(4).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
+        for title in ["start", "by", "program", "why"] {
+            ui.label(dim(t, title).font(theme::small()));
+        }
+        ui.end_row();
+        for start in overview.starts.iter().take(SHORT + 4) {
+            if ui.link(shown(&start.name, 40)).clicked() {
+                cx.ask(Command::Go { view: "services", table: start.table });
+            }
+            ui.label(&start.by);
+            ui.label(shown(&start.program, 52)).on_hover_text(shown(&start.program, 2000));
+            ui.label(RichText::new(&start.why).color(t.high));
+            ui.end_row();
+        }
+    });
+    let more = overview.starts.len().saturating_sub(SHORT + 4);
+    if more > 0 {
+        ui.label(dim(t, format!("and {} more", grouped(more as i128))));
+    }
+    ui.label(dim(t, format!("Of {} enabled starts that were looked at.", grouped(overview.starts_seen as i128))));
+}
+
+pub(super) fn logins(cx: &mut Cx<'_>, ui: &mut Ui) {
+    let snapshot = cx.snapshot;
+    let logins = &snapshot.overview.logins;
+    let t = cx.tokens;
+    if logins.is_empty() {
+        ui.label(dim(t, "No account with a shell and a usable password or key was found."));
+        return;
+    }
+    Grid::new("logins").num_columns(3).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
+        for login in logins.iter().take(SHORT + 4) {
+            if ui.link(shown(&login.name, 40)).clicked() {
+                cx.ask(Command::Go { view: "accounts", table: "accounts" });
+            }
+            ui.label(dim(t, format!("uid {}", login.uid)));
+            ui.label(login.how.join(", "));
+            ui.end_row();
+        }
+    });
+    let more = logins.len().saturating_sub(SHORT + 4);
+    if more > 0 {
+        ui.label(dim(t, format!("and {} more", grouped(more as i128))));
+    }
+}
+
+pub(super) fn unexamined(cx: &mut Cx<'_>, ui: &mut Ui) {
+    let data = cx.snapshot.data.clone();
+    let t = cx.tokens;
+    if data.unexamined.is_empty() {
+        ui.label(dim(t, "No device is named that has no image."));
+        return;
+    }
+    for device in data.unexamined.iter().take(SHORT) {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(strong(t, shown(&device.device, 60)));
+            let line = device.named_by.line.map(|l| format!(", line {l}")).unwrap_or_default();
+            ui.label(dim(t, format!("named by {}{line}", device.named_by.path.display())));
+        });
+    }
+    let more = data.unexamined.len().saturating_sub(SHORT);
+    if more > 0 && ui.link(format!("and {} more", grouped(more as i128))).clicked() {
+        cx.ask(Command::Go { view: "gaps", table: "unexamined" });
+    }
+}

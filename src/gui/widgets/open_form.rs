@@ -1,0 +1,185 @@
+//! The form that opens images and cases: typed paths, the desktop's dialog, dropped files, recent ones.
+use super::{dim, heading, strong};
+use crate::gui::command::{Command, PlanDraft};
+use crate::gui::state::Settings;
+use crate::gui::theme::Tokens;
+use egui::{Key, Ui};
+use std::path::{Path, PathBuf};
+
+/// What is typed so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenForm {
+    pub path: String,
+    pub draft: PlanDraft,
+    pub options: bool,
+    /// A dialog of the desktop is open.
+    pub picking: bool,
+    /// Said once by the dialog's end: nothing was chosen, or there is no dialog here.
+    pub hint: bool,
+}
+impl OpenForm {
+    /// Takes paths: a case is to be opened at once, images are put into the draft.
+    pub(crate) fn take(&mut self, paths: &[PathBuf]) {
+        for path in paths {
+            if !self.draft.images.contains(path) {
+                self.draft.images.push(path.clone());
+            }
+        }
+        if self.draft.case.is_empty() {
+            self.draft.case = default_case(&self.draft.images);
+        }
+    }
+}
+
+/// `NAME.cranecase` in the current directory, as `cranescope examine` does it.
+pub(crate) fn default_case(images: &[PathBuf]) -> String {
+    let Some(name) = images.first().and_then(|p| p.file_stem()) else { return String::new() };
+    let mut name = name.to_owned();
+    name.push(".cranecase");
+    std::env::current_dir().unwrap_or_default().join(name).to_string_lossy().into_owned()
+}
+
+/// By its name only; what it really is, is seen when it is opened.
+pub(crate) fn is_case(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("cranecase"))
+}
+
+pub(crate) fn show(
+    ui: &mut Ui,
+    form: &mut OpenForm,
+    settings: &Settings,
+    tokens: &Tokens,
+    commands: &mut Vec<Command>,
+) {
+    ui.label(heading(tokens, "Open"));
+    ui.add(egui::Label::new(dim(tokens, "A raw disk image (one file or the first part of a split one), a block device, or a saved case. Images are opened read-only.")).wrap());
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        let width = (ui.available_width() - 70.0).max(200.0);
+        let edit =
+            egui::TextEdit::singleline(&mut form.path).hint_text("Path of an image or a case").desired_width(width);
+        let response = ui.add(edit).accessible_name("path to open");
+        let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+        let typed = !form.path.trim().is_empty();
+        if (ui.add_enabled(typed, egui::Button::new("Add")).clicked() || enter) && typed {
+            commands.push(Command::Offer(vec![PathBuf::from(form.path.trim())]));
+            form.path.clear();
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.add_enabled_ui(!form.picking, |ui| {
+            if ui.button("Choose images…").clicked() {
+                commands.push(Command::PickImages);
+            }
+            if ui.button("Choose a case…").clicked() {
+                commands.push(Command::PickCase);
+            }
+        });
+        let hint = if form.picking {
+            "The desktop's dialog is open."
+        } else if form.hint {
+            "Nothing was chosen. Where the desktop has no file dialog, type the path above or drop files."
+        } else {
+            "Files can also be dropped anywhere on this window."
+        };
+        ui.label(dim(tokens, hint));
+    });
+    if form.draft.images.is_empty() {
+        recent(ui, settings, tokens, commands);
+    } else {
+        plan(ui, form, tokens, commands);
+    }
+}
+
+fn recent(ui: &mut Ui, settings: &Settings, tokens: &Tokens, commands: &mut Vec<Command>) {
+    ui.add_space(10.0);
+    ui.label(strong(tokens, "Recent"));
+    if settings.recent.is_empty() {
+        ui.label(dim(tokens, "Nothing was opened yet."));
+        return;
+    }
+    for paths in &settings.recent {
+        let Some(first) = paths.first() else { continue };
+        ui.horizontal(|ui| {
+            ui.label(dim(tokens, if is_case(first) { "case" } else { "image" }));
+            let mut text = first.to_string_lossy().into_owned();
+            if paths.len() > 1 {
+                text.push_str(&format!(" and {} more", paths.len().saturating_sub(1)));
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                let forget = ui.add(egui::Button::new("Forget").small());
+                if forget.on_hover_text("Takes it off this list; the file stays").clicked() {
+                    commands.push(Command::ForgetRecent(paths.clone()));
+                }
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    let button = egui::Button::new(&text).frame(false).truncate();
+                    if ui.add(button).on_hover_text(&text).clicked() {
+                        commands.push(Command::Offer(paths.clone()));
+                    }
+                });
+            });
+        });
+    }
+}
+
+fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Command>) {
+    ui.add_space(10.0);
+    ui.label(strong(tokens, "Examine"));
+    let mut removed = None;
+    for (n, image) in form.draft.images.iter().enumerate() {
+        ui.horizontal(|ui| {
+            ui.label(dim(tokens, format!("image {n}")));
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if ui.add(egui::Button::new("Remove").small()).clicked() {
+                    removed = Some(n);
+                }
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    let text = image.to_string_lossy();
+                    ui.add(egui::Label::new(&*text).truncate()).on_hover_text(&*text);
+                });
+            });
+        });
+    }
+    if let Some(n) = removed {
+        form.draft.images.remove(n);
+        form.draft.case = default_case(&form.draft.images);
+    }
+    let draft = &mut form.draft;
+    field(ui, tokens, "Case file", "case file to write", &mut draft.case);
+    field(ui, tokens, "Examiner", "name of the examiner", &mut draft.examiner);
+    ui.checkbox(&mut draft.overwrite, "Replace the case file if it exists");
+    egui::CollapsingHeader::new("More").default_open(form.options).show(ui, |ui| {
+        field(ui, tokens, "Intake", "intake file (TOML), optional", &mut draft.intake);
+        field(ui, tokens, "Policy", "delivery policy, optional", &mut draft.policy);
+        field(ui, tokens, "Baseline", "baseline, optional", &mut draft.baseline);
+        ui.checkbox(
+            &mut draft.hash_image,
+            "Hash the whole images (a stage of its own; compared with the imager's log)",
+        );
+        ui.checkbox(&mut draft.second_reader, "Read every ext file system a second time, independently");
+    });
+    ui.add_space(6.0);
+    ui.horizontal(|ui| {
+        let start =
+            egui::Button::new(egui::RichText::new("Start examination").color(tokens.on_accent)).fill(tokens.accent);
+        let start = ui.add_enabled(!draft.images.is_empty(), start);
+        let enter = ui.memory(|m| m.focused().is_none()) && ui.input(|i| i.key_pressed(Key::Enter));
+        if start.clicked() || (enter && start.enabled()) {
+            commands.push(Command::Examine(Box::new(draft.clone())));
+        }
+        if ui.button("Clear").clicked() {
+            *draft = PlanDraft { examiner: draft.examiner.clone(), ..PlanDraft::default() };
+        }
+    });
+}
+
+fn field(ui: &mut Ui, tokens: &Tokens, label: &str, hint: &'static str, value: &mut String) {
+    ui.horizontal(|ui| {
+        let (rect, _) = ui.allocate_exact_size(egui::vec2(78.0, 22.0), egui::Sense::hover());
+        ui.put(rect, |ui: &mut Ui| {
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| ui.label(dim(tokens, label))).inner
+        });
+        let width = ui.available_width() - 4.0;
+        ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(width)).accessible_name(label);
+    });
+}
