@@ -316,9 +316,8 @@ impl App {
         self.previews.insert(at, None);
         let images: Vec<PathBuf> = snapshot.data.scene.images.iter().map(|i| PathBuf::from(&i.path)).collect();
         let backend = self.jobs.backend.clone();
-        self.jobs.spawn("preview", move || {
-            Some(Done::Preview(at, backend.preview(&images, at.image, at.offset, at.len as usize)))
-        });
+        self.jobs
+            .spawn("preview", move || Some(Done::Preview(at, backend.preview(&images, at.image, at.offset, at.len))));
     }
 
     /// Everything that threads brought since the last frame.

@@ -5,7 +5,7 @@ use super::rows::Rows;
 use super::snapshot::Snapshot;
 use crate::case::CaseData;
 use crate::judge::Review;
-use crate::session::{Examined, Failure, Plan, Watch};
+use crate::session::{self, Examined, Failure, Plan, Watch};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +17,31 @@ pub trait Backend: Send + Sync {
     fn open_case(&self, path: &Path) -> Result<CaseData, Failure>;
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure>;
     /// Bytes of image number `image` of `images`.
-    fn preview(&self, images: &[PathBuf], image: u32, offset: u64, len: usize) -> Result<Vec<u8>, Failure>;
+    fn preview(&self, images: &[PathBuf], image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure>;
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure>;
     /// Asks with the desktop's dialog. `None` is both "cancelled" and "there is no such dialog here".
     fn pick(&self, what: &Pick) -> Option<Vec<PathBuf>> {
         desktop_pick(what)
+    }
+}
+
+/// The session itself.
+pub struct Session;
+impl Backend for Session {
+    fn examine(&self, plan: Plan, watch: Arc<Watch>) -> Result<Examined, Failure> {
+        session::examine(&plan, &watch)
+    }
+    fn open_case(&self, path: &Path) -> Result<CaseData, Failure> {
+        session::open_case(path)
+    }
+    fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure> {
+        session::add_review(case, finding, &review)
+    }
+    fn preview(&self, images: &[PathBuf], image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+        session::preview(&session::looking_at(images.to_vec()), image, offset, len)
+    }
+    fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure> {
+        session::save_text(path, text)
     }
 }
 

@@ -29,7 +29,15 @@ use job::Backend;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Opens the window on these images or cases and returns when it is closed, with any backend.
+/// Opens the window on these images or cases and returns when it is closed.
+///
+/// # Errors
+/// [`Failure`] code 4 where no display can be opened.
+pub fn run(open: Vec<PathBuf>) -> Result<(), Failure> {
+    run_with(open, Arc::new(job::Session))
+}
+
+/// [`run`] with any backend.
 ///
 /// # Errors
 /// [`Failure`] code 4 where no display can be opened.

@@ -53,8 +53,8 @@ impl Backend for Fake {
         self.reviews.lock().unwrap().push((case.to_owned(), finding.to_owned(), review));
         self.refuse.clone().map_or(Ok(()), Err)
     }
-    fn preview(&self, _: &[PathBuf], _: u32, offset: u64, len: usize) -> Result<Vec<u8>, Failure> {
-        Ok(fixture::bytes(offset, len))
+    fn preview(&self, _: &[PathBuf], _: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+        Ok(fixture::bytes(offset, len as usize))
     }
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure> {
         self.saved.lock().unwrap().push((path.to_owned(), text.to_owned()));
