@@ -8,4 +8,5 @@ mod tree;
 pub use glob::matches;
 pub use identify::{Candidate, find_systems, mounted_by};
 pub use system::{Hashes, System, Text};
+pub(crate) use tree::image_runs;
 pub use tree::{Entry, Tree};

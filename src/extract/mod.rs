@@ -5,8 +5,14 @@
 //! What a phase finds is committed item by item, so that a commit can be repeated and an item left out.
 mod bulk;
 mod configuration;
+pub mod contents;
+#[cfg(test)]
+mod contents_tests;
 mod file_row;
+mod flight;
 mod layout;
+mod md5_lanes;
+mod sniff;
 mod text;
 
 pub use layout::{Input, Layout};

@@ -1,0 +1,290 @@
+//! The one pass over the bulk: every file's content is read once, in the order in which files lie on the
+//! disk, hashed, named by its first bytes, and handed to every content reader that wants it.
+//!
+//! Each thread works in rounds. A round reads a few megabytes: small files whole, large ones piece by piece,
+//! at most [`FLIGHTS`] of them side by side, so that MD5 always has several messages for its lanes.
+use super::flight::{Flight, PADDING, PIECE, guard};
+use super::md5_lanes::{self, State, Task};
+use crate::artifact::{CONTENTS, Content};
+use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run};
+use crate::evidence::{Entry, Hashes, System, Tree};
+use crate::inventory::Row;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One content to be read. Entries that are links to the same inode are one job.
+pub struct Job<'a> {
+    pub entry: &'a Entry,
+    pub tree: &'a Tree,
+    pub system: Option<&'a System>,
+    /// A manifest lists the MD5 of this file.
+    pub want_md5: bool,
+    /// The hashes, where the file was read whole before; it is then read again only for a reader that wants it.
+    pub known: Option<Hashes>,
+}
+
+/// What one job gave.
+#[derive(Debug)]
+pub struct Done {
+    /// Index of the job.
+    pub job: usize,
+    pub sha256: Option<Digest>,
+    /// Only where it was wanted or known.
+    pub md5: Option<Md5>,
+    /// Why there is no hash; empty if there is one.
+    pub unhashed: Arc<str>,
+    /// What the content is, by its first bytes; empty if nothing of it could be read.
+    pub content: &'static str,
+    /// Where the content lies, in file order.
+    pub runs: Vec<ImageRun>,
+    pub rows: Vec<Row>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Bytes that a round takes: at most one piece more than this.
+const ROUND: usize = 16 << 20;
+/// Files larger than a piece that one thread reads side by side: one for each lane.
+const FLIGHTS: usize = 8;
+/// Jobs and bytes that a thread takes from the queue at once.
+const BATCH_JOBS: usize = 256;
+const BATCH_BYTES: u64 = 16 << 20;
+/// Bytes of large files that all threads together hold whole for content readers.
+const HELD: u64 = 64 << 20;
+
+/// Reads every job on `threads` threads. `before_parse` is called right before the content readers get a file;
+/// `false` leaves them out for it. `done` is called once for each job, in no particular order, from any thread.
+/// Progress is counted in bytes: the sum of the jobs' sizes.
+pub fn read_all(
+    jobs: &[Job<'_>],
+    threads: usize,
+    progress: &Progress,
+    before_parse: &(dyn Fn(usize) -> bool + Sync),
+    done: &(dyn Fn(Done) + Sync),
+) -> Result<(), Cancelled> {
+    read_with(jobs, CONTENTS, threads, progress, before_parse, done)
+}
+
+/// [`read_all`] with other content readers.
+pub(super) fn read_with(
+    jobs: &[Job<'_>],
+    readers: &[&'static Content],
+    threads: usize,
+    progress: &Progress,
+    before_parse: &(dyn Fn(usize) -> bool + Sync),
+    done: &(dyn Fn(Done) + Sync),
+) -> Result<(), Cancelled> {
+    let pass = Pass {
+        jobs,
+        readers,
+        progress,
+        before_parse,
+        done,
+        queue: Mutex::new(in_disk_order(jobs, progress)?.into()),
+        held: Held::default(),
+        stopped: AtomicBool::new(false),
+    };
+    let work = || {
+        if Thread::new(&pass).run().is_err() {
+            pass.stopped.store(true, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 1..threads.max(1) {
+            let builder = std::thread::Builder::new().name(format!("contents-{number}"));
+            if builder.spawn_scoped(scope, work).is_err() {
+                // No further thread is to be had: those that run do all of it.
+                break;
+            }
+        }
+        work();
+    });
+    if pass.stopped.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
+}
+
+/// Indices of the jobs by where the first byte of each lies: image, then offset. What has no place comes first.
+fn in_disk_order(jobs: &[Job<'_>], progress: &Progress) -> Result<Vec<usize>, Cancelled> {
+    let mut order = Vec::with_capacity(jobs.len());
+    for (index, job) in jobs.iter().enumerate() {
+        progress.step(0)?;
+        let first = guard(|| job.tree.open(job.entry).map(|s| s.locate(Run::new(0, 1))));
+        let place = match first {
+            Ok(Ok(pieces)) => pieces.first().map(|p| (p.image, p.offset)),
+            // Told when it is read.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        order.push((place, index));
+    }
+    order.sort_unstable();
+    Ok(order.into_iter().map(|(_, index)| index).collect())
+}
+
+/// What all threads share.
+pub(super) struct Pass<'a> {
+    pub jobs: &'a [Job<'a>],
+    pub readers: &'a [&'static Content],
+    progress: &'a Progress,
+    pub before_parse: &'a (dyn Fn(usize) -> bool + Sync),
+    done: &'a (dyn Fn(Done) + Sync),
+    queue: Mutex<VecDeque<usize>>,
+    held: Held,
+    stopped: AtomicBool,
+}
+impl Pass<'_> {
+    fn batch(&self, to: &mut VecDeque<usize>) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = 0_u64;
+        while to.len() < BATCH_JOBS && bytes < BATCH_BYTES {
+            let Some(next) = queue.pop_front() else { return };
+            bytes = bytes.saturating_add(self.jobs.get(next).map_or(0, |j| j.entry.len()));
+            to.push_back(next);
+        }
+    }
+    fn step(&self, bytes: u64) -> Result<(), Cancelled> {
+        self.progress.step(bytes)?;
+        // Another thread may have been told before this one asked.
+        if self.stopped.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Large files in memory, over all threads.
+#[derive(Default)]
+struct Held {
+    bytes: Mutex<u64>,
+    freed: Condvar,
+}
+/// Gives its bytes back when it goes.
+pub(super) struct Hold<'a> {
+    held: &'a Held,
+    bytes: u64,
+}
+impl Held {
+    /// One file always fits, whatever its size, so that every one gets its turn.
+    fn take(&self, bytes: u64) -> Option<Hold<'_>> {
+        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = held.saturating_add(bytes);
+        if *held > 0 && after > HELD {
+            return None;
+        }
+        *held = after;
+        Some(Hold { held: self, bytes })
+    }
+    /// Waits until something was given back, or a moment.
+    fn wait(&self) {
+        let held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held > 0 {
+            drop(self.freed.wait_timeout(held, Duration::from_millis(50)));
+        }
+    }
+}
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let mut held = self.held.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.saturating_sub(self.bytes);
+        self.held.freed.notify_all();
+    }
+}
+
+struct Thread<'a> {
+    pass: &'a Pass<'a>,
+    /// Jobs of this thread that are not begun.
+    queue: VecDeque<usize>,
+    /// Large files that have to wait for memory or for a free lane.
+    parked: VecDeque<Flight<'a>>,
+    flights: Vec<Flight<'a>>,
+    /// What this round reads. Untouched pages of it cost nothing.
+    arena: Vec<u8>,
+    /// First byte of the arena that is free.
+    free: usize,
+}
+
+impl<'a> Thread<'a> {
+    fn new(pass: &'a Pass<'a>) -> Self {
+        let arena = vec![0; ROUND.saturating_add(PIECE).saturating_add(PADDING)];
+        let (queue, parked, flights) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Self { pass, queue, parked, flights, arena, free: 0 }
+    }
+
+    fn run(&mut self) -> Result<(), Cancelled> {
+        loop {
+            self.free = 0;
+            for flight in &mut self.flights {
+                self.pass.step(flight.read(&mut self.arena, &mut self.free))?;
+            }
+            self.begin()?;
+            if self.flights.is_empty() {
+                if self.parked.is_empty() {
+                    return Ok(());
+                }
+                self.pass.step(0)?;
+                self.pass.held.wait();
+            }
+            self.hash();
+            for flight in self.flights.extract_if(.., |f| f.is_through()) {
+                (self.pass.done)(flight.finish(self.pass, &self.arena));
+            }
+        }
+    }
+
+    /// Begins files until the round is full or there are no more.
+    fn begin(&mut self) -> Result<(), Cancelled> {
+        for _ in 0..self.parked.len() {
+            if let Some(flight) = self.parked.pop_front() {
+                self.admit(flight)?;
+            }
+        }
+        while self.parked.len() < FLIGHTS && self.free < ROUND {
+            if self.queue.is_empty() {
+                self.pass.batch(&mut self.queue);
+            }
+            let Some(index) = self.queue.pop_front() else { break };
+            let Some(job) = self.pass.jobs.get(index) else { continue };
+            match Flight::open(self.pass, index, job) {
+                Ok(flight) => self.admit(flight)?,
+                Err(done) => (self.pass.done)(*done),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a file into this round, or parks it.
+    fn admit(&mut self, mut flight: Flight<'a>) -> Result<(), Cancelled> {
+        if !flight.is_through() {
+            let large = self.flights.iter().filter(|f| !f.is_small()).count();
+            if self.free >= ROUND || (!flight.is_small() && large >= FLIGHTS) {
+                self.parked.push_back(flight);
+                return Ok(());
+            }
+            if let Some(bytes) = flight.needs() {
+                let Some(hold) = self.pass.held.take(bytes) else {
+                    self.parked.push_back(flight);
+                    return Ok(());
+                };
+                flight.hold(hold);
+            }
+            self.pass.step(flight.read(&mut self.arena, &mut self.free))?;
+        }
+        self.flights.push(flight);
+        Ok(())
+    }
+
+    /// MD5 of this round's pieces, for the files where it is wanted.
+    fn hash(&mut self) {
+        let mut tasks = Vec::new();
+        let mut which = Vec::new();
+        for (at, flight) in self.flights.iter().enumerate() {
+            if let Some((state, blocks)) = flight.md5_input(&self.arena) {
+                tasks.push(Task { state, blocks });
+                which.push(at);
+            }
+        }
+        md5_lanes::run(&mut tasks);
+        let states: Vec<State> = tasks.into_iter().map(|t| t.state).collect();
+        for (at, state) in which.into_iter().zip(states) {
+            if let Some(flight) = self.flights.get_mut(at) {
+                flight.set_md5(state);
+            }
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! One file on its way through the pass: its bytes as they come, its hashes, and what the content readers
+//! make of it. A panic in a reader of hostile bytes costs the file, not the pass.
+use super::contents::{Done, Hold, Job, Pass};
+use super::md5_lanes::{self, BLOCK, State};
+use super::sniff::{HEAD, sniff};
+use crate::artifact::{CONTENT_LIMIT, Content, Out, Sight};
+use crate::base::{Digest, Evidence, Gap, Gaps, ImageRun, Md5};
+use crate::image::Source;
+use crate::inventory::Row;
+use sha2::{Digest as _, Sha256};
+use std::any::Any;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Most bytes of one file that a round takes; files up to this size are read in one go. A multiple of [`BLOCK`].
+pub(super) const PIECE: usize = 2 << 20;
+/// Bytes of one read call: they are hashed while the processor still has them at hand.
+const READ: usize = 256 << 10;
+/// Room behind a piece for the padding of its message.
+pub(super) const PADDING: usize = 2 * BLOCK;
+/// Larger files are not hashed.
+const SIZE_LIMIT: u64 = 64 << 30;
+/// From this size on, files that are nearly all holes are not hashed.
+const SPARSE_FROM: u64 = 1 << 30;
+const SPARSE_SHARE: u64 = 1000;
+/// Longest list of places that goes into the case.
+const MAX_RUNS: usize = 1 << 16;
+const BY: &str = "contents";
+
+/// Runs code that reads hostile bytes; its panic becomes a message.
+pub(super) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = |p: &Box<dyn Any + Send>| {
+            p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        };
+        text(&panic).unwrap_or_else(|| "no message".to_owned())
+    })
+}
+
+/// Why a file is not hashed: a 16 TiB file of holes takes no space in an image, and hours to read.
+pub(super) fn unhashed(len: u64, allocated: u64) -> Option<String> {
+    if len >= SPARSE_FROM && allocated < len.div_euclid(SPARSE_SHARE) {
+        return Some(format!("sparse: {allocated} bytes allocated"));
+    }
+    (len > SIZE_LIMIT).then(|| format!("over the limit of {SIZE_LIMIT} bytes"))
+}
+
+/// Where this round's piece lies.
+enum At {
+    Arena(Range<usize>),
+    /// In the file's own buffer.
+    Held(Range<usize>),
+}
+
+pub(super) struct Flight<'a> {
+    index: usize,
+    job: &'a Job<'a>,
+    source: Source,
+    len: u64,
+    /// Bytes read so far.
+    at: u64,
+    /// Where reading ends.
+    stop: u64,
+    sha256: Option<Sha256>,
+    md5: Option<State>,
+    unhashed: String,
+    content: &'static str,
+    /// Decided once the first bytes are known.
+    want: Option<Vec<&'static Content>>,
+    /// A large file that a content reader wants whole.
+    hold: Option<(Hold<'a>, Vec<u8>)>,
+    hold_to: u64,
+    piece: Option<At>,
+    /// Bytes of the piece that go into MD5, with the padding.
+    padded: usize,
+    gaps: Gaps,
+}
+
+impl<'a> Flight<'a> {
+    /// Opens a file; what cannot be opened is done at once.
+    pub(super) fn open(pass: &Pass<'a>, index: usize, job: &'a Job<'a>) -> Result<Self, Box<Done>> {
+        let entry = job.entry;
+        let gaps = Gaps::default().at(|p| {
+            p.filesystem = Some(entry.fs);
+            p.path = Some(entry.path.clone());
+            p.inode = Some(entry.node.number);
+        });
+        let failed = |why: String| {
+            gaps.add(BY, why, entry.len());
+            Box::new(Done {
+                job: index,
+                sha256: job.known.map(|k| k.sha256),
+                md5: job.known.map(|k| k.md5),
+                unhashed: if job.known.is_some() { "".into() } else { "read error".into() },
+                content: "",
+                runs: Vec::new(),
+                rows: Vec::new(),
+                gaps: gaps.take(),
+            })
+        };
+        let source = match guard(|| job.tree.open(entry)) {
+            Ok(Ok(source)) => source,
+            Ok(Err(e)) => return Err(failed(format!("content not read: {e}"))),
+            Err(panic) => return Err(failed(format!("parser fault in the file system's reader: {panic}"))),
+        };
+        let len = source.len();
+        let reason = unhashed(len, entry.stat.as_ref().map_or(len, |s| s.allocated));
+        let hashing = reason.is_none() && job.known.is_none();
+        let mut flight = Self {
+            index,
+            job,
+            len,
+            at: 0,
+            stop: len,
+            sha256: hashing.then(Sha256::new),
+            md5: (hashing && job.want_md5).then(State::default),
+            unhashed: if job.known.is_some() { String::new() } else { reason.unwrap_or_default() },
+            content: "",
+            want: None,
+            hold: None,
+            hold_to: 0,
+            piece: None,
+            padded: 0,
+            gaps,
+            source,
+        };
+        if !flight.is_small() {
+            flight.look(pass, hashing);
+        }
+        Ok(flight)
+    }
+    /// Read in one go, and looked at afterwards.
+    pub(super) fn is_small(&self) -> bool {
+        self.sha256.is_some() && self.len <= PIECE as u64 && self.hold_to == 0
+    }
+    /// Reads the first bytes, to decide what else of the file is needed.
+    fn look(&mut self, pass: &Pass<'_>, hashing: bool) {
+        let mut head = vec![0; usize::try_from(self.len).unwrap_or(HEAD).min(HEAD)];
+        match guard(|| self.source.read_at(0, &mut head)) {
+            Ok(Ok(n)) => head.truncate(n),
+            Ok(Err(e)) => return self.fail(e.offset, &e.what),
+            Err(panic) => return self.fail(0, &format!("parser fault in the file system's reader: {panic}")),
+        }
+        self.decide(pass, &head);
+        let wanted = self.want.as_ref().is_some_and(|w| !w.is_empty());
+        self.hold_to = if wanted { self.len.min(CONTENT_LIMIT) } else { 0 };
+        self.stop = if hashing { self.len } else { self.hold_to };
+    }
+    fn decide(&mut self, pass: &Pass<'_>, head: &[u8]) {
+        self.content = sniff(head, self.len);
+        let mut want = Vec::new();
+        for reader in pass.readers {
+            match guard(|| (reader.wants)(self.job.entry, head)) {
+                Ok(true) => want.push(*reader),
+                Ok(false) => {}
+                Err(panic) => self.gaps.add(reader.name, format!("parser fault in {}: {panic}", reader.name), self.len),
+            }
+        }
+        self.want = Some(want);
+    }
+    /// Bytes of memory that it needs for itself and has not got yet.
+    pub(super) fn needs(&self) -> Option<u64> {
+        (self.hold_to > 0 && self.hold.is_none() && !self.is_through()).then_some(self.hold_to)
+    }
+    pub(super) fn hold(&mut self, hold: Hold<'a>) {
+        let mut buffer = Vec::new();
+        let len = usize::try_from(self.hold_to).unwrap_or(usize::MAX).saturating_add(PADDING);
+        if buffer.try_reserve_exact(len).is_err() {
+            self.gaps.add(BY, "no memory for the whole content; it was hashed only", self.len);
+            self.want = Some(Vec::new());
+            self.hold_to = 0;
+            return;
+        }
+        self.hold = Some((hold, buffer));
+    }
+    /// Nothing more is to be read.
+    pub(super) fn is_through(&self) -> bool {
+        // An empty file is read too: its hash is that of no bytes.
+        self.at >= self.stop && (self.piece.is_some() || self.sha256.is_none())
+    }
+    /// Stops reading here: there is no hash.
+    fn fail(&mut self, offset: u64, what: &str) {
+        let lost = self.len.saturating_sub(self.at);
+        self.gaps.add_at(BY, "file_offset", offset, format!("content not read: {what}"), lost);
+        self.sha256 = None;
+        self.md5 = None;
+        if self.job.known.is_none() {
+            self.unhashed = "read error".to_owned();
+        }
+        self.stop = self.at;
+    }
+
+    /// Reads the next piece, into `arena` from `free` on (which it moves) or into the file's own buffer.
+    /// Gives the number of bytes.
+    pub(super) fn read(&mut self, arena: &mut [u8], free: &mut usize) -> u64 {
+        let want = usize::try_from(self.stop.saturating_sub(self.at)).unwrap_or(usize::MAX).min(PIECE);
+        let mut hold = if self.at < self.hold_to { self.hold.take() } else { None };
+        let (buf, start): (&mut [u8], usize) = match &mut hold {
+            Some((_, buffer)) => {
+                let start = usize::try_from(self.at).unwrap_or(usize::MAX);
+                buffer.resize(start.saturating_add(want).saturating_add(PADDING), 0);
+                (buffer, start)
+            }
+            None => (arena, *free),
+        };
+        let room = buf.get_mut(start..start.saturating_add(want).saturating_add(PADDING)).unwrap_or_default();
+        let n = self.fill(room, want);
+        self.padded = match &self.md5 {
+            None => 0,
+            Some(_) if self.at >= self.stop => md5_lanes::pad(room, n, self.len),
+            Some(_) => n,
+        };
+        if let Some((hold, mut buffer)) = hold {
+            if self.padded == 0 {
+                buffer.truncate(start.saturating_add(n));
+            }
+            self.hold = Some((hold, buffer));
+            self.piece = Some(At::Held(start..start.saturating_add(n)));
+        } else {
+            *free = start.saturating_add(n.max(self.padded));
+            self.piece = Some(At::Arena(start..start.saturating_add(n)));
+        }
+        n as u64
+    }
+    /// Up to `want` bytes at the front of `to`, hashed as they come.
+    fn fill(&mut self, to: &mut [u8], want: usize) -> usize {
+        let mut n = 0_usize;
+        while n < want {
+            let end = n.saturating_add(READ).min(want);
+            let Some(part) = to.get_mut(n..end) else { break };
+            let asked = part.len();
+            match guard(|| self.source.read_at(self.at, part)) {
+                Ok(Ok(got)) => {
+                    if let (Some(sha256), Some(part)) = (&mut self.sha256, part.get(..got)) {
+                        sha256.update(part);
+                    }
+                    n = n.saturating_add(got);
+                    self.at = self.at.saturating_add(got as u64);
+                    if got < asked {
+                        self.fail(self.at, "it ends before its size");
+                        break;
+                    }
+                }
+                Ok(Err(e)) => {
+                    self.fail(e.offset, &e.what);
+                    break;
+                }
+                Err(panic) => {
+                    self.fail(self.at, &format!("parser fault in the file system's reader: {panic}"));
+                    break;
+                }
+            }
+        }
+        n
+    }
+    /// The state so far and this round's blocks, if the MD5 is wanted.
+    pub(super) fn md5_input<'b>(&'b self, arena: &'b [u8]) -> Option<(State, &'b [[u8; BLOCK]])> {
+        let state = self.md5?;
+        let bytes = match self.piece.as_ref()? {
+            At::Arena(range) => arena.get(range.start..range.start.saturating_add(self.padded)),
+            At::Held(range) => self.hold.as_ref()?.1.get(range.start..range.start.saturating_add(self.padded)),
+        };
+        Some((state, bytes?.as_chunks::<BLOCK>().0))
+    }
+    pub(super) fn set_md5(&mut self, state: State) {
+        self.md5 = self.md5.map(|_| state);
+    }
+
+    /// Ends the file: hashes, place, and what the content readers find.
+    pub(super) fn finish(mut self, pass: &Pass<'_>, arena: &[u8]) -> Done {
+        let read = usize::try_from(self.at).unwrap_or(usize::MAX);
+        let held = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
+        let hold = self.hold.take();
+        let bytes = match (&hold, &self.piece) {
+            (Some((_, buffer)), _) => buffer.get(..held).unwrap_or_default(),
+            // The file is in the arena whole, or this is only the last piece of it.
+            (None, Some(At::Arena(range))) if range.len() == read => arena.get(range.clone()).unwrap_or_default(),
+            _ => &[],
+        };
+        if self.want.is_none() && (self.len == 0 || !bytes.is_empty()) {
+            self.decide(pass, bytes.get(..HEAD.min(bytes.len())).unwrap_or_default());
+        }
+        let known = self.job.known;
+        let sha256 = self.sha256.take().map(|s| Digest(s.finalize().into())).or(known.map(|k| k.sha256));
+        let md5 = self.md5.take().map(|s| Md5(s.digest())).or(known.map(|k| k.md5));
+        let runs = self.runs();
+        let (rows, mut gaps) = self.parse(pass, bytes, sha256, &runs);
+        gaps.extend(self.gaps.take());
+        let unhashed = self.unhashed.as_str().into();
+        Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps }
+    }
+    fn runs(&self) -> Vec<ImageRun> {
+        match guard(|| crate::evidence::image_runs(&self.source, None)) {
+            Ok(mut runs) => {
+                if runs.len() > MAX_RUNS {
+                    self.gaps.add(BY, format!("budget: {} pieces; the first {MAX_RUNS} are listed", runs.len()), 0);
+                    runs.truncate(MAX_RUNS);
+                }
+                runs
+            }
+            Err(panic) => {
+                self.gaps.add(BY, format!("parser fault in the file system's reader: {panic}"), 0);
+                Vec::new()
+            }
+        }
+    }
+    fn parse(
+        &mut self,
+        pass: &Pass<'_>,
+        bytes: &[u8],
+        sha256: Option<Digest>,
+        runs: &[ImageRun],
+    ) -> (Vec<Row>, Vec<Gap>) {
+        let (mut rows, mut gaps) = (Vec::new(), Vec::new());
+        let want = self.want.take().unwrap_or_default();
+        if want.is_empty() || bytes.is_empty() || !(pass.before_parse)(self.index) {
+            return (rows, gaps);
+        }
+        let Job { entry, system, .. } = *self.job;
+        if self.len > CONTENT_LIMIT {
+            let what = format!("longer than {CONTENT_LIMIT} bytes: the content readers got that many");
+            self.gaps.add(BY, what, self.len.saturating_sub(CONTENT_LIMIT));
+        }
+        for reader in want {
+            let out = Out::new(system.map(|s| s.index), reader.name);
+            let evidence = Evidence {
+                filesystem: entry.fs,
+                path: entry.path.clone(),
+                node: entry.node,
+                deleted: entry.deleted,
+                sha256,
+                image_runs: runs.to_vec(),
+                ..Evidence::default()
+            };
+            let sight = Sight { entry, system, evidence };
+            if let Err(panic) = guard(|| (reader.consume)(&sight, bytes, &out)) {
+                out.gap(entry, format!("parser fault in {}: {panic}", reader.name));
+            }
+            let (more, missed) = out.take();
+            rows.extend(more);
+            gaps.extend(missed);
+        }
+        (rows, gaps)
+    }
+}
