@@ -45,6 +45,21 @@ fn line(e: &Listed, to: &mut dyn Write) -> std::io::Result<()> {
     )
 }
 
+/// The true list of what can be read.
+pub(super) fn formats() -> Outcome {
+    let formats = session::formats()?;
+    print(&mut |to| {
+        for f in &formats {
+            writeln!(to, "{:12} {:24} {}", f.layer, f.name, f.about)?;
+            if !f.limits.is_empty() {
+                writeln!(to, "{:38}{}", "", f.limits)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(0)
+}
+
 pub(super) fn cat(a: &CatArguments) -> Outcome {
     let mut out = std::io::stdout().lock();
     session::read(&looking_at(vec![a.image.clone()]), &a.path, &mut |bytes| {

@@ -35,6 +35,8 @@ enum Verb {
     Report(case::ReportArguments),
     /// A rule's or a finding's own words.
     Explain(rules::ExplainArguments),
+    /// What can be read, with its limits.
+    Formats,
     /// The rules; `rules test` runs their own tests.
     Rules(rules::RulesArguments),
 }
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Judge(a)) => case::judge(&a),
         Some(Verb::Report(a)) => case::report(&a),
         Some(Verb::Explain(a)) => rules::explain(&a),
+        Some(Verb::Formats) => evidence::formats(),
         Some(Verb::Rules(a)) => rules::run(&a),
         None => window(arguments.open),
     };

@@ -4,7 +4,7 @@ use super::supervisor::{Next, Worker, specs};
 use super::{Failure, Plan};
 use crate::base::Gap;
 use crate::inventory::{Inventory, Scene};
-use crate::worker::protocol::{Job, Listed, Order, Report};
+use crate::worker::protocol::{FormatInfo, Job, Listed, Order, Report};
 use std::path::PathBuf;
 
 /// The entries at a place of the evidence: `/path` in the first system, `N:/path` in file system N.
@@ -57,6 +57,18 @@ pub fn examine_text(plan: &Plan, tree: &str) -> Result<(Scene, Inventory, Vec<Ga
     crate::inventory::join(&mut inventory);
     inventory.sort();
     Ok((scene, inventory, gaps))
+}
+
+/// What can be read, with its limits: containers, volumes, file systems, artifacts.
+pub fn formats() -> Result<Vec<FormatInfo>, Failure> {
+    let mut all = Vec::new();
+    ask(&Plan::default(), Job::Formats, &mut |report| {
+        if let Report::Formats(formats) = report {
+            all.extend(formats);
+        }
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// One worker, one question.

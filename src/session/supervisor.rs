@@ -227,7 +227,7 @@ fn live(
                 lives.done.extend(items);
                 taker.rows(rows, gaps)?;
             }
-            Next::Report(Report::Listed(_) | Report::Bytes(_)) => {
+            Next::Report(Report::Listed(_) | Report::Bytes(_) | Report::Formats(_)) => {
                 return Ok(Some(("it answered what nobody asked".into(), Vec::new())));
             }
         }

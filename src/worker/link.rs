@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::look;
-use super::protocol::{ImageSpec, Job, Order, Report, receive, send};
+use super::protocol::{FormatInfo, ImageSpec, Job, Order, Report, receive, send};
 use crate::base::{Cancelled, Gap, Progress, Stage};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::Segment;
@@ -75,6 +75,10 @@ fn carry_out(
             link.commit(&[], inventory.into_rows(), gaps);
             Ok(())
         }
+        Job::Formats => {
+            link.send(&Report::Formats(formats()));
+            Ok(())
+        }
         Job::List { place } => {
             let told = look::list(inputs, &place, request, progress)?;
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Listed));
@@ -93,6 +97,22 @@ fn carry_out(
             Ok(())
         }
     }
+}
+
+/// Every list of what can be read, in the order of the layers.
+fn formats() -> Vec<FormatInfo> {
+    let info = |layer: &str, name: &str, about: &str, limits: &str| FormatInfo {
+        layer: layer.into(),
+        name: name.into(),
+        about: about.into(),
+        limits: limits.into(),
+    };
+    let containers = crate::image::ALL.iter().map(|f| info("container", f.name, f.about, f.limits));
+    let volumes = crate::volume::ALL.iter().map(|f| info("volumes", f.name, f.about, f.limits));
+    let filesystems = crate::fs::ALL.iter().map(|f| info("file system", f.name, f.about, f.limits));
+    let artifacts = crate::artifact::ALL.iter().map(|a| info("artifact", a.name, a.about, &a.reads.join(" ")));
+    let contents = crate::artifact::CONTENTS.iter().map(|c| info("contents", c.name, c.about, ""));
+    containers.chain(volumes).chain(filesystems).chain(artifacts).chain(contents).collect()
 }
 
 fn inputs(specs: &[ImageSpec], files: Vec<File>) -> Vec<Input> {

@@ -58,6 +58,8 @@ pub enum Job {
     Read { place: String },
     /// Raw bytes of an image.
     Raw { image: u32, offset: u64, len: u32 },
+    /// What can be read, with its limits.
+    Formats,
     /// A file system written as text, through the whole pipeline (rule tests).
     Text { tree: String },
 }
@@ -75,6 +77,17 @@ pub struct Listed {
     pub inode: u64,
     pub target: Option<crate::base::Name>,
     pub deleted: bool,
+}
+
+/// A member of one of the lists of what can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatInfo {
+    /// `container`, `volumes`, `file system`, `artifact`, `contents`.
+    pub layer: String,
+    pub name: String,
+    pub about: String,
+    /// What of it is not read; for an artifact, what it reads.
+    pub limits: String,
 }
 
 /// What the worker answers, in any number, until `Finished` or `Failed`.
@@ -101,6 +114,7 @@ pub enum Report {
     },
     Listed(Vec<Listed>),
     Bytes(Vec<u8>),
+    Formats(Vec<FormatInfo>),
     Finished,
     /// The evidence, or the place asked for, cannot be read at all.
     Failed {
