@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What the tests need beyond Rust, on Debian 12: file-system tools and independent readers as oracles,
+# debootstrap for a real system, libraries for the window. Installs only what is missing.
+set -euo pipefail
+packages="build-essential debootstrap e2fsprogs fdisk gdisk sleuthkit openssh-client golang-go
+  fonts-droid-fallback libgl1 libegl1 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 xvfb"
+missing=""
+for p in $packages; do
+  dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q "ok installed" || missing="$missing $p"
+done
+[ -z "$missing" ] && exit 0
+sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -q
+# shellcheck disable=SC2086
+$sudo apt-get install -y -q --no-install-recommends $missing
