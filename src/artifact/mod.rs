@@ -46,6 +46,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::ssh::ARTIFACT,
     &linux::sshd::ARTIFACT,
     &linux::dpkg::ARTIFACT,
+    &linux::modconf::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.

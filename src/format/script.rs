@@ -43,9 +43,9 @@ const CONSTRUCTS: &[(&str, &str)] = &[
         "socket",
         r"\bsocket\.socket\b|\bIO::Socket\b|\bfsockopen\s*\(|\bTCPSocket\b|\buse\s+Socket\b|\bnet\.(?:connect|createServer)\b|require\W+socket\b",
     ),
-    ("ssh -R", r"\b(?:ssh|autossh|dbclient|plink)\b[^\n|;&]*\s-\w*R[\s\d:*]|\bRemoteForward\b"),
-    ("ssh -w", r"\bssh\b[^\n|;&]*\s-\w*w\s*(?:\d|any)|\bTunnel\s+(?:yes|point-to-point|ethernet)\b"),
-    ("ssh -D", r"\b(?:ssh|autossh|dbclient|plink)\b[^\n|;&]*\s-\w*D[\s\d:*]|\bDynamicForward\b"),
+    ("ssh -R", r"\b(?:ssh|autossh|dbclient|plink)(?:\s[^\n|;&]*)?\s-\w*R[\s\d:*]|\bRemoteForward\b"),
+    ("ssh -w", r"\bssh(?:\s[^\n|;&]*)?\s-\w*w\s*(?:\d|any)|\bTunnel\s+(?:yes|point-to-point|ethernet)\b"),
+    ("ssh -D", r"\b(?:ssh|autossh|dbclient|plink)(?:\s[^\n|;&]*)?\s-\w*D[\s\d:*]|\bDynamicForward\b"),
     ("telnetd", r"\b(?:telnetd|dropbear|sshd)\s+-"),
     ("useradd", r"\b(?:useradd|adduser|usermod|chpasswd)\s"),
 ];
@@ -133,7 +133,7 @@ mod tests {
             ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn"]),
             ("echo 'AT+CGDCONT=1' > /dev/ttyUSB2", vec!["AT command", "modem device"]),
             ("  # nc -e /bin/sh, mkfifo", vec![]),
-            ("echo synchronous; scp -R x y; hash -i", vec![]),
+            ("echo synchronous; scp -R x y; hash -i; ssh-agent -D", vec![]),
         ] {
             assert_eq!(constructs(format!("true\n{line}\n").as_bytes()), expected, "{line}");
         }

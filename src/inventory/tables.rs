@@ -286,6 +286,8 @@ record! {
         /// load, blacklist, options, install, remove, alias, softdep, new-id, udev.
         action: Arc<str>,
         value: String,
+        /// No file of the same name in a folder that comes first hides the file it stands in.
+        effective: bool,
     }
 }
 record! {

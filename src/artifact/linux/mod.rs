@@ -1,7 +1,8 @@
 //! Linux systems.
 pub(crate) mod accounts;
 pub(crate) mod dpkg;
-pub(super) mod modules;
+pub(crate) mod modconf;
+pub(crate) mod modules;
 pub(crate) mod net;
 pub(crate) mod ssh;
 pub(crate) mod sshd;

@@ -74,7 +74,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
         kernel: kernel.into(),
         path: entry.path.clone(),
         builtin: false,
-        intree: Some(module.get("intree").is_some()),
+        intree: module.get("intree").map(|mark| mark == "Y"),
         license: module.get("license").unwrap_or_default().into(),
         description: all("description"),
         author: all("author"),
