@@ -13,6 +13,8 @@ pub mod script;
 pub mod search;
 pub mod secret;
 pub mod sshkey;
+pub mod tags;
 pub mod traces;
 pub mod tree;
+pub mod uci;
 pub mod usbids;

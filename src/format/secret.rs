@@ -18,6 +18,7 @@ pub fn is_secret(name: &str) -> bool {
         "mgmt",
         "type",
         "userpass",
+        "sshpass",
         "dir",
         "age",
         "source",
@@ -62,7 +63,7 @@ pub fn masked(line: &str) -> String {
         out.push_str(name);
         rest = after;
         let leads = matches!(name, "option" | "set" | "export" | "list");
-        if is_secret(name.trim_start_matches('-')) {
+        if is_secret(name.trim_start_matches('-')) || name == "--auth" {
             let (gap, value) = separator(after);
             if !value.is_empty() && (!gap.is_empty()) {
                 out.push_str(gap);
@@ -76,7 +77,7 @@ pub fn masked(line: &str) -> String {
         first = first && leads;
     }
     out.push_str(rest);
-    mask_at(&mask_userinfo(&out))
+    mask_at(&mask_pairs(&mask_userinfo(&out)))
 }
 
 /// The line with its words from the given one on (0-based) replaced: for tables such as chap-secrets,
@@ -159,6 +160,84 @@ fn mask_userinfo(line: &str) -> String {
     out
 }
 
+/// `user:password@host` without a scheme before it → `user:***@host`.
+fn mask_pairs(line: &str) -> String {
+    if !line.contains('@') {
+        return line.to_owned();
+    }
+    line.split_inclusive(char::is_whitespace)
+        .map(|word| match (word.find(':'), word.rfind('@')) {
+            (Some(colon), Some(at)) if colon < at && !word.contains("://") => {
+                let (user, rest) = (word.get(..=colon).unwrap_or_default(), word.get(at..).unwrap_or_default());
+                format!("{user}{MASK}{rest}")
+            }
+            _ => word.to_owned(),
+        })
+        .collect()
+}
+
+/// A command line, with what the short options of some programs hold masked as well: PINs and
+/// passwords of dialers, keys of tunnels.
+pub fn masked_command(line: &str) -> String {
+    let shown = masked(line);
+    let has = |program: &str| {
+        shown.split_whitespace().any(|w| {
+            let w = w.rsplit(['/', '=']).next().unwrap_or(w);
+            w.eq_ignore_ascii_case(program)
+        })
+    };
+    let dialer = ["quectel-CM", "simcom-cm", "simcom_cm", "meig-cm", "fibo-cm", "fibo_dial", "fibocom-dial"]
+        .iter()
+        .any(|p| has(p));
+    let options: &[&str] = if dialer {
+        &["-p"]
+    } else if has("sshpass") || has("gs-netcat") {
+        &["-p", "-s"]
+    } else if has("edge") || ["ss-local", "ss-redir", "ss-tunnel", "ss-server"].iter().any(|p| has(p)) {
+        &["-k"]
+    } else if has("frpc") || has("ttyd") || has("gotty") || has("shellinaboxd") {
+        &["-t", "-c"]
+    } else if has("bore") || has("x11vnc") {
+        &["-s", "-passwd"]
+    } else {
+        return shown;
+    };
+    // Words that are left to hide, and words of an access point that may still pass.
+    let (mut hide, mut pass) = (0_usize, 0_usize);
+    let mut out = String::with_capacity(shown.len());
+    for piece in shown.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        let end = piece.get(word.len()..).unwrap_or_default();
+        let plain = !word.is_empty() && !word.starts_with('-') && !matches!(word, "&" | ">" | "&&" | ";" | "|");
+        let joined = options.iter().find(|o| word.len() > o.len() && word.starts_with(**o) && !word.starts_with("--"));
+        if options.contains(&word) {
+            (hide, pass) = (1, 0);
+            out.push_str(piece);
+        } else if dialer && word == "-s" {
+            // APN, then user, password and kind of authentication.
+            (hide, pass) = (3, 1);
+            out.push_str(piece);
+        } else if let Some(option) = joined.filter(|o| o.len() == 2) {
+            out.push_str(option);
+            out.push_str(MASK);
+            out.push_str(end);
+        } else if plain && pass > 0 {
+            pass = pass.saturating_sub(1);
+            out.push_str(piece);
+        } else if plain && hide > 0 {
+            hide = hide.saturating_sub(1);
+            out.push_str(MASK);
+            out.push_str(end);
+        } else {
+            if !word.is_empty() {
+                (hide, pass) = (0, 0);
+            }
+            out.push_str(piece);
+        }
+    }
+    out
+}
+
 /// PINs and passwords in AT commands.
 fn mask_at(line: &str) -> String {
     let mut out = line.to_owned();
@@ -226,6 +305,17 @@ mod tests {
             ("pinctl=1", "pinctl=1"),
         ] {
             assert_eq!(masked(line), shown);
+        }
+        for (line, shown) in [
+            ("/opt/bin/quectel-CM -s cmnet user pw 2 -p 1234 &", "/opt/bin/quectel-CM -s cmnet *** *** *** -p *** &"),
+            ("quectel-CM -s cmnet -i wwan0", "quectel-CM -s cmnet -i wwan0"),
+            ("sshpass -phunter2 ssh -p 22 h", "sshpass -p*** ssh -p *** h"),
+            ("edge -c net -k key -l h:1", "edge -c net -k *** -l h:1"),
+            ("chisel client --auth u:p https://h R:1", "chisel client --auth *** https://h R:1"),
+            ("gost -L=admin:pw@:8080", "gost -L=admin:***@:8080"),
+            ("ssh -R 22:localhost:22 user@h", "ssh -R 22:localhost:22 user@h"),
+        ] {
+            assert_eq!(masked_command(line), shown);
         }
         assert_eq!(masked_from("user * secret *", 2), "user * ***");
     }

@@ -159,7 +159,7 @@ fn listens(text: &Text<'_>, out: &Out, program: &str, protocol: &str, address: &
 }
 
 /// `host:port` from two settings.
-fn endpoint(host: &str, port: &str) -> String {
+pub(super) fn endpoint(host: &str, port: &str) -> String {
     match (host.contains(':') && !host.starts_with('['), port) {
         (_, "") => host.to_owned(),
         (true, port) => format!("[{host}]:{port}"),

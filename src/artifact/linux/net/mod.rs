@@ -3,14 +3,27 @@
 //!
 //! What a configuration says of itself stands in `enabled`; what only a unit, a task or a script could
 //! start is said so in `enabled_by`, and the judge joins those by the file, peer or connection they name.
+pub(crate) mod cellular;
 mod chat;
+mod commands;
+pub(crate) mod firewalld;
 pub(crate) mod ifupdown;
+pub(crate) mod ipsec;
+pub(crate) mod iptables;
 pub(crate) mod key_sets;
+pub(crate) mod listeners;
 pub(crate) mod names;
 pub(crate) mod netplan;
 pub(crate) mod network_manager;
 pub(crate) mod networkd;
+pub(crate) mod nftables;
+pub(crate) mod openvpn;
+pub(crate) mod overlays;
 pub(crate) mod ppp;
+pub(crate) mod remote_control;
+pub(crate) mod scripts;
+pub(crate) mod tunnels;
+pub(crate) mod uci;
 pub(crate) mod wifi;
 
 use crate::artifact::Out;

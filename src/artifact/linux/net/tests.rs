@@ -1,9 +1,13 @@
 //! The artifacts on trees written as text, and on the files that real packages ship.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod addresses;
+mod cellular;
+mod filters;
 mod key_sets;
 mod network_manager;
 mod ppp;
+mod real;
+mod vpn;
 
 use super::*;
 use crate::artifact::Artifact;

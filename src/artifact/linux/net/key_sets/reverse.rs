@@ -41,16 +41,19 @@ pub(super) fn frp(text: &Text<'_>, out: &Out) -> bool {
                 c.details.push(format!("{}={}", key.trim_start_matches("common."), crate::format::secret::masked(v)));
             }
         }
-        let sections: Vec<String> = if tree.has("common") {
-            tree.children("").into_iter().filter(|n| *n != "common").map(str::to_owned).collect()
+        if old.is_some() {
+            // Names of the old form may hold dots: they are sections, not paths.
+            let ini = Ini::parse(&text.bytes);
+            for s in ini.sections.iter().filter(|s| !s.name.is_empty() && s.name != "common").take(500) {
+                c.details.push(proxy(&s.name, &|key| s.get(key).map(str::to_owned)));
+            }
         } else {
-            ["proxies", "visitors"]
-                .iter()
-                .flat_map(|l| tree.children(l).into_iter().map(move |n| format!("{l}.{n}")))
-                .collect()
-        };
-        for at in sections.iter().take(500) {
-            c.details.push(proxy(&tree, at));
+            for list in ["proxies", "visitors"] {
+                for index in tree.children(list).into_iter().take(500) {
+                    let at = format!("{list}.{index}");
+                    c.details.push(proxy(&at, &|key| tree.get(&format!("{at}.{key}")).map(str::to_owned)));
+                }
+            }
         }
         out.push(c);
         return true;
@@ -92,8 +95,8 @@ pub(super) fn frp(text: &Text<'_>, out: &Out) -> bool {
 }
 
 /// `proxy=ssh tcp 127.0.0.1:22 -> 6000`
-fn proxy(tree: &Tree, at: &str) -> String {
-    let get = |names: &[&str]| names.iter().find_map(|n| tree.get(&format!("{at}.{n}"))).unwrap_or_default().to_owned();
+fn proxy(at: &str, one: &dyn Fn(&str) -> Option<String>) -> String {
+    let get = |names: &[&str]| names.iter().find_map(|n| one(n)).unwrap_or_default();
     let name = match get(&["name"]) {
         n if n.is_empty() => at.to_owned(),
         n => n,

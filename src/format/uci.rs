@@ -1,0 +1,83 @@
+//! OpenWrt's settings: `config`, `option` and `list` lines. Format: the UCI system's documentation.
+use super::lines::{lines, words};
+use crate::base::Run;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: String,
+    pub value: String,
+    pub line: u32,
+    pub run: Run,
+}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// `interface`, `wifi-iface`, `rule` …
+    pub kind: String,
+    /// Empty for a section without a name.
+    pub name: String,
+    pub line: u32,
+    pub run: Run,
+    pub entries: Vec<Entry>,
+}
+impl Section {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().rev().find(|e| e.key == key)
+    }
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.entry(key).map(|e| e.value.as_str())
+    }
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(move |e| e.key == key)
+    }
+}
+
+/// Sections and the lines that fit nothing.
+pub fn parse(bytes: &[u8]) -> (Vec<Section>, Vec<(u32, String)>) {
+    const MAX: usize = 50_000;
+    let mut sections: Vec<Section> = Vec::new();
+    let mut problems = Vec::new();
+    let mut entries = 0_usize;
+    for line in lines(bytes) {
+        if line.cut {
+            problems.push((line.number, "longer than 64 KiB; only its beginning was read".to_owned()));
+        }
+        let mut w = words(&line.text).into_iter();
+        let Some(verb) = w.next() else { continue };
+        entries = entries.saturating_add(1);
+        if entries > MAX {
+            problems.push((line.number, "budget: settings; the rest was not read".to_owned()));
+            break;
+        }
+        let (a, b) = (w.next().unwrap_or_default(), w.next().unwrap_or_default());
+        match (verb.as_str(), sections.last_mut()) {
+            ("config", _) => {
+                sections.push(Section { kind: a, name: b, line: line.number, run: line.run, entries: Vec::new() })
+            }
+            ("option" | "list", Some(s)) => {
+                s.entries.push(Entry { key: a, value: b, line: line.number, run: line.run })
+            }
+            ("package", _) => {}
+            _ if problems.len() < 20 => problems.push((line.number, "neither a section nor a setting".to_owned())),
+            _ => {}
+        }
+    }
+    (sections, problems)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn sections() {
+        let (all, problems) = parse(b"\nconfig interface 'wwan'\n\toption proto 'qmi'\n\tlist dns '1.1.1.1'\n\tlist dns \"8.8.8.8\"\nconfig rule\njunk\n");
+        assert_eq!(
+            (all[0].kind.as_str(), all[0].name.as_str(), all[0].get("proto")),
+            ("interface", "wwan", Some("qmi"))
+        );
+        assert_eq!(all[0].all("dns").count(), 2);
+        assert_eq!(all[1].name, "");
+        assert_eq!(problems[0].0, 7);
+    }
+}
