@@ -1,0 +1,3 @@
+module github.com/fatedier/frp
+
+go 1.19
