@@ -1,76 +1,147 @@
-//! Phase C: every file's content once, and the row that each entry becomes.
+//! Phase C seen from above: which contents are to be read, and the row that each entry becomes.
+use super::contents::{Done, Job, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
-use crate::artifact::{CONTENTS, Out, Ownership, Sight};
-use crate::base::{Cancelled, Digest, Md5, Progress, Stage};
+use crate::artifact::Ownership;
+use crate::base::{Cancelled, Gap, Md5, Progress, Stage};
 use crate::evidence::{Entry, System, Tree, mounted_by};
 use crate::inventory::Row;
-use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Entries of one tree, under the paths of the system that mounts it.
-fn entries<'a>(tree: &'a Tree, systems: &'a [System]) -> (Option<&'a System>, Vec<&'a Entry>) {
-    match mounted_by(systems, tree.id) {
-        Some(system) => {
-            let live = system.entries().iter().filter(|e| e.fs == tree.id);
-            (Some(system), live.chain(tree.entries.iter().filter(|e| e.deleted)).collect())
-        }
-        None => (None, tree.entries.iter().collect()),
-    }
+/// Rows committed together.
+const BATCH: usize = 512;
+
+/// An inode and all names that lead to it.
+struct Group<'a> {
+    tree: &'a Tree,
+    system: Option<&'a System>,
+    entries: Vec<&'a Entry>,
+    key: u64,
 }
 
+/// Reads all contents and commits a row for every entry.
 pub(super) fn run(
     trees: &[Arc<Tree>],
     systems: &[System],
     owners: &[Option<Ownership>],
-    _threads: usize,
+    threads: usize,
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
-    sink.stage(Stage::Contents, 0);
-    for tree in trees {
-        let (system, entries) = entries(tree, systems);
-        for entry in entries {
-            progress.step(entry.len())?;
-            let key = item_key(&("file", tree.id, entry.node, &entry.path));
-            let mut rows: Vec<Row> = Vec::new();
-            let mut content = Content::default();
-            let mut md5 = None;
-            if entry.is_file()
-                && let Ok(source) = tree.open(entry)
-            {
-                let mut bytes = vec![0; usize::try_from(source.len()).unwrap_or(0)];
-                if source.read_at(0, &mut bytes).is_ok() {
-                    md5 = Some(Md5(md5::Md5::digest(&bytes).into()));
-                    content.sha256 = Some(Digest(Sha256::digest(&bytes).into()));
-                    for reader in CONTENTS.iter().filter(|c| (c.wants)(entry, &bytes)) {
-                        let out = Out::new(system.map(|s| s.index), reader.name);
-                        let mut evidence = tree.evidence(entry, None);
-                        evidence.path = entry.path.clone();
-                        evidence.sha256 = content.sha256;
-                        (reader.consume)(&Sight { entry, system, evidence }, &bytes, &out);
-                        rows.extend(out.take().0);
-                    }
-                }
-            }
-            rows.push(
-                file_row(system.map(|s| s.index), tree, entry, content, vouched(system, owners, entry, md5.as_ref()))
-                    .into(),
-            );
-            sink.commit(&[key], rows, Vec::new());
-        }
+    let groups = groups(trees, systems, sink);
+    let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
+        groups.iter().partition(|g| g.entries.first().is_some_and(|e| e.is_file()));
+    let owner = |g: &Group<'_>| g.system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
+    let jobs: Vec<Job<'_>> = files
+        .iter()
+        .filter_map(|g| {
+            let entry = g.entries.first()?;
+            let listed =
+                |o: &Ownership| g.entries.iter().any(|e| o.expect(e.path.bytes()).is_some_and(|o| o.md5.is_some()));
+            Some(Job {
+                entry,
+                tree: g.tree,
+                system: g.system,
+                want_md5: !entry.deleted && owner(g).is_some_and(listed),
+                known: g.system.and_then(|s| s.hashes(entry)),
+            })
+        })
+        .collect();
+    let bytes = jobs.iter().map(|j| j.entry.len()).fold(0, u64::saturating_add);
+    progress.begin(bytes);
+    sink.stage(Stage::Contents, bytes);
+    let batch = Batch { sink, open: Mutex::default() };
+    for group in others {
+        let rows = rows(group, owner(group), &Content::default(), None);
+        batch.add(group.key, rows, Vec::new());
     }
+    let before_parse = |job: usize| {
+        files.get(job).is_none_or(|g| {
+            let path = g.entries.first().map(|e| e.path.display()).unwrap_or_default();
+            sink.enter(g.key, &path)
+        })
+    };
+    let done = |done: Done| {
+        let Some(group) = files.get(done.job) else { return };
+        let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
+        let mut all = done.rows;
+        all.extend(rows(group, owner(group), &content, done.md5.as_ref()));
+        batch.add(group.key, all, done.gaps);
+    };
+    read_all(&jobs, threads, progress, &before_parse, &done)?;
+    batch.flush();
     Ok(())
 }
 
+/// All entries, those of one inode together, without what earlier workers committed.
+fn groups<'a>(trees: &'a [Arc<Tree>], systems: &'a [System], sink: &dyn Sink) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for tree in trees {
+        let system = mounted_by(systems, tree.id);
+        let live: Vec<&Entry> = match system {
+            Some(system) => system.entries().iter().filter(|e| e.fs == tree.id).collect(),
+            None => tree.entries.iter().filter(|e| !e.deleted).collect(),
+        };
+        let mut by_node: HashMap<_, usize> = HashMap::new();
+        for entry in live.into_iter().chain(tree.entries.iter().filter(|e| e.deleted)) {
+            let at = *by_node.entry((entry.node, entry.deleted)).or_insert(groups.len());
+            match groups.get_mut(at) {
+                Some(group) => group.entries.push(entry),
+                None => {
+                    let key = item_key(&("file", tree.id, entry.node, entry.deleted));
+                    groups.push(Group { tree, system, entries: vec![entry], key });
+                }
+            }
+        }
+    }
+    groups.retain(|g| !sink.is_done(g.key));
+    groups
+}
+
+/// A row for each name of an inode.
+fn rows(group: &Group<'_>, owners: Option<&Ownership>, content: &Content, md5: Option<&Md5>) -> Vec<Row> {
+    let system = group.system.map(|s| s.index);
+    let row = |entry: &&Entry| file_row(system, group.tree, entry, content.clone(), vouched(owners, entry, md5)).into();
+    group.entries.iter().map(row).collect()
+}
+
 /// Who owns an entry and whether it is as shipped.
-fn vouched(system: Option<&System>, owners: &[Option<Ownership>], entry: &Entry, md5: Option<&Md5>) -> Vouched {
-    let owners = system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
+fn vouched(owners: Option<&Ownership>, entry: &Entry, md5: Option<&Md5>) -> Vouched {
     match owners {
         Some(owners) if !entry.deleted => Vouched {
             package: owners.expect(entry.path.bytes()).map(|o| o.package.clone()),
             check: owners.check(entry, md5),
         },
         _ => Vouched::default(),
+    }
+}
+
+#[derive(Default)]
+struct Open {
+    items: Vec<u64>,
+    rows: Vec<Row>,
+    gaps: Vec<Gap>,
+}
+/// Gathers small commits into larger ones.
+struct Batch<'a> {
+    sink: &'a dyn Sink,
+    open: Mutex<Open>,
+}
+impl Batch<'_> {
+    fn add(&self, item: u64, rows: Vec<Row>, gaps: Vec<Gap>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.items.push(item);
+        open.rows.extend(rows);
+        open.gaps.extend(gaps);
+        let full = (open.rows.len() >= BATCH).then(|| std::mem::take(&mut *open));
+        drop(open);
+        if let Some(full) = full {
+            self.sink.commit(&full.items, full.rows, full.gaps);
+        }
+    }
+    fn flush(&self) {
+        let Open { items, rows, gaps } = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        self.sink.commit(&items, rows, gaps);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pub sha256: Option<Digest>,
-    pub unhashed: &'static str,
+    pub unhashed: Arc<str>,
     pub kind: &'static str,
     pub runs: Vec<ImageRun>,
 }
@@ -37,7 +37,7 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
         kind: entry.kind().as_str().into(),
         content: content.kind.into(),
         sha256: content.sha256,
-        unhashed: content.unhashed.into(),
+        unhashed: content.unhashed,
         package: vouched.package,
         package_check: vouched.check.into(),
         deleted: entry.deleted,

@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::look;
-use super::protocol::{FormatInfo, ImageSpec, Job, Order, Report, receive, send};
+use super::protocol::{FormatInfo, ImageSpec, Job, Order, Report, encode, receive};
 use crate::base::{Cancelled, Gap, Progress, Stage};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::Segment;
@@ -156,8 +156,10 @@ impl Link {
         Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), done, skip, only }
     }
     fn send(&self, report: &Report) {
+        // Encoded before the lock is taken: threads wait for the wire only.
+        let frame = encode(report);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        if send(&mut *out, report).is_err() {
+        if frame.and_then(|f| out.write_all(&f)).is_err() {
             std::process::exit(1);
         }
     }
@@ -177,7 +179,7 @@ impl Sink for Link {
         true
     }
     fn is_done(&self, item: u64) -> bool {
-        self.done.contains(&item) || self.skip.contains(&item) || (!self.only.is_empty() && !self.only.contains(&item))
+        self.done.contains(&item) || (!self.only.is_empty() && !self.only.contains(&item))
     }
     fn stage(&self, stage: Stage, total: u64) {
         self.send(&Report::Stage { stage, total });

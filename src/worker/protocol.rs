@@ -122,13 +122,20 @@ pub enum Report {
     },
 }
 
+/// One frame: the length, then the message.
+pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
+    let len = u32::try_from(frame.len().saturating_sub(4)).ok().filter(|len| *len <= MAX_FRAME);
+    let len = len.ok_or_else(|| io::Error::other("message longer than a frame may be"))?;
+    if let Some(head) = frame.get_mut(..4) {
+        head.copy_from_slice(&len.to_le_bytes());
+    }
+    Ok(frame)
+}
+
 /// Writes one frame.
 pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
-    let body = postcard::to_stdvec(message).map_err(io::Error::other)?;
-    let len = u32::try_from(body.len()).ok().filter(|len| *len <= MAX_FRAME);
-    let len = len.ok_or_else(|| io::Error::other("message longer than a frame may be"))?;
-    to.write_all(&len.to_le_bytes())?;
-    to.write_all(&body)
+    to.write_all(&encode(message)?)
 }
 
 /// Reads one frame; `None` at a clean end.
