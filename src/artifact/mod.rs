@@ -3,6 +3,8 @@ mod executables;
 mod linux;
 mod ownership;
 
+pub use linux::logs::log_window;
+
 use crate::base::{Gap, Gaps};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
@@ -57,6 +59,11 @@ pub const ALL: &[&Artifact] = &[
     &linux::accounts::ARTIFACT,
     &linux::ssh::ARTIFACT,
     &linux::sshd::ARTIFACT,
+    &linux::sudoers::ARTIFACT,
+    &linux::pam::ARTIFACT,
+    &linux::access::ARTIFACT,
+    &linux::sysctl::ARTIFACT,
+    &linux::logs::ARTIFACT,
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
 ];
@@ -115,6 +122,16 @@ impl Out {
                 p.inode = Some(entry.node.number);
             })
             .add(self.by, what, entry.len());
+    }
+    /// Records that this many bytes of a file were not looked at.
+    pub fn gap_bytes(&self, entry: &Entry, what: impl std::fmt::Display, bytes: u64) {
+        self.gaps
+            .at(|p| {
+                p.filesystem = Some(entry.fs);
+                p.path = Some(entry.path.clone());
+                p.inode = Some(entry.node.number);
+            })
+            .add(self.by, what, bytes);
     }
     /// Records a gap at a path that may not exist.
     pub fn gap_at(&self, system: &System, path: &str, what: impl std::fmt::Display) {

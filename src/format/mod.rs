@@ -14,6 +14,7 @@ pub mod search;
 pub mod secret;
 pub mod sshkey;
 pub mod tags;
+pub mod syslog;
 pub mod traces;
 pub mod tree;
 pub mod uci;

@@ -423,7 +423,7 @@ record! {
         time: Option<Time>,
         /// Id of the pattern: usb-new-device, usbserial-gsm, pppd-address, sshd-accepted …
         kind: Arc<str>,
-        /// modem-hardware, modem-use, remote-access, login, clock, package, device.
+        /// modem-hardware, modem-use, remote-access, login, account, clock, integrity, wireless, package, device, log.
         class: Arc<str>,
         /// Program that logged it.
         program: String,

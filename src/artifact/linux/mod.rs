@@ -1,10 +1,16 @@
 //! Linux systems.
+pub(crate) mod access;
 pub(crate) mod accounts;
+mod dropins;
+pub(crate) mod logs;
 pub(crate) mod dpkg;
 pub(crate) mod modconf;
 pub(crate) mod modules;
 pub(crate) mod net;
+pub(crate) mod pam;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
+pub(crate) mod sudoers;
+pub(crate) mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;

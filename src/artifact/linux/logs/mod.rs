@@ -1,0 +1,427 @@
+//! Text logs: what they recorded of modems, tunnels, logins, accounts and the clock.
+//!
+//! Every text file below /var/log is read, rotated and compressed ones too, and the own logs of
+//! remote-control programs elsewhere. A line that several files hold (syslog, kern.log) counts once: the
+//! count of an event is the highest that one log and its rotations give.
+mod clock;
+mod patterns;
+mod scan;
+mod stream;
+mod usb;
+mod window;
+
+use crate::artifact::{Artifact, Os, Out};
+use crate::base::{Evidence, Name, Run, Time};
+use crate::evidence::{Entry, System};
+use crate::format::usbids;
+use crate::inventory::{Device, Event};
+use clock::{Resolver, When};
+use jiff::tz::TimeZone;
+use patterns::Patterns;
+use scan::{Hit, OTHERS, Scan, Spot};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+pub use window::log_window;
+
+pub(crate) const ARTIFACT: Artifact = Artifact {
+    name: "linux.logs",
+    about: "Modem, tunnel, login, account and clock lines of text logs; USB devices; from when to when logs exist.",
+    os: Os::Linux,
+    reads: &[
+        "/var/log/** (text, also .gz .xz .zst)",
+        "/home/*/.anydesk*/**.trace",
+        "/root/.anydesk*/**.trace",
+        "/opt/teamviewer/logfiles/**",
+        "/home/*/.local/share/logs/RustDesk/**",
+        "/root/.local/share/logs/RustDesk/**",
+    ],
+    references: &["syslog.conf(5)", "RFC 3164", "RFC 5424", "dmesg(1)"],
+    extract,
+};
+
+/// Decoded bytes of all logs of a system.
+const TOTAL_BUDGET: u64 = 16 << 30;
+/// Files of a system.
+const MAX_FILES: usize = 50_000;
+
+/// Folders and files below /var/log that are read elsewhere or hold no lines.
+const OTHER: &[&str] = &["journal/", "wtmp", "btmp", "lastlog", "faillog", "tallylog", "dpkg.log", "apt/", "alternatives.log"];
+/// Logs that a running system fills every day: their silence means something.
+const MAIN: &[&str] =
+    &["syslog", "messages", "kern.log", "daemon.log", "auth.log", "secure", "debug", "user.log", "cron.log", "cron"];
+
+/// A log file, its name without rotation and compression, and its place in the rotation (0 is current).
+struct File<'a> {
+    entry: &'a Entry,
+    family: Name,
+    age: u64,
+}
+
+/// Takes `.gz`, `.1` and `-20260131` off a name.
+fn family(path: &[u8]) -> (Name, u64) {
+    let mut stem = path;
+    for end in [b".gz".as_slice(), b".xz", b".zst", b".bz2"] {
+        stem = stem.strip_suffix(end).unwrap_or(stem);
+    }
+    let digits = stem.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let cut = stem.len().saturating_sub(digits);
+    let number: Option<u64> = stem.get(cut..).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| d.parse().ok());
+    match (stem.get(cut.saturating_sub(1)), number) {
+        (Some(b'.'), Some(n)) if digits <= 4 => (Name::new(stem.get(..cut.saturating_sub(1)).unwrap_or(stem)), n),
+        // Later dates come first.
+        (Some(b'-'), Some(n)) if digits >= 8 => {
+            (Name::new(stem.get(..cut.saturating_sub(1)).unwrap_or(stem)), u64::MAX.saturating_sub(n))
+        }
+        _ => (Name::new(stem), 0),
+    }
+}
+
+fn files(system: &System) -> Vec<File<'_>> {
+    let elsewhere = [
+        "/home/*/.anydesk*/**.trace",
+        "/root/.anydesk*/**.trace",
+        "/opt/teamviewer/logfiles/**",
+        "/home/*/.local/share/logs/RustDesk/**",
+        "/root/.local/share/logs/RustDesk/**",
+    ];
+    let root = system.canonical(b"/var/log").unwrap_or_else(|| Name::from("/var/log"));
+    let prefix = [root.bytes(), b"/"].concat();
+    let other = |e: &&Entry| {
+        let rest = e.path.bytes().strip_prefix(prefix.as_slice()).unwrap_or_default();
+        !OTHER.iter().any(|o| rest.starts_with(o.as_bytes())) && !rest.ends_with(b".journal")
+    };
+    let start = system.entries().partition_point(|e| e.path.bytes() < prefix.as_slice());
+    let below = system.entries().iter().skip(start).take_while(|e| e.path.bytes().starts_with(&prefix));
+    let mut all: Vec<&Entry> = below.filter(other).collect();
+    all.extend(elsewhere.iter().flat_map(|p| system.glob(p)));
+    all.retain(|e| e.is_file() && !e.is_empty());
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all.dedup_by(|a, b| a.path == b.path);
+    let mut files: Vec<_> = all
+        .into_iter()
+        .map(|entry| {
+            let (family, age) = family(entry.path.bytes());
+            File { entry, family, age }
+        })
+        .collect();
+    files.sort_by(|a, b| (&a.family, a.age, &a.entry.path).cmp(&(&b.family, b.age, &b.entry.path)));
+    files
+}
+
+/// Lines of one kind, over all files.
+struct Merged {
+    first: Option<Time>,
+    last: Option<Time>,
+    /// By family of logs.
+    counts: BTreeMap<usize, u32>,
+    evidence: Source,
+    text: String,
+}
+
+/// Where the first line of an event stands; made into evidence only for what is kept.
+#[derive(Clone, Copy)]
+struct Source {
+    file: usize,
+    spot: Spot,
+}
+
+#[derive(Default)]
+struct Gathered {
+    events: BTreeMap<scan::Key, Merged>,
+    devices: BTreeMap<(String, String, String), (usb::Seen, Merged)>,
+    spans: Vec<(Time, Time, Source)>,
+}
+
+fn extract(system: &System, out: &Out) {
+    journals(system, out);
+    let patterns = match patterns::patterns() {
+        Ok(patterns) => patterns,
+        Err(e) => {
+            if let Some(entry) = system.resolve("/var/log") {
+                out.gap(entry, format!("logs not searched: {e}"));
+            }
+            return;
+        }
+    };
+    let zone = TimeZone::get(&system.info.timezone).unwrap_or(TimeZone::UTC);
+    let files = files(system);
+    let mut gathered = Gathered::default();
+    let mut spent = 0_u64;
+    let mut newer: Option<(&Name, i64)> = None;
+    let mut families: BTreeMap<&Name, usize> = BTreeMap::new();
+    for (at, file) in files.iter().enumerate() {
+        if at >= MAX_FILES || spent >= TOTAL_BUDGET {
+            out.gap(file.entry, "budget: logs; this file and those after it were not searched");
+            break;
+        }
+        let next = families.len();
+        let family = *families.entry(&file.family).or_insert(next);
+        let main = is_main(&file.family);
+        let Some((scan, read)) = read(system, file, patterns, main, out) else { continue };
+        spent = spent.saturating_add(read);
+        // No line is later than the file's last change, nor than the next newer file's first line.
+        let changed = file.entry.stat.as_ref().and_then(|s| s.times.modified).map(|t| t.seconds);
+        let follows = newer.filter(|(f, _)| *f == &file.family).map(|(_, first)| first);
+        let bound = [changed.filter(|t| *t > 0), follows].into_iter().flatten().min();
+        let resolver = Resolver::new(&zone, scan.last, bound);
+        if let Some(first) = scan.days.first().and_then(|d| resolver.time(d.0)) {
+            newer = Some((&file.family, first.seconds));
+        }
+        if main {
+            spans(&scan, &resolver, at, &mut gathered);
+        }
+        gather(scan, &resolver, at, family, &mut gathered);
+    }
+    emit(system, patterns, &files, gathered, out);
+}
+
+fn is_main(family: &Name) -> bool {
+    MAIN.iter().any(|m| m.as_bytes() == family.file_name()) && family.parent().ends_with(b"/log")
+}
+
+/// Journals are counted, not read: one gap for each folder of them.
+fn journals(system: &System, out: &Out) {
+    let mut folders: BTreeMap<&[u8], (&Entry, u64, u64)> = BTreeMap::new();
+    let all = system.glob("/var/log/journal/**").into_iter().chain(system.glob("/run/log/journal/**"));
+    for entry in all.filter(|e| e.is_file() && e.path.file_name().windows(8).any(|w| w == b".journal")) {
+        let folder = folders.entry(entry.path.parent()).or_insert((entry, 0, 0));
+        folder.1 = folder.1.saturating_add(1);
+        folder.2 = folder.2.saturating_add(entry.len());
+    }
+    for (folder, (entry, files, bytes)) in folders {
+        let entry = system.get(folder).unwrap_or(entry);
+        let what = format!("journal files are not read yet: {files} with {bytes} bytes in this folder");
+        out.gap_bytes(entry, what, bytes);
+    }
+}
+
+fn read<'p>(
+    system: &System,
+    file: &'p File<'_>,
+    patterns: &'p Patterns,
+    main: bool,
+    out: &Out,
+) -> Option<(Scan<'p>, u64)> {
+    let entry = file.entry;
+    let source = match system.open(entry) {
+        Ok(source) => source,
+        Err(e) => {
+            out.gap(entry, e);
+            return None;
+        }
+    };
+    let path = std::str::from_utf8(entry.path.bytes()).unwrap_or_default();
+    let mut scan = Scan::new(patterns, path);
+    let mut text = true;
+    let mut fresh = true;
+    let left = stream::windows(&*source, &mut |window, base| {
+        if fresh {
+            fresh = false;
+            // Power loss leaves zeros in the main logs; elsewhere they mean that this is no text.
+            text = main || !window.iter().take(512).any(|b| *b == 0);
+        }
+        if text {
+            scan.feed(window, base);
+        }
+    });
+    scan.finish();
+    if let Some(e) = left.error {
+        out.gap(entry, format!("{e}; {} bytes of text were read before", left.read));
+    }
+    if left.over_budget {
+        out.gap(entry, format!("budget: log; only its first {} bytes of text were searched", left.read));
+    }
+    if left.cut.0 > 0 && text {
+        let (lines, bytes) = left.cut;
+        out.gap_bytes(entry, format!("{lines} lines are longer than 64 KiB; {bytes} bytes of them were not searched"), bytes);
+    }
+    if scan.usb.dropped > 0 {
+        out.gap(entry, format!("budget: devices; {} USB devices were not listed", scan.usb.dropped));
+    }
+    Some((scan, left.read))
+}
+
+fn spans(scan: &Scan<'_>, resolver: &Resolver<'_>, file: usize, gathered: &mut Gathered) {
+    let days = scan.days.iter().filter_map(|(a, b)| resolver.time(*a).zip(resolver.time(*b)));
+    let days = days.map(|(a, b)| (a.min(b), a.max(b))).collect();
+    let source = Source { file, spot: Spot::default() };
+    gathered.spans.extend(window::union(days).into_iter().map(|(a, b)| (a, b, source)));
+}
+
+fn gather(scan: Scan<'_>, resolver: &Resolver<'_>, file: usize, family: usize, gathered: &mut Gathered) {
+    let new = |first: When, last: When, count: u32, spot: Spot, text: String| {
+        let (a, b) = (resolver.time(first), resolver.time(last));
+        Merged {
+            first: a.into_iter().chain(b).min(),
+            last: a.into_iter().chain(b).max(),
+            counts: BTreeMap::from([(family, count)]),
+            evidence: Source { file, spot },
+            text,
+        }
+    };
+    for (key, Hit { first, last, count, at, text }) in scan.hits {
+        let fresh = new(first, last, count, at, text);
+        match gathered.events.get_mut(&key) {
+            Some(known) => known.join(fresh),
+            None => {
+                gathered.events.insert(key, fresh);
+            }
+        }
+    }
+    for (key, seen) in scan.usb.devices {
+        let fresh = new(seen.first, seen.last, seen.count, seen.at, seen.text.clone());
+        match gathered.devices.get_mut(&key) {
+            Some((known, merged)) => {
+                merged.join(fresh);
+                known.drivers.extend(seen.drivers);
+                known.nodes.extend(seen.nodes);
+            }
+            None => {
+                gathered.devices.insert(key, (seen, fresh));
+            }
+        }
+    }
+}
+
+impl Merged {
+    fn join(&mut self, other: Self) {
+        // Evidence is the earliest line that has a time.
+        if other.first.is_some() && (self.first.is_none() || other.first < self.first) {
+            self.evidence = other.evidence;
+            self.text = other.text;
+            self.first = other.first;
+        }
+        self.last = self.last.max(other.last);
+        for (family, n) in other.counts {
+            let count = self.counts.entry(family).or_insert(0);
+            *count = count.saturating_add(n);
+        }
+    }
+    fn count(&self) -> u32 {
+        self.counts.values().copied().max().unwrap_or(0)
+    }
+}
+
+fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gathered, out: &Out) {
+    let evidence = |source: Source, text: &str| match files.get(source.file) {
+        Some(file) => evidence(system, file.entry, source.spot, text),
+        None => Evidence::default(),
+    };
+    let mut distinct: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut others: BTreeMap<usize, Merged> = BTreeMap::new();
+    let event = |pattern: usize, program: String, fields: Vec<String>, m: Merged| {
+        let Some(p) = patterns.all.get(pattern) else { return };
+        out.push(Event {
+            time: m.first,
+            kind: p.id.clone(),
+            class: p.class.clone(),
+            program,
+            count: m.count(),
+            last: m.last,
+            evidence: evidence(m.evidence, &m.text),
+            text: m.text,
+            fields,
+            ..Event::default()
+        });
+    };
+    for ((pattern, program, fields), merged) in gathered.events {
+        let rest = fields.first().is_some_and(|f| f == OTHERS);
+        let n = distinct.entry(pattern).or_insert(0);
+        *n = n.saturating_add(u32::from(!rest));
+        if !rest && *n <= scan::DISTINCT {
+            event(pattern, program, fields, merged);
+        } else if let Some(known) = others.get_mut(&pattern) {
+            known.join(merged);
+        } else {
+            others.insert(pattern, merged);
+        }
+    }
+    for (pattern, merged) in others {
+        event(pattern, String::new(), vec![OTHERS.to_owned()], merged);
+    }
+    for (seen, merged) in gathered.devices.into_values() {
+        device(seen, merged, &evidence, out);
+    }
+    let joined = window::union(gathered.spans.iter().map(|s| (s.0, s.1)).collect());
+    for (from, to) in joined {
+        let source = gathered.spans.iter().find(|s| s.0 == from).map(|s| s.2);
+        out.push(Event {
+            time: Some(from),
+            kind: window::EXTENT.into(),
+            class: "log".into(),
+            text: format!("the system's logs have lines from {from} to {to}, with no day between without any"),
+            count: 1,
+            last: Some(to),
+            evidence: source.map(|s| evidence(s, "")).unwrap_or_default(),
+            ..Event::default()
+        });
+    }
+}
+
+/// The row of a USB device, and the event that it was found.
+fn device(seen: usb::Seen, merged: Merged, evidence: &dyn Fn(Source, &str) -> Evidence, out: &Out) {
+    let known = usbids::usb(&seen.vid, &seen.pid);
+    let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
+    let name = [seen.maker, seen.product].iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>().join(" ");
+    let name = if name.is_empty() { known.name.to_owned() } else { name };
+    let count = merged.count();
+    let evidence = evidence(merged.evidence, &merged.text);
+    let modem = matches!(known.class, "cellular" | "cellular-vendor" | "satellite");
+    let mut fields = vec![format!("vid={}", seen.vid), format!("pid={}", seen.pid)];
+    for (key, value) in [("name", &name), ("serial", &seen.serial)] {
+        if !value.is_empty() {
+            fields.push(format!("{key}={value}"));
+        }
+    }
+    out.push(Event {
+        time: merged.first,
+        kind: "usb-new-device".into(),
+        class: if modem { "modem-hardware" } else { "device" }.into(),
+        program: "kernel".to_owned(),
+        text: merged.text,
+        fields,
+        count,
+        last: merged.last,
+        evidence: evidence.clone(),
+        ..Event::default()
+    });
+    out.push(Device {
+        bus: "usb".into(),
+        class: Arc::from(known.class),
+        vendor: seen.vid,
+        product: seen.pid,
+        name,
+        serial: seen.serial,
+        driver: list(seen.drivers),
+        node: list(seen.nodes),
+        source: "log".into(),
+        first_seen: merged.first,
+        last_seen: merged.last,
+        count,
+        evidence,
+        ..Device::default()
+    });
+}
+
+/// The line as evidence. Of a compressed file the runs are those of the whole: the line exists only decoded.
+fn evidence(system: &System, entry: &Entry, spot: Spot, text: &str) -> Evidence {
+    let whole = system.evidence(entry);
+    if spot.line == 0 {
+        return whole;
+    }
+    let packed = [b".gz".as_slice(), b".xz", b".zst"].iter().any(|e| entry.path.bytes().ends_with(e));
+    let located = if packed {
+        None
+    } else {
+        let range = Some(Run::new(spot.offset, spot.len));
+        system.trees().iter().find(|t| t.id == entry.fs).map(|t| t.evidence(entry, range))
+    };
+    let base = match located {
+        Some(line) => Evidence { path: whole.path, sha256: whole.sha256, ..line },
+        None => whole,
+    };
+    Evidence { line: Some(spot.line), excerpt: Some(text.to_owned()), ..base }
+}
+
+#[cfg(test)]
+mod tests;

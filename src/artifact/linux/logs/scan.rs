@@ -1,0 +1,176 @@
+//! One log file, window by window: which lines say something, and on which days there are lines.
+use super::clock::{Turns, When};
+use super::patterns::Patterns;
+use super::usb::Usb;
+use crate::format::syslog::{Stamp, parse, repeated, stamp};
+use std::collections::BTreeMap;
+
+/// Different events of one kind that a file may give; further ones are counted together.
+pub(super) const DISTINCT: u32 = 4096;
+/// Days a file may tell apart.
+const MAX_DAYS: usize = 20_000;
+/// Of a line that goes into the case.
+const TEXT: usize = 300;
+
+/// Where a line stands in the decoded text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) line: u32,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+}
+
+/// Lines of one kind with the same fields.
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    pub(super) first: When,
+    pub(super) last: When,
+    pub(super) count: u32,
+    pub(super) at: Spot,
+    pub(super) text: String,
+}
+
+/// Pattern, program, fields.
+pub(super) type Key = (usize, String, Vec<String>);
+
+pub(super) struct Scan<'p> {
+    patterns: &'p Patterns,
+    path: &'p str,
+    number: u32,
+    turns: Turns,
+    /// What the first bytes of the line before said of its day.
+    day: Vec<u8>,
+    /// The head of the last line of the window before.
+    carried: Vec<u8>,
+    pub(super) hits: BTreeMap<Key, Hit>,
+    distinct: Vec<u32>,
+    pub(super) usb: Usb,
+    /// First and last line of every day.
+    pub(super) days: Vec<(When, When)>,
+    /// The last line with a time.
+    pub(super) last: When,
+}
+
+impl<'p> Scan<'p> {
+    pub(super) fn new(patterns: &'p Patterns, path: &'p str) -> Self {
+        Self {
+            patterns,
+            path,
+            number: 0,
+            turns: Turns::default(),
+            day: Vec::new(),
+            carried: Vec::new(),
+            hits: BTreeMap::new(),
+            distinct: vec![0; patterns.all.len()],
+            usb: Usb::default(),
+            days: Vec::new(),
+            last: When::default(),
+        }
+    }
+    /// A window that ends with a line's end, with a cut or with the file.
+    pub(super) fn feed(&mut self, text: &[u8], base: u64) {
+        let mut hit = self.patterns.next(text, 0);
+        let mut before: &[u8] = &[];
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', text).chain(std::iter::once(text.len())) {
+            let line = text.get(from..end).unwrap_or_default();
+            if end == text.len() && line.is_empty() {
+                break;
+            }
+            self.number = self.number.saturating_add(1);
+            if self.other_day(line) {
+                let earlier = if before.is_empty() { std::mem::take(&mut self.carried) } else { before.to_vec() };
+                self.new_day(line, &earlier);
+            }
+            if hit.is_some_and(|h| h <= end) {
+                let spot = Spot { line: self.number, offset: base.saturating_add(from as u64), len: line.len() as u64 };
+                self.line(line, spot);
+                hit = self.patterns.next(text, end);
+            }
+            before = line;
+            from = end.saturating_add(1).min(text.len());
+        }
+        self.carried = before.get(..before.len().min(64)).unwrap_or_default().to_vec();
+    }
+    /// Whether the line's first bytes name another day than the line before it did.
+    fn other_day(&self, line: &[u8]) -> bool {
+        let Some(first) = line.first() else { return false };
+        let len = match first {
+            b'0'..=b'9' => 10,
+            b'A'..=b'Z' => 6,
+            // `<14>…`, `[…]` and levels: the day stands further on; these logs are few and short.
+            b'<' | b'[' | b' ' => 26,
+            _ => return false,
+        };
+        line.get(..len).is_some_and(|head| head != self.day)
+    }
+    fn new_day(&mut self, line: &[u8], before: &[u8]) {
+        let found = stamp(line).0;
+        let found = if found == Stamp::None { parse(line).stamp } else { found };
+        if matches!(found, Stamp::None | Stamp::Uptime(_)) {
+            return;
+        }
+        let earlier = parse(before).stamp;
+        if !matches!(earlier, Stamp::None | Stamp::Uptime(_)) {
+            self.last = self.turns.now(earlier);
+            if let Some(open) = self.days.last_mut() {
+                open.1 = self.last;
+            }
+        }
+        let when = self.turns.see(found);
+        let len = if line.first().is_some_and(u8::is_ascii_digit) { 10 } else { 6 };
+        let len = if matches!(line.first(), Some(b'<' | b'[' | b' ')) { 26 } else { len };
+        self.day = line.get(..len).unwrap_or_default().to_vec();
+        self.last = when;
+        if self.days.len() < MAX_DAYS {
+            self.days.push((when, when));
+        } else if let Some(open) = self.days.last_mut() {
+            open.1 = when;
+        }
+    }
+    /// Closes the file: its very last line.
+    pub(super) fn finish(&mut self) {
+        let last = parse(&std::mem::take(&mut self.carried)).stamp;
+        if !matches!(last, Stamp::None | Stamp::Uptime(_)) {
+            self.last = self.turns.now(last);
+            if let Some(open) = self.days.last_mut() {
+                open.1 = self.last;
+            }
+        }
+        self.usb.finish();
+    }
+    fn line(&mut self, line: &[u8], at: Spot) {
+        let parsed = parse(line);
+        let (count, message) = repeated(parsed.message);
+        let when = self.turns.now(parsed.stamp);
+        if parsed.program == b"kernel" || parsed.program.is_empty() {
+            self.usb.line(message, when, at, || show(line));
+        }
+        for (pattern, fields) in self.patterns.matches(parsed.program, message, self.path) {
+            let program = String::from_utf8_lossy(parsed.program).into_owned();
+            let mut key = (pattern, program, fields);
+            if !self.hits.contains_key(&key)
+                && let Some(n) = self.distinct.get_mut(pattern)
+            {
+                *n = n.saturating_add(1);
+                if *n > DISTINCT {
+                    key = (pattern, String::new(), vec![OTHERS.to_owned()]);
+                }
+            }
+            let hit = self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: show(line) });
+            hit.count = hit.count.saturating_add(count);
+            hit.last = when;
+        }
+    }
+}
+
+/// Fields of the event that stands for all beyond [`DISTINCT`].
+pub(super) const OTHERS: &str = "others=counted together";
+
+/// A line as it is shown: cut, and without the PINs and passwords that diallers write into logs.
+fn show(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text: String = text.trim_end().chars().take(TEXT).collect();
+    let dialler = ["chat[", "pppd[", "wvdial", "ModemManager", "AT+", "AT^"].iter().any(|d| text.contains(d));
+    if dialler { crate::format::secret::masked(&text) } else { text }
+}
