@@ -380,7 +380,10 @@ mod tests {
             ("Nov  3 04:05:06 host pppd[12]: Connect: ppp0", "11-3 14706|pppd|Connect: ppp0"),
             ("Nov 23 04:05:06 host kernel: [   12.345678] usb 1-1: x", "11-23 14706|kernel|usb 1-1: x"),
             ("Nov 23 04:05:06 host kernel: usb 1-1: x", "11-23 14706|kernel|usb 1-1: x"),
-            ("Mar 11 09:39:39: --- last message repeated 5 times ---", "3-11 34779||--- last message repeated 5 times ---"),
+            (
+                "Mar 11 09:39:39: --- last message repeated 5 times ---",
+                "3-11 34779||--- last message repeated 5 times ---",
+            ),
             ("2020-05-31T00:00:45.698463+02:00 lh rsyslogd:  a", "2020-05-30T22:00:45.698463Z|rsyslogd|a"),
             ("2016-10-25T12:37:24.9-07:00 DEBUG kernel: [  316.559919] w", "2016-10-25T19:37:24.9Z|kernel|w"),
             ("<30>1 2021-03-06T04:07:38Z h systemd 1 - - Stopped", "2021-03-06T04:07:38Z|systemd|Stopped"),

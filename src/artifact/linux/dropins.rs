@@ -28,7 +28,9 @@ pub(super) fn folder<'a>(system: &'a System, name: &str) -> Vec<DropIn<'a>> {
         let prefix = dir.join(b"");
         let at = system.entries().partition_point(|e| e.path.bytes() < prefix.bytes());
         let below = system.entries().iter().skip(at).take_while(|e| e.path.bytes().starts_with(prefix.bytes()));
-        for entry in below.filter(|e| e.path.parent() == dir.bytes() && e.path.bytes().ends_with(b".conf") && !e.is_dir()) {
+        for entry in
+            below.filter(|e| e.path.parent() == dir.bytes() && e.path.bytes().ends_with(b".conf") && !e.is_dir())
+        {
             let same = by_name.entry(entry.path.file_name()).or_default();
             let masked = !same.is_empty() || system.link_target(entry).is_some_and(|t| t.bytes() == b"/dev/null");
             same.push(DropIn { entry, masked });

@@ -1,9 +1,9 @@
 //! Linux systems.
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod dpkg;
 mod dropins;
 pub(crate) mod logs;
-pub(crate) mod dpkg;
 pub(crate) mod modconf;
 pub(crate) mod modules;
 pub(crate) mod net;

@@ -10,7 +10,13 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.sudoers",
     about: "Rules of sudo and doas, aliases resolved, with who needs no password.",
     os: Os::Linux,
-    reads: &["/etc/sudoers", "/etc/sudoers.d/*", "files that @include and @includedir name", "/etc/doas.conf", "/etc/doas.d/*.conf"],
+    reads: &[
+        "/etc/sudoers",
+        "/etc/sudoers.d/*",
+        "files that @include and @includedir name",
+        "/etc/doas.conf",
+        "/etc/doas.d/*.conf",
+    ],
     references: &["sudoers(5)", "doas.conf(5)"],
     extract,
 };
@@ -87,7 +93,9 @@ impl<'a> Reader<'a, '_> {
                     if let Some(target) = self.target(rest, entry) {
                         match self.system.resolve(target.as_bytes()).filter(|e| e.is_file()) {
                             Some(found) => self.file(found, depth.saturating_add(1)),
-                            None => self.out.gap_line(entry, line.number, format!("includes {target}, which is not there")),
+                            None => {
+                                self.out.gap_line(entry, line.number, format!("includes {target}, which is not there"))
+                            }
                         }
                     }
                 }
@@ -96,7 +104,8 @@ impl<'a> Reader<'a, '_> {
                         self.folder(&target, depth.saturating_add(1));
                     }
                 }
-                _ if word.starts_with('#') && !word.get(1..).is_some_and(|d| d.starts_with(|c: char| c.is_ascii_digit())) => {}
+                _ if word.starts_with('#')
+                    && !word.get(1..).is_some_and(|d| d.starts_with(|c: char| c.is_ascii_digit())) => {}
                 "User_Alias" | "Runas_Alias" | "Host_Alias" | "Cmnd_Alias" | "Cmd_Alias" => {
                     self.alias(word.chars().next().unwrap_or('U'), rest);
                 }
@@ -141,7 +150,7 @@ impl<'a> Reader<'a, '_> {
     }
     fn defaults(&self, text: &Text<'_>, word: &str, rest: &str, line: &Line) {
         for item in items(rest) {
-            let (name, value) = item.split_once('=').unwrap_or((item.as_str(), "")) ;
+            let (name, value) = item.split_once('=').unwrap_or((item.as_str(), ""));
             self.out.push(Setting {
                 program: "sudo".into(),
                 scope: word.strip_prefix("Defaults").unwrap_or_default().to_owned(),
@@ -336,7 +345,9 @@ fn logical(text: &Text<'_>) -> Vec<Line> {
             match c {
                 '"' => quoted = !quoted,
                 '#' if !quoted && before != '\\' && !keep => {
-                    let id = trimmed.get(at.saturating_add(1)..).is_some_and(|r| r.starts_with(|d: char| d.is_ascii_digit()));
+                    let id = trimmed
+                        .get(at.saturating_add(1)..)
+                        .is_some_and(|r| r.starts_with(|d: char| d.is_ascii_digit()));
                     if !id || !matches!(before, ' ' | '\t' | ',' | '!' | '(' | '%') {
                         cut = at;
                         break;
@@ -436,9 +447,14 @@ mod tests {
         let seen: Vec<_> = rows
             .iter()
             .filter_map(|r| match r {
-                Row::SudoRule(s) => {
-                    Some(format!("{}|{}|{}|{}|{}", s.who, s.hosts, s.runas, s.commands, if s.nopasswd { "N" } else { "-" }))
-                }
+                Row::SudoRule(s) => Some(format!(
+                    "{}|{}|{}|{}|{}",
+                    s.who,
+                    s.hosts,
+                    s.runas,
+                    s.commands,
+                    if s.nopasswd { "N" } else { "-" }
+                )),
                 _ => None,
             })
             .collect();

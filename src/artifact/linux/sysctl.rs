@@ -62,7 +62,12 @@ fn read(text: &Text<'_>, masked: bool, lines: &mut Vec<Line>) {
         // `-key = value` ignores errors; `-key` alone exempts it from a pattern.
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let key = key.trim().trim_start_matches('-');
-        lines.push(Line { key: dotted(key), value: value.trim().to_owned(), evidence: text.line_at(number, run), masked });
+        lines.push(Line {
+            key: dotted(key),
+            value: value.trim().to_owned(),
+            evidence: text.line_at(number, run),
+            masked,
+        });
     }
 }
 
@@ -70,15 +75,14 @@ fn read(text: &Text<'_>, masked: bool, lines: &mut Vec<Line>) {
 /// and with slashes a dot belongs to a name (`eth0.100`), written back as a slash.
 fn dotted(key: &str) -> String {
     match key.find(['/', '.']) {
-        Some(at) if key.get(at..).is_some_and(|k| k.starts_with('/')) => {
-            key.chars()
-                .map(|c| match c {
-                    '/' => '.',
-                    '.' => '/',
-                    c => c,
-                })
-                .collect()
-        }
+        Some(at) if key.get(at..).is_some_and(|k| k.starts_with('/')) => key
+            .chars()
+            .map(|c| match c {
+                '/' => '.',
+                '.' => '/',
+                c => c,
+            })
+            .collect(),
         _ => key.to_owned(),
     }
 }

@@ -55,7 +55,8 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(zone: &'a TimeZone, last: When, bound: Option<i64>) -> Self {
         let base = match (last.stamp, bound) {
             (Stamp::Yearless(clock), Some(bound)) => {
-                let newest = jiff::Timestamp::from_second(bound).ok().map(|t| i32::from(t.to_zoned(zone.clone()).year()));
+                let newest =
+                    jiff::Timestamp::from_second(bound).ok().map(|t| i32::from(t.to_zoned(zone.clone()).year()));
                 newest.and_then(|y| {
                     // A leap day may need to look back eight years.
                     (0..=8).filter_map(|back| y.checked_add(1)?.checked_sub(back)).find_map(|year| {
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn years_run_back_from_the_files_end() {
-        let lines = ["Nov 30 10:00:00 h a: x", "Dec 31 23:59:59 h a: x", "Jan  1 00:00:01 h a: x", "Feb  3 00:00:00 h a: x"];
+        let lines =
+            ["Nov 30 10:00:00 h a: x", "Dec 31 23:59:59 h a: x", "Jan  1 00:00:01 h a: x", "Feb  3 00:00:00 h a: x"];
         assert_eq!(
             times("UTC", "2024-02-03T00:00:05Z", &lines),
             ["2023-11-30T10:00:00Z", "2023-12-31T23:59:59Z", "2024-01-01T00:00:01Z", "2024-02-03T00:00:00Z"]
@@ -125,9 +127,6 @@ mod tests {
     #[test]
     fn a_clock_that_started_at_zero_does_not_shift_the_rest() {
         let lines = ["Nov  1 10:00:00 h a: x", "Jan  1 00:00:10 h a: x", "Nov  2 10:00:00 h a: x"];
-        assert_eq!(
-            times("UTC", "2024-11-02T11:00:00Z", &lines),
-            ["2024-11-01T10:00:00Z", "-", "2024-11-02T10:00:00Z"]
-        );
+        assert_eq!(times("UTC", "2024-11-02T11:00:00Z", &lines), ["2024-11-01T10:00:00Z", "-", "2024-11-02T10:00:00Z"]);
     }
 }

@@ -45,7 +45,8 @@ const TOTAL_BUDGET: u64 = 16 << 30;
 const MAX_FILES: usize = 50_000;
 
 /// Folders and files below /var/log that are read elsewhere or hold no lines.
-const OTHER: &[&str] = &["journal/", "wtmp", "btmp", "lastlog", "faillog", "tallylog", "dpkg.log", "apt/", "alternatives.log"];
+const OTHER: &[&str] =
+    &["journal/", "wtmp", "btmp", "lastlog", "faillog", "tallylog", "dpkg.log", "apt/", "alternatives.log"];
 /// Logs that a running system fills every day: their silence means something.
 const MAIN: &[&str] =
     &["syslog", "messages", "kern.log", "daemon.log", "auth.log", "secure", "debug", "user.log", "cron.log", "cron"];
@@ -233,7 +234,11 @@ fn read<'p>(
     }
     if left.cut.0 > 0 && text {
         let (lines, bytes) = left.cut;
-        out.gap_bytes(entry, format!("{lines} lines are longer than 64 KiB; {bytes} bytes of them were not searched"), bytes);
+        out.gap_bytes(
+            entry,
+            format!("{lines} lines are longer than 64 KiB; {bytes} bytes of them were not searched"),
+            bytes,
+        );
     }
     if scan.usb.dropped > 0 {
         out.gap(entry, format!("budget: devices; {} USB devices were not listed", scan.usb.dropped));

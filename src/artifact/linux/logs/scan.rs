@@ -157,7 +157,8 @@ impl<'p> Scan<'p> {
                     key = (pattern, String::new(), vec![OTHERS.to_owned()]);
                 }
             }
-            let hit = self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: show(line) });
+            let hit =
+                self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: show(line) });
             hit.count = hit.count.saturating_add(count);
             hit.last = when;
         }

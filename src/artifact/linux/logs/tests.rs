@@ -60,14 +60,20 @@ fn a_modem_is_seen_and_used() {
         .collect();
     assert_eq!(
         shown,
-        ["046d:c31c USB Keyboard []   1", "2c7c:0125 Quectel EC25-EU [cellular] option, qmi_wwan cdc-wdm0, ttyUSB0, wwan0 2"]
+        [
+            "046d:c31c USB Keyboard []   1",
+            "2c7c:0125 Quectel EC25-EU [cellular] option, qmi_wwan cdc-wdm0, ttyUSB0, wwan0 2"
+        ]
     );
     // MemFs files were last changed in September 2020, so November is 2019's.
     assert_eq!(time(found[1].first_seen), "2019-11-03T04:05:06Z");
     assert_eq!(time(found[1].last_seen), "2019-11-05T04:05:06Z");
     let events = events(&rows);
     let ppp = events.iter().find(|e| &*e.kind == "pppd-address").unwrap();
-    assert_eq!((ppp.fields.as_slice(), ppp.count, &*ppp.class), (["address=10.64.12.7".to_owned()].as_slice(), 1, "modem-use"));
+    assert_eq!(
+        (ppp.fields.as_slice(), ppp.count, &*ppp.class),
+        (["address=10.64.12.7".to_owned()].as_slice(), 1, "modem-use")
+    );
     let at = ppp.evidence.range.unwrap();
     let (from, to) = (usize::try_from(at.offset).unwrap(), usize::try_from(at.end()).unwrap());
     assert!(MODEM[from..to].ends_with("local  IP address 10.64.12.7"), "{at:?}");
@@ -75,7 +81,10 @@ fn a_modem_is_seen_and_used() {
     assert!(!format!("{rows:?}").contains("4711"), "a PIN is shown");
     assert!(events.iter().any(|e| &*e.kind == "usb-new-device" && &*e.class == "modem-hardware" && e.count == 2));
     let window = log_window(&s, events.iter().copied());
-    assert_eq!((time(window.first), time(window.last)), ("2019-11-03T04:05:06Z".to_owned(), "2019-11-05T04:05:06Z".to_owned()));
+    assert_eq!(
+        (time(window.first), time(window.last)),
+        ("2019-11-03T04:05:06Z".to_owned(), "2019-11-05T04:05:06Z".to_owned())
+    );
     assert_eq!(window.gaps.len(), 1, "no line for almost two days");
 }
 
@@ -99,7 +108,10 @@ fn rotations_are_read_in_order_and_packed_files_too() {
     assert!(gaps.is_empty(), "{gaps:?}");
     let events = events(&rows);
     let accepted = events.iter().find(|e| &*e.kind == "sshd-accepted").unwrap();
-    assert_eq!((accepted.count, time(accepted.time), time(accepted.last)), (3, "2019-12-30T01:00:00Z".into(), "2020-01-02T01:00:00Z".into()));
+    assert_eq!(
+        (accepted.count, time(accepted.time), time(accepted.last)),
+        (3, "2019-12-30T01:00:00Z".into(), "2020-01-02T01:00:00Z".into())
+    );
     assert_eq!(accepted.evidence.path.display(), "/var/log/auth.log.2.gz");
     assert_eq!(events.iter().find(|e| &*e.kind == "sshd-failed").unwrap().count, 5);
 }
@@ -116,14 +128,25 @@ fn the_zone_of_the_system_counts() {
 fn floods_and_garbage_stay_bounded() {
     let mut flood = Vec::new();
     for i in 0..6000 {
-        writeln!(flood, "Jan  2 01:00:01 c sshd[1]: Failed password for root from 10.{}.{}.8 port 99 ssh2", i / 250, i % 250).unwrap();
+        writeln!(
+            flood,
+            "Jan  2 01:00:01 c sshd[1]: Failed password for root from 10.{}.{}.8 port 99 ssh2",
+            i / 250,
+            i % 250
+        )
+        .unwrap();
     }
     let mut binary: Vec<u8> = (0..1_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     binary[0] = 0;
-    let mut fs = MemFs::parse("/var/log/journal/abc/system.journal\n    x\n\n/var/log/journal/abc/user-1000.journal\n    xyz\n");
+    let mut fs =
+        MemFs::parse("/var/log/journal/abc/system.journal\n    x\n\n/var/log/journal/abc/user-1000.journal\n    xyz\n");
     fs.add("/var/log/auth.log", flood);
     fs.add("/var/log/blob", binary.clone());
-    fs.add("/var/log/syslog", [vec![0; 5000], b"\nJan  2 01:00:01 c openvpn[1]: Initialization Sequence Completed\n".to_vec(), binary].concat());
+    fs.add(
+        "/var/log/syslog",
+        [vec![0; 5000], b"\nJan  2 01:00:01 c openvpn[1]: Initialization Sequence Completed\n".to_vec(), binary]
+            .concat(),
+    );
     fs.add("/var/log/long.log", vec![b'a'; 3 << 20]);
     fs.add("/var/log/cut.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0broken".to_vec());
     let (rows, gaps) = rows(&system_of(fs), &ARTIFACT);
@@ -148,14 +171,17 @@ fn volatile_journals_are_told() {
     let volatile = |text: &str| log_window(&system(&format!("{unit}\n{text}")), []).volatile;
     assert!(volatile(""));
     assert!(!volatile("/var/log/journal/x/\n"));
-    assert!(volatile("/var/log/journal/x/\n\n/etc/systemd/journald.conf.d/10.conf\n    [Journal]\n    Storage=volatile\n"));
+    assert!(volatile(
+        "/var/log/journal/x/\n\n/etc/systemd/journald.conf.d/10.conf\n    [Journal]\n    Storage=volatile\n"
+    ));
     assert!(!volatile("/etc/systemd/journald.conf\n    [Journal]\n    Storage=persistent\n"));
 }
 
 /// Lines of real programs: rsyslog and sshd, in `corpus/plaso`.
 #[test]
 fn real_lines() {
-    let shared = std::env::var("CRANESCOPE_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
+    let shared = std::env::var("CRANESCOPE_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
     let folder = format!("{shared}/corpus/plaso/syslog");
     let Ok(ssh) = std::fs::read(format!("{folder}/syslog_ssh.log")) else {
         eprintln!("skipped: no {folder}");

@@ -62,22 +62,15 @@ impl Usb {
         let (driver, port) = (word("driver"), word("port"));
         let rest = captures.name("rest").map(|m| m.as_bytes()).unwrap_or_default();
         if let Some(ids) = re.found.captures(rest) {
-            let id = |n: usize| ids.get(n).map(|m| String::from_utf8_lossy(m.as_bytes()).into_owned()).unwrap_or_default();
+            let id =
+                |n: usize| ids.get(n).map(|m| String::from_utf8_lossy(m.as_bytes()).into_owned()).unwrap_or_default();
             self.settle(&port);
             if self.ports.len() >= MAX_PORTS {
                 self.dropped = self.dropped.saturating_add(1);
                 return;
             }
-            let new = Seen {
-                vid: id(1),
-                pid: id(2),
-                first: when,
-                last: when,
-                count: 1,
-                at,
-                text: text(),
-                ..Seen::default()
-            };
+            let new =
+                Seen { vid: id(1), pid: id(2), first: when, last: when, count: 1, at, text: text(), ..Seen::default() };
             self.ports.insert(port, new);
             return;
         }

@@ -15,12 +15,7 @@ pub fn log_window<'a>(system: &System, events: impl IntoIterator<Item = &'a Even
     let spans = events.into_iter().filter(|e| &*e.kind == EXTENT).filter_map(|e| e.time.zip(e.last));
     let spans = union(spans.collect());
     let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(a, b)| (a.1, b.0)).collect();
-    LogWindow {
-        first: spans.first().map(|s| s.0),
-        last: spans.last().map(|s| s.1),
-        gaps,
-        volatile: volatile(system),
-    }
+    LogWindow { first: spans.first().map(|s| s.0), last: spans.last().map(|s| s.1), gaps, volatile: volatile(system) }
 }
 
 /// Joins spans that overlap or lie less than a day apart.
