@@ -18,4 +18,5 @@ pub mod tags;
 pub mod traces;
 pub mod tree;
 pub mod uci;
+pub mod unitfile;
 pub mod usbids;

@@ -8,6 +8,7 @@ pub(crate) mod modconf;
 pub(crate) mod modules;
 pub(crate) mod net;
 pub(crate) mod pam;
+pub(crate) mod program;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
 pub(crate) mod sudoers;
