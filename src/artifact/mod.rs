@@ -66,6 +66,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::logs::ARTIFACT,
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
+    &linux::systemd::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.

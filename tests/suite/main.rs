@@ -6,4 +6,5 @@ mod fixture;
 #[cfg(feature = "gui")]
 mod gui;
 mod host_fs;
+mod systemd;
 mod tidy;

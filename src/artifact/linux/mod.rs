@@ -13,5 +13,6 @@ pub(crate) mod ssh;
 pub(crate) mod sshd;
 pub(crate) mod sudoers;
 pub(crate) mod sysctl;
+pub(crate) mod systemd;
 #[cfg(test)]
 pub(crate) mod testing;
