@@ -10,6 +10,7 @@ pub mod contents;
 mod contents_tests;
 mod file_row;
 mod flight;
+pub mod hash_image;
 mod layout;
 mod md5_lanes;
 mod sniff;
