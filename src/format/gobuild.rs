@@ -287,3 +287,103 @@ fn root(package: &str) -> &str {
     // Names in the table write dots of the last step as %2e.
     package.get(..end).unwrap_or(package)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    const MARK: [u8; 16] =
+        [0x30, 0x77, 0xaf, 0x0c, 0x92, 0x74, 0x08, 0x02, 0x41, 0xe1, 0xc1, 0x07, 0xe6, 0xd6, 0x18, 0xe6];
+    const LIST: &str = "path\texample.com/crane/cmd/agent\nmod\texample.com/crane\tv1.2.3\th1:x=\n\
+        dep\tgithub.com/z/mux\tv0.1.0\th1:y=\ndep\tgithub.com/a/b\tv2.0.0\n=>\t./b\t(devel)\t\nbuild\tGOOS=linux\n";
+
+    fn list() -> Vec<u8> {
+        [MARK.as_slice(), LIST.as_bytes(), MARK.as_slice()].concat()
+    }
+    fn check(found: &GoBuild, version: &str) {
+        assert_eq!((found.version.as_str(), found.path.as_str()), (version, "example.com/crane/cmd/agent"));
+        assert_eq!((found.module.as_str(), found.module_version.as_str()), ("example.com/crane", "v1.2.3"));
+        assert_eq!(found.deps, ["github.com/a/b v2.0.0 => ./b (devel)", "github.com/z/mux v0.1.0"]);
+        assert_eq!(found.settings, ["GOOS=linux"]);
+        assert!(!found.from_line_table);
+    }
+
+    #[test]
+    fn inline_strings() {
+        let mut bytes = vec![7; 100];
+        bytes.extend(MAGIC);
+        bytes.extend([8, 2]);
+        bytes.extend([0; 16]);
+        bytes.extend([8]);
+        bytes.extend(b"go1.22.3");
+        let list = list();
+        bytes.push(u8::try_from(list.len() & 0x7f).unwrap() | 0x80);
+        bytes.push(u8::try_from(list.len() >> 7).unwrap());
+        bytes.extend(&list);
+        check(&parse(&bytes, None).unwrap(), "go1.22.3");
+        for end in 0..bytes.len() {
+            let _ = parse(&bytes[..end], None);
+        }
+    }
+
+    #[test]
+    fn strings_behind_pointers_of_either_order() {
+        for big in [false, true] {
+            let word = |n: u64| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+            let list = list();
+            let mut bytes = vec![0; 64];
+            bytes.extend(MAGIC);
+            bytes.extend([8, u8::from(big)]);
+            bytes.extend(word(0x40_0100));
+            bytes.extend(word(0x40_0110));
+            bytes.resize(0x100, 0);
+            bytes.extend(word(0x40_0200));
+            bytes.extend(word(8));
+            bytes.extend(word(0x40_0208));
+            bytes.extend(word(list.len() as u64));
+            bytes.resize(0x200, 0);
+            bytes.extend(b"go1.16.2");
+            bytes.extend(&list);
+            let elf = Elf { segments: vec![(0x40_0000, 0, bytes.len() as u64)], ..Elf::default() };
+            check(&parse(&bytes, Some(&elf)).unwrap(), "go1.16.2");
+            assert_eq!(parse(&bytes, None), None);
+        }
+    }
+
+    /// The Go command is a Go program; `go version -m` reads it too.
+    #[test]
+    fn agrees_with_go_itself_and_does_without_build_information() {
+        let Ok(out) = std::process::Command::new("go").args(["env", "GOROOT"]).output() else {
+            eprintln!("skipped: no Go on this machine");
+            return;
+        };
+        let path = format!("{}/bin/go", String::from_utf8_lossy(&out.stdout).trim());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let told = std::process::Command::new("go").args(["version", "-m", &path]).output().unwrap();
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let elf = Elf::parse(&bytes);
+        let found = parse(&bytes, elf.as_ref()).unwrap();
+        assert_eq!(told.lines().next().unwrap(), format!("{path}: {}", found.version));
+        assert!(told.contains(&format!("\tpath\t{}\n", found.path)));
+        let settings = told.lines().filter_map(|l| l.strip_prefix("\tbuild\t")).count();
+        assert_eq!(found.settings.len(), settings);
+        while let Some(at) = memmem::find(&bytes, MAGIC) {
+            bytes[at..at + 14].fill(0);
+        }
+        let wiped = parse(&bytes, elf.as_ref()).unwrap();
+        assert!(wiped.from_line_table && wiped.version.starts_with("go1."), "{wiped:?}");
+    }
+
+    #[test]
+    fn names_of_the_line_table_tell_the_module() {
+        let functions = b"\0main.main\0runtime.main\0github.com/o/tool/client.(*T).Run\0github.com/o/tool/server.New\0\
+            github.com/dep/mux.Dial\0golang.org/x/sys/unix.Open\0type:.eq.github.com/q/r.T\0";
+        let files =
+            b"/root/go/pkg/mod/github.com/dep/mux@v1.4.0/mux.go\0/src/tool/main.go\0github.com/!up/case@v0.1.0/a.go\0";
+        let deps = versions(files);
+        assert_eq!(deps.iter().collect::<Vec<_>>(), ["github.com/Up/case v0.1.0", "github.com/dep/mux v1.4.0"]);
+        assert_eq!(main_module(functions, &deps), "github.com/o/tool");
+        assert_eq!(main_module(b"main.main\0", &deps), "");
+    }
+}

@@ -7,10 +7,9 @@ use goblin::elf::ProgramHeader;
 use goblin::elf::header::{ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::{PF_X, PT_LOAD};
 
-/// Bits per byte above which code is not machine code any more. Over 1,600 programs and libraries of
-/// Debian 12, executable segments stay below 7.0 (table in the tests); deflated or encrypted bytes
-/// come to 7.9 and more.
-const EVEN: f64 = 7.4;
+/// Bits per byte above which code is not machine code any more. Of the 1,258 executable segments of
+/// a Debian 12 disk none reaches 6.7; what UPX packs, its marks removed, comes to 7.4 to 7.9.
+const EVEN: f64 = 7.2;
 /// Fewer bytes say little about evenness.
 const ENOUGH: usize = 4096;
 /// Bytes looked at in one segment, in pieces spread over it.
@@ -25,6 +24,7 @@ pub(super) fn packed(bytes: &[u8], header: &Header, segments: &[ProgramHeader], 
     if let Some(mark) = mark(bytes, segments.len(), has_sections) {
         return mark.into();
     }
+    let mut largest: Option<(usize, bool, f64)> = None;
     for segment in &loaded {
         let content = usize::try_from(segment.p_offset)
             .ok()
@@ -32,17 +32,20 @@ pub(super) fn packed(bytes: &[u8], header: &Header, segments: &[ProgramHeader], 
             .and_then(|(a, b)| bytes.get(a..b.min(bytes.len())))
             .unwrap_or_default();
         let code = segment.p_flags & PF_X != 0;
-        if content.len() < ENOUGH || !(code || !has_sections) {
-            continue;
-        }
-        let evenness = entropy(content);
-        if evenness >= EVEN {
-            let what = if code { "executable segment" } else { "loaded segment" };
-            let sections = if has_sections { "" } else { "no section headers, " };
-            return format!("{sections}{what} of {} bytes at {evenness:.1} bits per byte", content.len());
+        let larger = largest.is_none_or(|(len, ..)| content.len() > len);
+        if content.len() >= ENOUGH && larger && (code || !has_sections) {
+            let evenness = entropy(content);
+            if evenness >= EVEN {
+                largest = Some((content.len(), code, evenness));
+            }
         }
     }
-    String::new()
+    let Some((len, code, evenness)) = largest else {
+        return String::new();
+    };
+    let what = if code { "executable segment" } else { "loaded segment" };
+    let sections = if has_sections { "" } else { "no section headers, " };
+    format!("{sections}{what} of {len} bytes at {evenness:.1} bits per byte")
 }
 
 fn mark(bytes: &[u8], segments: usize, has_sections: bool) -> Option<&'static str> {
@@ -93,4 +96,51 @@ fn entropy(content: &[u8]) -> f64 {
             -p * p.log2()
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(flags: u32, content: &[u8]) -> (Vec<u8>, Header, Vec<ProgramHeader>) {
+        let header = Header { e_type: ET_EXEC, ..goblin::elf::header::header64::Header::default().into() };
+        let len = content.len() as u64;
+        let segment =
+            ProgramHeader { p_type: PT_LOAD, p_flags: flags, p_filesz: len, p_memsz: len, ..ProgramHeader::default() };
+        (content.to_vec(), header, vec![segment])
+    }
+    /// Bytes as even as compressed ones.
+    fn even(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()
+        };
+        (0..len).map(|_| next().first().copied().unwrap_or(0)).collect()
+    }
+
+    #[test]
+    fn even_bytes_where_code_should_be() {
+        let (bytes, header, segments) = program(PF_X, &even(100_000));
+        assert_eq!(packed(&bytes, &header, &segments, true), "executable segment of 100000 bytes at 8.0 bits per byte");
+        // Data may be even (pictures, certificates) as long as there are section headers.
+        let (bytes, header, segments) = program(0, &even(100_000));
+        assert_eq!(packed(&bytes, &header, &segments, true), "");
+        assert!(packed(&bytes, &header, &segments, false).starts_with("no section headers, loaded segment"));
+        let (bytes, header, segments) = program(PF_X, &b"mov eax, ebx; ret; ".repeat(9000));
+        assert_eq!(packed(&bytes, &header, &segments, false), "");
+    }
+
+    #[test]
+    fn a_packer_that_signs() {
+        let mut content = vec![0x90; 20_000];
+        content.splice(0xec..0xf0, *b"UPX!");
+        let (bytes, header, segments) = program(PF_X, &content);
+        assert_eq!(packed(&bytes, &header, &segments, false), "");
+        let segments = [segments.clone(), segments.clone(), segments].concat();
+        assert_eq!(packed(&bytes, &header, &segments, false), "UPX");
+        // Somewhere in the middle, as in UPX itself, it says nothing.
+        let (bytes, header, segments) = program(PF_X, &[vec![0x90; 9000], b"UPX!".to_vec(), vec![0; 9000]].concat());
+        assert_eq!(packed(&bytes, &header, &segments, true), "");
+    }
 }
