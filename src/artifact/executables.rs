@@ -5,7 +5,7 @@ use crate::format::elf::Elf;
 use crate::format::{gobuild, pe, rustcrates, script, traces};
 use crate::inventory::Binary;
 
-pub const CONTENT: Content = Content {
+pub(super) const CONTENT: Content = Content {
     name: "executables",
     about: "ELF files and scripts: what they need, call for, were built from and carry; PE files by their header.",
     wants,

@@ -81,11 +81,11 @@ fn skip_frame(rest: &mut &[u8]) -> bool {
     let Some((head, tail)) = rest.split_first_chunk::<8>() else {
         return false;
     };
-    let [a, b, c, d, l @ ..] = *head;
-    if !(0x50..=0x5f).contains(&a) || [b, c, d] != [0x2a, 0x4d, 0x18] {
+    let [low, middle @ .., l0, l1, l2, l3] = *head;
+    if !(0x50..=0x5f).contains(&low) || middle != [0x2a, 0x4d, 0x18] {
         return false;
     }
-    let len = usize::try_from(u32::from_le_bytes(l)).unwrap_or(usize::MAX);
+    let len = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
     *rest = tail.get(len..).unwrap_or_default();
     true
 }

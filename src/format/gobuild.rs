@@ -179,16 +179,13 @@ fn names_at(bytes: &[u8], at: usize, magic: u8, big: bool) -> Option<GoBuild> {
     if functions == 0 || functions > table.len() {
         return None;
     }
-    let (function_names, file_names) = match names {
-        Some(fields) => {
-            let [a, b, c, d] = fields.map(field);
-            (table.get(a?..b?)?, table.get(c?..d?)?)
-        }
+    let (function_names, file_names) = if let Some(fields) = names {
+        let [a, b, c, d] = fields.map(field);
+        (table.get(a?..b?)?, table.get(c?..d?)?)
+    } else {
         // Names and everything else lie mixed behind the table of functions.
-        None => {
-            let rest = table.get(functions.checked_mul(size)?.checked_mul(2)?.min(table.len())..)?;
-            (rest, rest)
-        }
+        let rest = table.get(functions.checked_mul(size)?.checked_mul(2)?.min(table.len())..)?;
+        (rest, rest)
     };
     let function_names = function_names.get(..MAX_NAMES).unwrap_or(function_names);
     let file_names = file_names.get(..MAX_NAMES).unwrap_or(file_names);

@@ -109,7 +109,7 @@ fn own_name(this: &[u8]) -> Option<String> {
     [24_usize, 12].into_iter().find_map(|at| {
         let name = this.get(at..at.saturating_add(56).min(this.len()))?;
         let name = name.get(..memchr::memchr(0, name)?)?;
-        let plain = !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic());
+        let plain = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
         plain.then(|| String::from_utf8_lossy(name).into_owned())
     })
 }
@@ -214,6 +214,34 @@ fn sources(bytes: &[u8]) -> Vec<String> {
     found.into_iter().collect()
 }
 
+/// Small modules for the tests of everything that reads modules.
+#[cfg(test)]
+pub(crate) mod testing {
+    /// A relocatable ELF file for x86-64 with `.modinfo` and the module structure; unsigned.
+    pub(crate) fn module(info: &[&str], own_name: &str) -> Vec<u8> {
+        let info: Vec<u8> = info.iter().flat_map(|pair| [pair.as_bytes(), b"\0"].concat()).collect();
+        let mut this = vec![0; 24];
+        this.extend(own_name.as_bytes());
+        this.resize(0x100, 0);
+        let names = b"\0.modinfo\0.gnu.linkonce.this_module\0.shstrtab\0";
+        let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\x3e\0\x01\0\0\0".to_vec();
+        bytes.resize(64, 0);
+        let mut table = vec![[0_u64; 8]];
+        for (name, kind, content) in [(1_u64, 1_u64, info.as_slice()), (10, 1, &this), (36, 3, names)] {
+            // Name and type share the first eight bytes; then flags, address, offset, size.
+            table.push([name | (kind << 32), 0, 0, bytes.len() as u64, content.len() as u64, 0, 1, 0]);
+            bytes.extend(content);
+        }
+        let at = bytes.len() as u64;
+        for entry in &table {
+            bytes.extend(entry.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        bytes.splice(0x28..0x30, at.to_le_bytes());
+        bytes.splice(0x34..0x40, [64, 0, 0, 0, 0, 0, 64, 0, 4, 0, 3, 0]);
+        bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -252,5 +280,66 @@ mod tests {
             sources(b"drivers/net/usb/qmi_wwan.c\0\x01/home/dev/rk/hide.c\0/usr/src/x/hide.c\0hide.mod.c\0"),
             ["/home/dev/rk/hide.c", "/usr/src/x/hide.c"]
         );
+    }
+
+    #[test]
+    fn reads_a_whole_module_and_notices_two_names() {
+        let bytes = testing::module(
+            &["license=GPL", "name=wwan_x", "depends=usbserial,usb_wwan", "alias=a", "alias=b"],
+            "wwan_x",
+        );
+        let module = parse(&bytes).unwrap();
+        assert_eq!((module.name.as_str(), module.get("license")), ("wwan_x", Some("GPL")));
+        assert_eq!(module.all("alias").collect::<Vec<_>>(), ["a", "b"]);
+        assert!(module.problems.is_empty() && module.signature.is_none());
+        let two = parse(&testing::module(&["name=option"], "hider")).unwrap();
+        assert_eq!(two.problems, ["named option in .modinfo, hider in its structure"]);
+        let old = parse(&testing::module(&["license=GPL"], "hider")).unwrap();
+        assert_eq!(old.name, "hider");
+    }
+
+    /// Every module of an installed kernel must read as `modinfo` reads it.
+    #[test]
+    fn agrees_with_modinfo() {
+        let root = std::env::var("CRANESCOPE_MODULES").unwrap_or_else(|_| "/lib/modules".into());
+        let mut todo = vec![std::path::PathBuf::from(root)];
+        let mut files = Vec::new();
+        while let Some(dir) = todo.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                    todo.push(path);
+                } else if path.extension().is_some_and(|e| e == "ko") {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        let mut compared = 0;
+        for some in files.chunks(500) {
+            let Ok(out) = std::process::Command::new("modinfo").arg("-0").args(some).output() else {
+                eprintln!("skipped: no modinfo on this machine");
+                return;
+            };
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            let mut told = text.split("filename:       /").skip(1);
+            for path in some {
+                let told: Vec<&str> = told.next().unwrap().split('\0').collect();
+                let said =
+                    |key: &str| told.iter().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
+                let module = parse(&std::fs::read(path).unwrap()).unwrap();
+                for key in ["vermagic", "license", "depends", "intree", "srcversion", "version"] {
+                    assert_eq!(module.get(key).unwrap_or_default(), said(key), "{key} of {}", path.display());
+                }
+                assert_eq!(module.name, said("name"), "{}", path.display());
+                let signature = module.signature.unwrap_or_default();
+                assert_eq!(signature.signer, said("signer"), "{}", path.display());
+                assert_eq!(signature.key, said("sig_key"), "{}", path.display());
+                compared += 1;
+            }
+        }
+        if compared == 0 {
+            eprintln!("skipped: no uncompressed kernel modules on this machine");
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Search {
     /// Strings shorter than [`SHORTEST`] are refused: the whole list is then `Err` with the first of them.
     pub fn new(patterns: Vec<Vec<u8>>) -> Result<Self, Vec<u8>> {
         let mut places: HashMap<u32, Vec<(usize, usize)>> = HashMap::new();
-        let mut table = Box::new([0; WORDS]);
+        let mut table = empty_table();
         for (index, pattern) in patterns.iter().enumerate() {
             let Some(start) = rarest(pattern) else {
                 return Err(pattern.clone());
@@ -45,7 +45,7 @@ impl Search {
     }
     /// A search that finds nothing.
     pub fn none() -> Self {
-        Self { patterns: Vec::new(), table: Box::new([0; WORDS]), places: HashMap::new() }
+        Self { patterns: Vec::new(), table: empty_table(), places: HashMap::new() }
     }
     /// Calls `found` with the index of the string and its place, for every occurrence, in order of position
     /// (to within a string's length).
@@ -95,6 +95,11 @@ impl Search {
 
 fn key(window: &[u8]) -> u32 {
     window.first_chunk().map_or(0, |raw| u32::from_le_bytes(*raw))
+}
+
+#[allow(clippy::large_stack_arrays)] // 64 KiB, once; its fixed size is what makes the lookup quick
+fn empty_table() -> Box<[u64; WORDS]> {
+    Box::new([0; WORDS])
 }
 
 /// Word and bit of the table for a key.

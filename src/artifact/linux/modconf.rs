@@ -9,7 +9,7 @@ use crate::evidence::{Entry, System, Text};
 use crate::inventory::{Driver, DriverSetting};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub const ARTIFACT: Artifact = Artifact {
+pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.driver-settings",
     about: "Drivers that are built in, loaded at boot, kept out, replaced by commands, or given options.",
     os: Os::Linux,

@@ -5,7 +5,7 @@ use crate::format::decompress::Compression;
 use crate::format::{kmod, traces};
 use crate::inventory::Driver;
 
-pub const CONTENT: Content = Content {
+pub(crate) const CONTENT: Content = Content {
     name: "linux.modules",
     about: "Kernel modules, compressed or not, wherever they lie: what they say of themselves, their signer, their place.",
     wants,
@@ -130,4 +130,101 @@ fn ordered(sight: &Sight<'_>, kernel: &str, below: &str) -> Option<bool> {
     let lines = system.line_set(list)?;
     let plain = below.trim_end_matches(".xz").trim_end_matches(".zst").trim_end_matches(".gz");
     Some(lines.contains(plain.as_bytes()) || lines.contains(below.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing;
+    use super::*;
+    use crate::artifact::CONTENTS;
+    use crate::base::Gap;
+    use crate::evidence::System;
+    use crate::format::kmod::testing::module;
+    use crate::fs::MemFs;
+    use crate::image::read_exact;
+    use crate::inventory::Row;
+
+    /// Every content reader over every file, as the bulk pass does it.
+    fn run(system: &System) -> (Vec<Row>, Vec<Gap>) {
+        let (mut rows, mut gaps) = (Vec::new(), Vec::new());
+        for entry in system.entries().iter().filter(|e| e.is_file()) {
+            let tree = system.trees().first().unwrap();
+            let source = tree.open(entry).unwrap();
+            let content = read_exact(&*source, 0, usize::try_from(source.len()).unwrap()).unwrap().unwrap();
+            let head = content.get(..4096).unwrap_or(&content);
+            for reader in CONTENTS.iter().filter(|c| (c.wants)(entry, head)) {
+                let out = Out::new(Some(0), reader.name);
+                let sight = Sight { entry, system: Some(system), evidence: system.evidence(entry) };
+                (reader.consume)(&sight, &content, &out);
+                let (some, more) = out.take();
+                rows.extend(some);
+                gaps.extend(more);
+            }
+        }
+        (rows, gaps)
+    }
+
+    #[test]
+    fn modules_in_and_out_of_their_tree() {
+        let stock = module(&["license=GPL", "name=usb_wwan", "intree=Y", "vermagic=6.1.0 SMP "], "usb_wwan");
+        let foreign = module(&["license=Proprietary", "depends=usb-wwan,usbcore", "vermagic=6.1.0 SMP "], "GobiNet");
+        let mut fs = MemFs::parse("/lib/modules/6.1.0/modules.order\n    kernel/drivers/usb/serial/usb_wwan.ko\n");
+        fs.add("/lib/modules/6.1.0/kernel/drivers/usb/serial/usb_wwan.ko", stock.clone());
+        fs.add("/lib/modules/6.1.0/kernel/drivers/usb/serial/extra-one.ko", stock);
+        fs.add("/lib/modules/6.1.0/updates/GobiNet.ko", foreign.clone());
+        fs.add("/opt/data/cache.bin", foreign);
+        fs.add("/lib/modules/6.1.0/kernel/broken.ko.xz", b"\xfd7zXZ\0nothing".to_vec());
+        fs.add("/lib/modules/6.1.0/kernel/text.ko", b"no module".to_vec());
+        let system = testing::system_of(fs);
+        let (rows, gaps) = run(&system);
+        let told: Vec<String> = rows
+            .iter()
+            .filter_map(|r| match r {
+                Row::Driver(d) => Some(format!(
+                    "{} {} {} {:?} {:?} {} {}",
+                    d.path,
+                    d.name,
+                    d.kernel,
+                    d.intree,
+                    d.ordered,
+                    d.outside,
+                    d.depends.join("+")
+                )),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "/lib/modules/6.1.0/kernel/drivers/usb/serial/extra-one.ko usb_wwan 6.1.0 Some(true) Some(false) false ",
+                "/lib/modules/6.1.0/kernel/drivers/usb/serial/usb_wwan.ko usb_wwan 6.1.0 Some(true) Some(true) false ",
+                "/lib/modules/6.1.0/updates/GobiNet.ko GobiNet 6.1.0 None Some(false) true usb-wwan+usbcore",
+                "/opt/data/cache.bin GobiNet 6.1.0 None None true usb-wwan+usbcore",
+            ]
+        );
+        // Under another name it is an object file as well.
+        assert_eq!(rows.iter().filter(|r| matches!(r, Row::Binary(b) if &*b.kind == "relocatable")).count(), 1);
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+    }
+
+    #[test]
+    fn a_script_and_a_program_become_binaries() {
+        let mut fs = MemFs::parse(
+            "/etc/init.d/link mode=755\n    #!/bin/sh\n    ssh -N -R 2222:localhost:22 u@h\n    frpc login to server success\n",
+        );
+        let Ok(ls) = std::fs::read("/bin/ls") else {
+            eprintln!("skipped: no /bin/ls on this machine");
+            return;
+        };
+        fs.add("/usr/bin/ls", ls).add("/usr/bin/cut", b"\x7fELF\x02\x01".to_vec());
+        let (rows, gaps) = run(&testing::system_of(fs));
+        let [Row::Binary(script), Row::Binary(program)] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((&*script.format, &*script.kind, script.interpreter.as_str()), ("script", "sh", "/bin/sh"));
+        assert_eq!(script.imports, ["ssh -R"]);
+        assert_eq!(script.traces, ["frp: login to server success"]);
+        assert_eq!((&*program.format, &*program.kind, program.static_linked), ("elf", "executable", false));
+        assert!(program.libraries.iter().any(|l| l.starts_with("libc.")));
+        assert_eq!(gaps.len(), 1);
+    }
 }

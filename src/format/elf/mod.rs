@@ -18,6 +18,7 @@ use headers::{Headers, Words};
 pub use imports::TELLING;
 
 /// What one ELF file says of itself.
+#[allow(clippy::struct_excessive_bools)] // four independent facts
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elf {
     /// executable, shared, relocatable, core, other.
@@ -220,7 +221,8 @@ fn build_id(
             // Offsets are padded relative to the note's start.
             let desc_at = at.saturating_add(pad(12_u64.saturating_add(name_len.into())));
             if kind == 3 && words.slice(name_at, name_len.into()) == Some(b"GNU\0") && desc_len <= 64 {
-                return Some(words.slice(desc_at, desc_len.into())?.iter().map(|b| format!("{b:02x}")).collect());
+                let id = words.slice(desc_at, desc_len.into())?;
+                return Some(id.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat());
             }
             at = desc_at.saturating_add(pad(desc_len.into()));
         }
