@@ -58,8 +58,10 @@ pub fn run_with(open: Vec<PathBuf>, backend: Arc<dyn Backend>) -> Result<(), Fai
         Ok(Box::new(app))
     };
     eframe::run_native("Cranescope", options, Box::new(start)).map_err(|error| {
-        Failure::environment(format!(
-            "no window can be opened here ({error}); use `cranescope examine IMAGE` without a display"
-        ))
+        let why = match error {
+            eframe::Error::WinitEventLoop(_) => "neither DISPLAY nor WAYLAND_DISPLAY leads to a display".to_owned(),
+            other => other.to_string().replace('\n', " "),
+        };
+        Failure::environment(format!("no window can be opened here: {why}; use `cranescope examine IMAGE` instead"))
     })
 }

@@ -190,7 +190,7 @@ fn narrowed(rows: &dyn Rows, len: u32, query: &Query, cancelled: &AtomicBool) ->
 }
 
 /// Widths for the columns, by what stands in the first rows and in the headers.
-pub fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
+pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
     const SAMPLE: usize = 300;
     let specs = rows.specs();
     specs
@@ -204,8 +204,8 @@ pub fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
                 Kind::Bool => (46, 90),
                 Kind::Number => (60, 150),
                 Kind::Time => (138, 150),
-                Kind::Path => (160, 380),
-                Kind::Text | Kind::List => (64, 300),
+                Kind::Path => (160, 340),
+                Kind::Text | Kind::List => (64, 240),
             };
             let width = widest.unwrap_or(0).saturating_add(22).clamp(least, most).max(header.min(170));
             f32::from(width)

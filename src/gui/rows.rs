@@ -41,7 +41,7 @@ impl Spec {
 }
 
 /// `1,234,567`.
-pub fn grouped(n: i128) -> String {
+pub(super) fn grouped(n: i128) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = String::with_capacity(digits.len().saturating_mul(4) / 3 + 2);
     if n < 0 {
@@ -86,8 +86,13 @@ fn hash(parts: impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// The identity of a finding's row.
+pub(super) fn finding_identity(finding: &crate::judge::Finding) -> u64 {
+    hash(&finding.id)
+}
+
 /// One table of the inventory, with the system's name in front where there are several.
-pub struct TableRows {
+pub(super) struct TableRows {
     table: Arc<dyn AnyTable + Send>,
     /// Names of the systems; empty if there are fewer than two.
     systems: Vec<Arc<str>>,
@@ -95,7 +100,7 @@ pub struct TableRows {
     keys: Vec<usize>,
 }
 impl TableRows {
-    pub fn new(table: Arc<dyn AnyTable + Send>, data: &CaseData) -> Self {
+    pub(super) fn new(table: Arc<dyn AnyTable + Send>, data: &CaseData) -> Self {
         let systems = match data.scene.systems.as_slice() {
             [] | [_] => Vec::new(),
             several => several.iter().map(|s| Arc::from(system_name(s))).collect(),
@@ -149,7 +154,7 @@ impl Rows for TableRows {
 }
 
 /// How a system is called in lists.
-pub fn system_name(system: &crate::inventory::SystemInfo) -> &str {
+pub(super) fn system_name(system: &crate::inventory::SystemInfo) -> &str {
     [&system.hostname, &system.id].into_iter().find(|s| !s.is_empty()).map_or("unnamed", String::as_str)
 }
 
@@ -161,13 +166,13 @@ enum List {
     Searched,
     Unexamined,
 }
-pub struct ListRows {
+pub(super) struct ListRows {
     data: Arc<CaseData>,
     list: List,
     specs: Vec<Spec>,
 }
 impl ListRows {
-    pub fn all(data: &Arc<CaseData>) -> Vec<Self> {
+    pub(super) fn all(data: &Arc<CaseData>) -> Vec<Self> {
         [List::Findings, List::Gaps, List::Searched, List::Unexamined]
             .map(|list| Self { data: data.clone(), list, specs: specs(list) })
             .into()
@@ -215,7 +220,7 @@ fn specs(list: List) -> Vec<Spec> {
 }
 
 /// The kebab-case word that the report uses for a closed set's member.
-pub fn word(value: impl serde::Serialize) -> String {
+pub(super) fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
@@ -321,7 +326,7 @@ impl Rows for ListRows {
     }
     fn identity(&self, row: usize) -> u64 {
         match self.list {
-            List::Findings => hash(self.data.findings.get(row).map(|f| &f.id)),
+            List::Findings => self.data.findings.get(row).map_or(0, finding_identity),
             List::Gaps => hash(self.data.gaps.get(row)),
             List::Searched => hash(self.data.searched.get(row).map(|s| &s.rule)),
             List::Unexamined => hash(self.data.unexamined.get(row).map(|u| (&u.device, &u.named_by.path))),
@@ -330,7 +335,7 @@ impl Rows for ListRows {
 }
 
 /// A path cell that had to be escaped; it gets a mark of its own.
-pub fn is_marked(value: &Value) -> bool {
+pub(super) fn is_marked(value: &Value) -> bool {
     match value {
         Value::Path(p) => p.is_marked(),
         Value::Text(t) => Name::from(&**t).is_marked(),

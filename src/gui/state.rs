@@ -36,29 +36,29 @@ impl Settings {
 
 /// The rows that are chosen in a table, by their number in it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selection {
+pub(crate) struct Selection {
     all: bool,
     rows: BTreeSet<u32>,
     /// Position in the shown order: what the arrows move and the detail shows.
-    pub cursor: Option<usize>,
+    pub(super) cursor: Option<usize>,
     anchor: Option<usize>,
 }
 impl Selection {
-    pub fn contains(&self, row: u32) -> bool {
+    pub(super) fn contains(&self, row: u32) -> bool {
         self.all || self.rows.contains(&row)
     }
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         !self.all && self.rows.is_empty()
     }
-    pub fn all(&mut self) {
+    pub(super) fn all(&mut self) {
         self.all = true;
         self.rows.clear();
     }
-    pub fn only(&mut self, at: usize, order: &[u32]) {
+    pub(super) fn only(&mut self, at: usize, order: &[u32]) {
         *self = Self { cursor: Some(at), anchor: Some(at), ..Self::default() };
         self.rows.extend(order.get(at));
     }
-    pub fn toggle(&mut self, at: usize, order: &[u32]) {
+    pub(super) fn toggle(&mut self, at: usize, order: &[u32]) {
         self.all = false;
         self.cursor = Some(at);
         self.anchor = Some(at);
@@ -69,7 +69,7 @@ impl Selection {
         }
     }
     /// From where the last single choice was to here.
-    pub fn extend(&mut self, at: usize, order: &[u32]) {
+    pub(super) fn extend(&mut self, at: usize, order: &[u32]) {
         let from = self.anchor.unwrap_or(at);
         self.all = false;
         self.rows = order.get(from.min(at)..=from.max(at)).unwrap_or_default().iter().copied().collect();
@@ -77,18 +77,18 @@ impl Selection {
         self.anchor = Some(from);
     }
     /// The chosen rows, in the shown order.
-    pub fn in_order(&self, order: &[u32]) -> Vec<u32> {
+    pub(super) fn in_order(&self, order: &[u32]) -> Vec<u32> {
         order.iter().copied().filter(|r| self.contains(*r)).collect()
     }
     /// How many are chosen, of so many shown.
-    pub fn len(&self, shown: usize) -> usize {
+    pub(super) fn len(&self, shown: usize) -> usize {
         if self.all { shown } else { self.rows.len() }
     }
 }
 
 /// Rows and their order, as they are drawn: always of the same snapshot.
 #[derive(Clone)]
-pub struct Shown {
+pub(crate) struct Shown {
     pub rows: Arc<dyn Rows>,
     pub order: Arc<Vec<u32>>,
     pub generation: u64,
@@ -97,7 +97,7 @@ pub struct Shown {
 
 /// One table of the window.
 #[derive(Default)]
-pub struct TableState {
+pub(crate) struct TableState {
     /// What is wanted; `shown` follows as soon as a thread has answered.
     pub query: Query,
     pub shown: Option<Shown>,
@@ -116,20 +116,20 @@ pub struct TableState {
     pub reveal_cursor: bool,
 }
 impl TableState {
-    pub fn busy(&self) -> bool {
+    pub(super) fn busy(&self) -> bool {
         self.cancel.is_some()
     }
     /// Whether the shown order answers what is wanted of this snapshot.
-    pub fn is_stale(&self, generation: u64) -> bool {
+    pub(super) fn is_stale(&self, generation: u64) -> bool {
         self.asked.as_ref().is_none_or(|(query, asked)| *query != self.query || *asked != generation)
     }
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if let Some(cancel) = self.cancel.take() {
             cancel.store(true, Ordering::Relaxed);
         }
     }
     /// The row under the cursor, in the rows that are shown.
-    pub fn current(&self) -> Option<(&Shown, usize)> {
+    pub(super) fn current(&self) -> Option<(&Shown, usize)> {
         let shown = self.shown.as_ref()?;
         let row = shown.order.get(self.selection.cursor?)?;
         Some((shown, *row as usize))
@@ -138,7 +138,7 @@ impl TableState {
 
 /// What an examiner is typing about a finding.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ReviewDraft {
+pub(crate) struct ReviewDraft {
     pub finding: String,
     pub disposition: usize,
     pub note: String,
@@ -147,7 +147,7 @@ pub struct ReviewDraft {
 
 /// The state of everything that is drawn, apart from the evidence.
 #[derive(Default)]
-pub struct ViewState {
+pub(crate) struct ViewState {
     pub view: usize,
     pub tables: HashMap<&'static str, TableState>,
     /// Chosen table of the views that have several.

@@ -217,7 +217,7 @@ fn files(i: &mut Inventory) {
     for (n, path) in special.into_iter().enumerate() {
         add(Name::new(path), 5000 + n as u64);
     }
-    add(Name::from("/usr/local/bin/netd"), 5010);
+    add(Name::from("/usr/local/bin/netd"), 5011);
 }
 
 fn programs(i: &mut Inventory) {
@@ -279,6 +279,22 @@ fn programs(i: &mut Inventory) {
             program: Some("/usr/bin/ssh".into()),
             enabled: true,
             evidence: evidence("/etc/cron.d/sync", 3, "*/10 * * * * root ssh -N -R"),
+            ..Task::default()
+        }
+        .into(),
+    );
+    i.push(
+        Task {
+            system: Some(0),
+            name: "=cmd|' /C calc'!A0".to_owned(),
+            manager: "cron".into(),
+            schedule: "@reboot".to_owned(),
+            user: "-1".to_owned(),
+            command: "+1".to_owned(),
+            program: None,
+            enabled: false,
+            evidence: evidence("/var/spool/cron/crontabs/crane", 1, "@reboot"),
+            ..Task::default()
         }
         .into(),
     );
@@ -335,6 +351,7 @@ fn network(i: &mut Inventory) {
             interface: "eth0".to_owned(),
             manager: "ifupdown".into(),
             evidence: evidence("/etc/network/interfaces", 9, "gateway"),
+            ..Route::default()
         }
         .into(),
     );
@@ -345,6 +362,7 @@ fn network(i: &mut Inventory) {
             value: "10.20.0.1".to_owned(),
             scope: "eth0".to_owned(),
             evidence: evidence("/etc/resolv.conf", 1, "nameserver 10.20.0.1"),
+            ..NameSetting::default()
         }
         .into(),
     );
@@ -358,6 +376,7 @@ fn network(i: &mut Inventory) {
                 rule: format!("tcp dport {} accept", 8000 + n),
                 action: "accept".into(),
                 evidence: evidence("/etc/nftables.conf", 10 + n, "tcp dport"),
+                ..FirewallRule::default()
             }
             .into(),
         );
@@ -371,6 +390,7 @@ fn network(i: &mut Inventory) {
             program: "sshd".to_owned(),
             service: "unit-003.service".to_owned(),
             evidence: evidence("/etc/ssh/sshd_config", 13, "Port 22"),
+            ..Listener::default()
         }
         .into(),
     );
@@ -403,6 +423,7 @@ fn drivers_and_packages(i: &mut Inventory) {
             action: "load".into(),
             value: String::new(),
             evidence: evidence("/etc/modules-load.d/wwan.conf", 1, "option"),
+            ..DriverSetting::default()
         }
         .into(),
     );
@@ -472,6 +493,7 @@ fn people(i: &mut Inventory) {
                 gid: n as u32,
                 members: Vec::new(),
                 evidence: evidence("/etc/group", n as u32 + 1, "root:x:0:"),
+                ..Group::default()
             }
             .into(),
         );
@@ -485,6 +507,7 @@ fn people(i: &mut Inventory) {
             commands: "ALL".to_owned(),
             nopasswd: true,
             evidence: evidence("/etc/sudoers", 51, "%sudo ALL=(ALL:ALL) NOPASSWD: ALL"),
+            ..SudoRule::default()
         }
         .into(),
     );

@@ -5,6 +5,10 @@ mod dpkg;
 mod fixture;
 #[cfg(feature = "gui")]
 mod gui;
+#[cfg(feature = "gui")]
+mod gui_runs;
+#[cfg(feature = "gui")]
+mod gui_tables;
 mod host_fs;
 mod systemd;
 mod tidy;

@@ -2,7 +2,7 @@
 //! its ordinary explanations, how to check it by hand, its evidence, and the examiners' decisions.
 use super::View;
 use crate::gui::command::Command;
-use crate::gui::rows::word;
+use crate::gui::rows::{finding_identity, word};
 use crate::gui::theme;
 use crate::gui::widgets::{Cx, chip, detail, dim, grid, heading, nothing, strong};
 use crate::judge::{Conformity, Finding, Standing};
@@ -35,12 +35,7 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
         .frame(egui::Frame::new().fill(cx.tokens.panel).inner_margin(egui::Margin::symmetric(14, 10)))
         .show(ui, |ui| {
             let data = cx.snapshot.data.clone();
-            let current =
-                cx.state.tables.get("findings").and_then(|s| s.current()).map(|(shown, row)| shown.rows.identity(row));
-            let rows = cx.snapshot.rows("findings").cloned();
-            let at =
-                rows.as_ref().zip(current).and_then(|(rows, id)| (0..rows.len()).find(|r| rows.identity(*r) == id));
-            match at.and_then(|at| data.findings.get(at)) {
+            match current(cx).and_then(|row| data.findings.get(row)) {
                 None if data.findings.is_empty() => {}
                 None => nothing(ui, cx.tokens, "No finding chosen", "Choose one at the left, or press the down arrow."),
                 Some(finding) => {
@@ -67,6 +62,17 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
         };
         grid::show(cx, ui, "findings", empty);
     });
+}
+
+/// The chosen finding's place in the snapshot that is shown.
+fn current(cx: &Cx<'_>) -> Option<usize> {
+    let (shown, row) = cx.state.tables.get("findings")?.current()?;
+    if shown.generation == cx.snapshot.generation {
+        return Some(row);
+    }
+    // For the few frames until the list has followed a newer snapshot.
+    let wanted = shown.rows.identity(row);
+    cx.snapshot.data.findings.iter().position(|f| finding_identity(f) == wanted)
 }
 
 fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
@@ -117,15 +123,10 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
         ui.add_space(6.0);
     }
     ui.label(label(t, &format!("Evidence ({})", f.evidence.len())));
-    let owner = cx.snapshot.rows("findings").map_or(0, |rows| {
-        (0..rows.len())
-            .find(|r| cx.snapshot.data.findings.get(*r).is_some_and(|g| g.id == f.id))
-            .map_or(0, |r| rows.identity(r))
-    });
     if f.evidence.is_empty() {
         ui.label(dim(t, "This finding rests on the absence of something; it names no place."));
     }
-    detail::list(cx, ui, owner, &f.evidence);
+    detail::list(cx, ui, finding_identity(f), &f.evidence);
     ui.add_space(8.0);
     ui.separator();
     reviews(cx, ui, f);

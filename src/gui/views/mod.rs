@@ -43,7 +43,7 @@ pub const ALL: &[&View] = &[
 ];
 
 /// Position of a view in [`ALL`].
-pub fn index(id: &str) -> Option<usize> {
+pub(super) fn index(id: &str) -> Option<usize> {
     ALL.iter().position(|v| v.id == id)
 }
 

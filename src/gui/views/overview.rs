@@ -47,6 +47,12 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
     });
 }
 
+/// Says that there is none, as far as that can be said: not while the examination is unfinished.
+pub(super) fn absent(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
+    let text = if cx.provisional { "Nothing so far; the examination is not finished." } else { text };
+    ui.add(Label::new(dim(cx.tokens, text)).wrap());
+}
+
 /// The question at the left, the answer at the right.
 fn section(cx: &mut Cx<'_>, ui: &mut Ui, title: &str, body: fn(&mut Cx<'_>, &mut Ui)) {
     const LEFT: f32 = 150.0;
@@ -69,7 +75,7 @@ fn section(cx: &mut Cx<'_>, ui: &mut Ui, title: &str, body: fn(&mut Cx<'_>, &mut
 fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
     let data = cx.snapshot.data.clone();
     if data.scene.images.is_empty() {
-        ui.label(dim(cx.tokens, "No image was opened so far."));
+        ui.label(dim(cx.tokens, "No image is described so far."));
     }
     for image in &data.scene.images {
         ui.horizontal_wrapped(|ui| {
@@ -232,7 +238,11 @@ fn devices(cx: &mut Cx<'_>, ui: &mut Ui) {
         let role = if device.role.is_empty() { "role not stated" } else { &device.role };
         ui.horizontal_wrapped(|ui| {
             ui.label(format!("{}: {role}", device.id));
-            ui.label(dim(t, format!("named by {}; exhibits {}", device.named_by, device.exhibits.join(", "))));
+            let by = match device.named_by.as_str() {
+                "assumed" => "assumed, as no intake was given".to_owned(),
+                by => format!("named by the {by}"),
+            };
+            ui.label(dim(t, format!("{by}; exhibits {}", device.exhibits.join(", "))));
         });
     }
     if data.scene.systems.is_empty() {
@@ -293,7 +303,7 @@ fn clock(cx: &mut Cx<'_>, ui: &mut Ui) {
         cx.ask(Command::Go { view: "events", table: "events" });
     }
     if !said {
-        ui.label(dim(t, "No trace of another machine and no jump of the clock was recorded."));
+        absent(cx, ui, "No trace of another machine and no jump of the clock was recorded.");
     }
 }
 
@@ -307,6 +317,7 @@ fn logs(cx: &mut Cx<'_>, ui: &mut Ui) {
         let logs = &system.logs;
         let span = match (logs.first, logs.last) {
             (Some(first), Some(last)) => format!("{} to {} (UTC)", day(first), day(last)),
+            _ if cx.provisional => "not read so far".to_owned(),
             _ => "no dated log line was found".to_owned(),
         };
         ui.horizontal_wrapped(|ui| {
@@ -358,7 +369,7 @@ fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
     }
     if !data.unexamined.is_empty() {
         let text = format!(
-            "{} without an image: have them imaged.",
+            "{} without an image: have it imaged, or state why not.",
             plural(data.unexamined.len(), "named device is", "named devices are")
         );
         steps.push((text, "Show devices", Some(Command::Go { view: "gaps", table: "unexamined" })));

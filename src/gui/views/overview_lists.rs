@@ -1,5 +1,5 @@
 //! The lists of the overview: what leads out and in, what starts, who gets in, what has no image.
-use super::overview::{SHORT, day};
+use super::overview::{SHORT, absent, day};
 use crate::gui::command::Command;
 use crate::gui::rows::grouped;
 use crate::gui::snapshot::Way;
@@ -12,10 +12,11 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
     let ways = &snapshot.overview.ways;
     let t = cx.tokens;
     if ways.is_empty() {
-        ui.label(dim(
-            t,
+        absent(
+            cx,
+            ui,
             "No connection, tunnel or listening port is configured, as far as the configuration could be read.",
-        ));
+        );
         return;
     }
     Grid::new("ways").num_columns(5).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
@@ -77,7 +78,7 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
     }
     if overview.starts.is_empty() {
         let text = format!("None of {} enabled starts that were looked at.", grouped(overview.starts_seen as i128));
-        ui.label(dim(t, text));
+        absent(cx, ui, &text);
         return;
     }
     Grid::new("starts").num_columns(4).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
@@ -107,7 +108,7 @@ pub(super) fn logins(cx: &mut Cx<'_>, ui: &mut Ui) {
     let logins = &snapshot.overview.logins;
     let t = cx.tokens;
     if logins.is_empty() {
-        ui.label(dim(t, "No account with a shell and a usable password or key was found."));
+        absent(cx, ui, "No account with a shell and a usable password or key was found.");
         return;
     }
     Grid::new("logins").num_columns(3).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
@@ -130,7 +131,7 @@ pub(super) fn unexamined(cx: &mut Cx<'_>, ui: &mut Ui) {
     let data = cx.snapshot.data.clone();
     let t = cx.tokens;
     if data.unexamined.is_empty() {
-        ui.label(dim(t, "No device is named that has no image."));
+        absent(cx, ui, "No device is named that has no image.");
         return;
     }
     for device in data.unexamined.iter().take(SHORT) {

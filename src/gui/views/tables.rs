@@ -7,7 +7,7 @@ use egui::{Panel, Ui};
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident, $id:literal, $title:literal, $about:literal, [$($table:literal),+]) => {
         $(#[$doc])*
-        pub const $name: View = View {
+        pub(super) const $name: View = View {
             id: $id,
             title: $title,
             about: $about,

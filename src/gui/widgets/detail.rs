@@ -1,9 +1,10 @@
 //! All there is to know about one row: its columns, and where each fact was read.
 use super::{Cx, dim, hex, strong};
-use crate::base::{Evidence, PieceKind};
+use crate::base::{Evidence, Name, PieceKind};
 use crate::gui::command::Command;
 use crate::gui::rows::{Rows, grouped};
 use crate::gui::theme;
+use crate::inventory::Value;
 use egui::{RichText, Ui};
 
 /// The row under the cursor of a table: columns at the left, evidence at the right.
@@ -43,37 +44,37 @@ pub(crate) fn row(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str) {
 }
 
 fn fields(cx: &Cx<'_>, ui: &mut Ui, rows: &dyn Rows, row: usize) {
-    let width = ui.available_width();
+    const LABEL: f32 = 128.0;
     let mut empty = Vec::new();
-    egui::Grid::new("fields").num_columns(2).striped(true).spacing([10.0, 3.0]).show(ui, |ui| {
-        for (column, spec) in rows.specs().iter().enumerate() {
-            let value = rows.value(row, column);
-            let text: String = match &value {
-                crate::inventory::Value::List(items) => items
-                    .iter()
-                    .map(|i| crate::base::Name::from(i.as_str()).display_text())
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-                crate::inventory::Value::Number(_) | crate::inventory::Value::Bool(_) => spec.shown(&value),
-                other => other.to_string(),
-            };
-            if text.is_empty() {
-                empty.push(spec.title());
-                continue;
+    ui.spacing_mut().item_spacing.y = 3.0;
+    for (column, spec) in rows.specs().iter().enumerate() {
+        let value = rows.value(row, column);
+        let text: String = match &value {
+            Value::List(items) => {
+                items.iter().map(|i| Name::from(i.as_str()).display_text()).collect::<Vec<_>>().join("\n")
             }
-            ui.label(dim(cx.tokens, spec.title())).on_hover_text(spec.about);
-            ui.vertical(|ui| {
-                ui.set_max_width((width - 150.0).max(120.0));
-                let text = RichText::new(clip(&text));
-                let text = if is_code(spec.name) { text.font(theme::mono()) } else { text };
-                ui.add(egui::Label::new(text).wrap());
-            });
-            ui.end_row();
+            Value::Number(_) | Value::Bool(_) => spec.shown(&value),
+            other => other.to_string(),
+        };
+        if text.is_empty() {
+            empty.push(spec.title());
+            continue;
         }
-    });
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().interact_size.y = 16.0;
+            ui.allocate_ui_with_layout(egui::vec2(LABEL, 16.0), egui::Layout::top_down(egui::Align::LEFT), |ui| {
+                ui.set_width(LABEL);
+                ui.add(egui::Label::new(dim(cx.tokens, spec.title())).truncate()).on_hover_text(spec.about);
+            });
+            let text = RichText::new(clip(&text));
+            let text = if is_code(spec.name) { text.font(theme::mono()) } else { text };
+            ui.add(egui::Label::new(text).wrap());
+        });
+    }
     if !empty.is_empty() {
         ui.add_space(4.0);
-        ui.label(dim(cx.tokens, format!("Not stated: {}", empty.join(", "))).font(theme::small()));
+        let words = format!("Not stated: {}", empty.join(", "));
+        ui.add(egui::Label::new(dim(cx.tokens, words).font(theme::small())).wrap());
     }
 }
 
@@ -120,7 +121,7 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
     });
     let mut parts = Vec::new();
     parts.extend(e.line.map(|l| format!("line {l}")));
-    parts.extend(e.key.as_ref().map(|k| format!("key {}", crate::base::Name::from(k.as_str()).display_text())));
+    parts.extend(e.key.as_ref().map(|k| format!("key {}", Name::from(k.as_str()).display_text())));
     parts.push(filesystem(cx, e));
     if e.node.number > 0 {
         parts.push(format!("inode {}", e.node.number));
@@ -128,8 +129,7 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
     parts.extend(e.range.map(|r| format!("file offset {}, {} bytes", grouped(r.offset.into()), grouped(r.len.into()))));
     ui.label(dim(t, parts.join("  ·  ")));
     if let Some(excerpt) = &e.excerpt {
-        let excerpt: String =
-            excerpt.lines().map(|l| crate::base::Name::from(l).display_text()).collect::<Vec<_>>().join("\n");
+        let excerpt: String = excerpt.lines().map(|l| Name::from(l).display_text()).collect::<Vec<_>>().join("\n");
         egui::Frame::new().fill(t.sunken).inner_margin(6).corner_radius(3).show(ui, |ui| {
             ui.add(egui::Label::new(RichText::new(clip(&excerpt)).font(theme::mono())).wrap());
         });

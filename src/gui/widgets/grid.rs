@@ -37,9 +37,9 @@ fn tools(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableSta
     ui.horizontal(|ui| {
         let search = egui::TextEdit::singleline(&mut state.query.search)
             .id_salt(("search", table))
-            .hint_text("Search all columns (Ctrl+F)")
+            .hint_text("Search (Ctrl+F)")
             .desired_width((ui.available_width() - 430.0).clamp(90.0, 230.0));
-        let search = ui.add(search);
+        let search = ui.add(search).accessible_name("search all columns");
         if std::mem::take(&mut cx.state.focus_search) {
             search.request_focus();
         }

@@ -28,6 +28,9 @@ pub(crate) fn show(cx: &mut Cx<'_>, ui: &mut Ui, image: u32, offset: u64, marked
         }
         Some(Some(Ok(bytes))) => {
             let t = cx.tokens;
+            let end = at.offset.saturating_add(bytes.len() as u64);
+            // Where all that is in sight belongs to the run, marking it says nothing.
+            let marked = if marked.start <= at.offset && marked.end >= end { 0..0 } else { marked };
             let job = layout(bytes, at.offset, &marked, t.text, t.text_dim, t.marked_bytes);
             egui::Frame::new().fill(t.sunken).inner_margin(6).corner_radius(3).show(ui, |ui| {
                 egui::ScrollArea::horizontal().id_salt("hex").show(ui, |ui| {
@@ -48,7 +51,7 @@ fn layout(
 ) -> LayoutJob {
     let mut job = LayoutJob::default();
     let format = |color: Color32, marked: bool| TextFormat {
-        font_id: theme::mono(),
+        font_id: egui::FontId::monospace(theme::HEX),
         color,
         background: if marked { lit } else { Color32::TRANSPARENT },
         ..TextFormat::default()
@@ -58,7 +61,7 @@ fn layout(
         if n > 0 {
             job.append("\n", 0.0, format(dim, false));
         }
-        job.append(&format!("{base:012x}  "), 0.0, format(dim, false));
+        job.append(&format!("{base:010x}  "), 0.0, format(dim, false));
         for i in 0..LINE {
             let is_marked = marked.contains(&base.saturating_add(i as u64));
             match line.get(i) {
@@ -92,9 +95,9 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(
             lines.first(),
-            Some(&"000000001000  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f  @ABCDEFGHIJKLMNO")
+            Some(&"0000001000  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f  @ABCDEFGHIJKLMNO")
         );
-        assert!(lines.get(1).is_some_and(|l| l.starts_with("000000001010  50 51 52 53   ") && l.ends_with("PQRS")));
+        assert!(lines.get(1).is_some_and(|l| l.starts_with("0000001010  50 51 52 53   ") && l.ends_with("PQRS")));
         let lit: String = job
             .sections
             .iter()

@@ -168,7 +168,7 @@ pub(crate) fn status(
         #[allow(clippy::cast_precision_loss)] // a share for people
         let share = (status.total > 0).then(|| (status.done as f64 / status.total as f64).clamp(0.0, 1.0));
         bar(ui, tokens, share.unwrap_or(0.0), status.stage);
-        let mut text = String::new();
+        let mut text = if status.done > 0 { amount(status.done, status.unit) } else { String::new() };
         if let Some(share) = share {
             text = format!(
                 "{:.0} %   {} of {}",
