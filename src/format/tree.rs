@@ -9,6 +9,7 @@ mod toml;
 mod yaml;
 
 use crate::base::Run;
+use std::collections::HashMap;
 
 /// One value, with the way to it; positions in lists are numbers from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,20 +111,40 @@ impl Tree {
     pub fn has(&self, path: &str) -> bool {
         self.leaf(path).is_some() || self.below(path).next().is_some()
     }
-    /// The names directly below a dotted path (all first names for an empty one), each once, in order.
-    pub fn children(&self, path: &str) -> Vec<&str> {
+    /// What stands below a dotted path (everything for an empty one), by the name directly below it:
+    /// each name once, in order, with its leaves.
+    pub fn groups(&self, path: &str) -> Vec<(&str, Group<'_>)> {
         let depth = if path.is_empty() { 0 } else { path.split('.').count() };
-        let mut names: Vec<&str> = Vec::new();
+        let mut at: HashMap<&str, usize> = HashMap::new();
+        let mut all: Vec<(&str, Group<'_>)> = Vec::new();
         for leaf in &self.leaves {
             if leaf.path.get(..depth).is_some_and(|p| depth == 0 || is_at(p, path))
                 && let Some(name) = leaf.path.get(depth)
-                && names.last() != Some(&name.as_str())
-                && !names.contains(&name.as_str())
             {
-                names.push(name);
+                let index = *at.entry(name).or_insert_with(|| {
+                    all.push((name, Group { depth: depth.saturating_add(1), leaves: Vec::new() }));
+                    all.len().saturating_sub(1)
+                });
+                if let Some((_, group)) = all.get_mut(index) {
+                    group.leaves.push(leaf);
+                }
             }
         }
-        names
+        all
+    }
+}
+
+/// The leaves below one name.
+#[derive(Debug)]
+pub struct Group<'a> {
+    depth: usize,
+    leaves: Vec<&'a Leaf>,
+}
+impl Group<'_> {
+    /// The value at a dotted path below the name; the first of several.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        let found = self.leaves.iter().find(|l| l.path.get(self.depth..).is_some_and(|p| is_at(p, path)));
+        found.map(|l| l.value.as_str())
     }
 }
 
@@ -179,7 +200,8 @@ mod tests {
         assert_eq!(shown(&tree), ["2:serverAddr=hA", "3:proxies.0.name=a", "3:proxies.0.n=1"]);
         let run = tree.leaf("proxies.0.name").unwrap().run;
         assert_eq!(&json[run.offset as usize..run.end() as usize], b"\"name\":\"a\"");
-        assert_eq!(tree.children("proxies"), ["0"]);
+        let groups = tree.groups("proxies");
+        assert_eq!((groups[0].0, groups[0].1.get("NAME"), groups.len()), ("0", Some("a"), 1));
     }
 
     #[test]

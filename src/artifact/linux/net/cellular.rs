@@ -1,11 +1,12 @@
 //! Cellular and dial-up programs with settings of their own: wvdial, SMS handlers, oFono, ConnMan,
 //! ModemManager's hooks, qmi-network and mbim-network. Formats: the programs' manuals.
 use super::{BY_UNIT, cite, ini, is_no, is_yes, list, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Time;
 use crate::evidence::{System, Text};
 use crate::format::ini::{Entry, Ini, Section};
-use crate::format::lines::{decode, lines, unquote};
+use crate::format::lines::{decode, unquote};
 use crate::format::secret::{is_secret, masked};
 use crate::fs::NodeKind;
 use crate::inventory::{Connection, Setting};
@@ -310,7 +311,7 @@ fn network_script(text: &Text<'_>, out: &Out) {
         ..Connection::default()
     };
     let mut found = false;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         let Some((key, value)) = body.split_once('=').filter(|_| !body.starts_with('#')) else { continue };
         let value = unquote(value);

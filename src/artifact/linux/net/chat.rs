@@ -5,6 +5,7 @@ use crate::artifact::Out;
 use crate::evidence::System;
 use crate::format::lines::{is_text, lines, words};
 use regex::Regex;
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 /// What was found in a dial script, and where it stands.
@@ -83,11 +84,18 @@ pub(super) fn learn(line: &str, phone: &str, dial: &mut Dial) {
 }
 
 /// Follows a `connect` command: `chat` with its arguments, or a script.
-pub(super) fn follow(system: &System, out: &Out, command: &str, dial: &mut Dial) {
-    run(system, out, command, dial, MAX_DEPTH);
+pub(super) fn follow(system: &System, out: &Out, command: &str, dial: &mut Dial, left: &Cell<u64>) {
+    run(&Reader { system, out, left }, command, dial, MAX_DEPTH);
 }
 
-fn run(system: &System, out: &Out, command: &str, dial: &mut Dial, depth: u32) {
+/// Where scripts are read from, and how many bytes of them may still be read.
+struct Reader<'a> {
+    system: &'a System,
+    out: &'a Out,
+    left: &'a Cell<u64>,
+}
+
+fn run(from: &Reader<'_>, command: &str, dial: &mut Dial, depth: u32) {
     let Some(depth) = depth.checked_sub(1) else {
         return;
     };
@@ -113,30 +121,33 @@ fn run(system: &System, out: &Out, command: &str, dial: &mut Dial, depth: u32) {
         // Words lose their quotes and escapes; the line as written still has them.
         learn(command, &phone, dial);
         if let Some(file) = file {
-            script(system, out, &file, &phone, dial, depth);
+            script(from, &file, &phone, dial, depth);
         }
         return;
     }
     learn(command, "", dial);
     for word in all.iter().filter(|w| w.starts_with('/')).take(4) {
-        script(system, out, word, "", dial, depth);
+        script(from, word, "", dial, depth);
     }
     // `sh -c "chat …"`: the command stands inside a word.
     for word in all.iter().filter(|w| w.contains(' ')).take(4) {
-        run(system, out, word, dial, depth);
+        run(from, word, dial, depth);
     }
 }
 
-fn script(system: &System, out: &Out, path: &str, phone: &str, dial: &mut Dial, depth: u32) {
-    if dial.files.iter().any(|f| f == path) {
+fn script(from: &Reader<'_>, path: &str, phone: &str, dial: &mut Dial, depth: u32) {
+    if dial.files.len() >= 20 || dial.files.iter().any(|f| f == path) {
         return;
     }
     dial.files.push(path.to_owned());
-    let Some(text) =
-        system.resolve(path).filter(|e| e.is_file() && e.len() <= MAX_SCRIPT as u64).and_then(|e| out.read(system, e))
-    else {
+    let Some(entry) = from.system.resolve(path).filter(|e| e.is_file() && e.len() <= MAX_SCRIPT as u64) else {
         return;
     };
+    let Some(left) = from.left.get().checked_sub(entry.len()) else {
+        return from.out.gap(entry, "budget: bytes of dial scripts; not read");
+    };
+    from.left.set(left);
+    let Some(text) = from.out.read(from.system, entry) else { return };
     if !is_text(&text.bytes) {
         return;
     }
@@ -146,7 +157,7 @@ fn script(system: &System, out: &Out, path: &str, phone: &str, dial: &mut Dial, 
             continue;
         }
         if words(body).iter().any(|w| w.rsplit('/').next() == Some("chat")) {
-            run(system, out, body, dial, depth);
+            run(from, body, dial, depth);
         } else {
             learn(body, phone, dial);
         }

@@ -26,29 +26,71 @@ const DIALERS: &[&str] = &[
 
 /// The connection that one command line opens, if it opens one. Name, manager and evidence are the caller's.
 pub(super) fn recognise(line: &str) -> Option<Connection> {
+    within(line, 4)
+}
+
+/// Programs that are looked for; to compare is cheaper than to gather arguments.
+const KNOWN: &[&str] = &[
+    "qmicli",
+    "mmcli",
+    "mbimcli",
+    "uqmi",
+    "umbim",
+    "nmcli",
+    "ssh",
+    "autossh",
+    "dbclient",
+    "plink",
+    "frpc",
+    "npc",
+    "chisel",
+    "bore",
+    "ngrok",
+    "cpolar",
+    "cloudflared",
+    "gost",
+    "sshuttle",
+    "edge",
+    "easytier-core",
+    "gs-netcat",
+    "openvpn",
+    "pppd",
+    "socat",
+];
+
+fn within(line: &str, depth: u32) -> Option<Connection> {
     let all = words(line);
     // Look at every word as the program: `nohup`, `sudo -u x`, `sh -c`, `&&` may come before.
     for (at, word) in all.iter().enumerate().take(64) {
-        let program = word.rsplit('/').next().unwrap_or(word).trim_start_matches(['-', '@', '!', ':', '+', '(', '`']);
-        let args: Vec<&str> = all
-            .iter()
-            .skip(at.saturating_add(1))
-            .map(String::as_str)
-            .take_while(|w| !matches!(*w, "&&" | "||" | ";" | "|" | "&"))
-            .collect();
+        // `ExecStart=/usr/bin/ssh`, `$(qmicli`, `-/usr/bin/x`
+        let program = word.rsplit(['/', '=']).next().unwrap_or(word);
+        let program = program.trim_start_matches(['-', '@', '!', ':', '+', '(', '`', '$']);
+        if !KNOWN.contains(&program) && !DIALERS.contains(&program) {
+            continue;
+        }
+        let args = arguments(&all, at);
         if let Some(found) = modem(program, &args).or_else(|| tunnel(program, &args)) {
-            return Some(Connection {
-                details: [found.details, vec![format!("command={}", masked_command(line.trim()))]].concat(),
-                ..found
-            });
+            let command = format!("command={}", masked_command(line.trim()));
+            return Some(Connection { details: [found.details, vec![command]].concat(), ..found });
         }
     }
+    let depth = depth.checked_sub(1)?;
     for inner in all.iter().filter(|w| w.contains(' ') && w.len() < line.len()).take(4) {
-        if let Some(found) = recognise(inner) {
+        if let Some(found) = within(inner, depth) {
             return Some(found);
         }
     }
     at_commands(line)
+}
+
+/// The words after a program, up to the next command; no more of them than a command line has.
+fn arguments(all: &[String], at: usize) -> Vec<&str> {
+    all.iter()
+        .skip(at.saturating_add(1))
+        .map(String::as_str)
+        .take_while(|w| !matches!(*w, "&&" | "||" | ";" | "|" | "&"))
+        .take(1000)
+        .collect()
 }
 
 fn cellular(apn: &str, device: &str) -> Connection {
@@ -332,17 +374,40 @@ fn at_commands(line: &str) -> Option<Connection> {
     })
 }
 
+const SERVERS: &[&str] = &[
+    "x11vnc",
+    "Xvnc",
+    "x0vncserver",
+    "Xtigervnc",
+    "vncserver",
+    "tigervncserver",
+    "ttyd",
+    "shellinaboxd",
+    "gotty",
+    "telnetd",
+    "in.telnetd",
+    "utelnetd",
+    "dropbear",
+    "sshd",
+    "mosquitto",
+    "websockify",
+    "socat",
+    "nc",
+    "ncat",
+    "netcat",
+    "nc.traditional",
+    "nc.openbsd",
+];
+
 /// What a command line makes its program listen on: program, protocol, address, port.
 pub(super) fn listens(line: &str) -> Option<(String, &'static str, String, String)> {
     let all = words(line);
     for (at, word) in all.iter().enumerate().take(64) {
         let program = word.rsplit(['/', '=']).next().unwrap_or(word).trim_start_matches(['-', '@', '!', ':', '+', '(']);
-        let args: Vec<&str> = all
-            .iter()
-            .skip(at.saturating_add(1))
-            .map(String::as_str)
-            .take_while(|w| !matches!(*w, "&&" | "||" | ";" | "|" | "&"))
-            .collect();
+        if !SERVERS.contains(&program) {
+            continue;
+        }
+        let args = arguments(&all, at);
         let port = |names: &[&str]| option(&args, names).map(str::to_owned);
         let display = || {
             let n = args.iter().find_map(|a| a.strip_prefix(':')?.parse::<u16>().ok())?;

@@ -1,8 +1,9 @@
 //! firewalld: zones, policies and direct rules (XML). Format: firewalld.zone(5), firewalld.direct(5).
 use super::cite;
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, lines};
+use crate::format::lines::decode;
 use crate::format::tags::{Tag, tags};
 use crate::inventory::{FirewallRule, Setting};
 
@@ -22,7 +23,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 
 fn extract(system: &System, out: &Out) {
     out.each(system, &["/etc/firewalld/firewalld.conf"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             if let Some((key @ ("DefaultZone" | "FirewallBackend" | "Lockdown"), value)) =
                 line.text.trim().split_once('=')
             {

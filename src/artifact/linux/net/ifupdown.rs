@@ -1,10 +1,10 @@
 //! ifupdown: `/etc/network/interfaces` and what it includes. Format: interfaces(5), with the options of
 //! ppp, wireless-tools, wpasupplicant, bridge-utils, vlan and resolvconf.
 use super::{cite, is_yes, kind_of_interface, list, once, ppp};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Run};
 use crate::evidence::{System, Text};
-use crate::format::lines::lines;
 use crate::format::secret::{is_secret, masked};
 use crate::inventory::{Connection, Interface, NameSetting, Route};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +20,10 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 
 /// Includes deeper than this are a loop.
 const MAX_DEPTH: u32 = 8;
+/// Includes in all.
+const MAX_INCLUDES: u32 = 200;
 /// No machine has more stanzas.
-const MAX_STANZAS: usize = 10_000;
+const MAX_STANZAS: usize = 2000;
 
 struct Opt {
     key: String,
@@ -50,6 +52,7 @@ struct Found {
     /// Interface → what brings it up.
     auto: BTreeMap<String, Vec<String>>,
     read: BTreeSet<Vec<u8>>,
+    includes: u32,
 }
 
 fn extract(system: &System, out: &Out) {
@@ -70,7 +73,7 @@ fn file(system: &System, out: &Out, text: &Text<'_>, found: &mut Found, depth: u
     let mut open = false;
     let mut joined = String::new();
     let mut from: Option<(u32, Run)> = None;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }
@@ -94,6 +97,10 @@ fn file(system: &System, out: &Out, text: &Text<'_>, found: &mut Found, depth: u
         match word {
             "source" | "source-directory" | "source-dir" => {
                 open = false;
+                found.includes = found.includes.saturating_add(1);
+                if found.includes > MAX_INCLUDES {
+                    return out.gap_line(text.entry, number, "budget: includes; the rest was not read");
+                }
                 let pattern = match (rest.starts_with('/'), word) {
                     (true, "source") => rest.to_owned(),
                     (true, _) => format!("{}/*", rest.trim_end_matches('/')),
@@ -151,6 +158,7 @@ fn file(system: &System, out: &Out, text: &Text<'_>, found: &mut Found, depth: u
 const COMMANDS: &[&str] = &["pre-up", "up", "post-up", "down", "pre-down", "post-down"];
 
 fn rows(system: &System, out: &Out, found: &Found) {
+    let shared = ppp::Shared::new(system, out);
     let mut interfaces: BTreeMap<&str, Interface> = BTreeMap::new();
     for s in &found.stanzas {
         let bring = found.auto.get(&s.name).cloned().unwrap_or_default();
@@ -189,7 +197,7 @@ fn rows(system: &System, out: &Out, found: &Found) {
                 route(&o.value, &s.name, &o.evidence, out);
             }
         }
-        connection(system, out, s, &bring);
+        connection(&shared, out, s, &bring);
     }
     interfaces.into_values().for_each(|i| out.push(i));
 }
@@ -217,12 +225,12 @@ fn with_mask(address: &str, mask: &str) -> String {
     format!("{address}/{bits}")
 }
 
-fn connection(system: &System, out: &Out, s: &Stanza, bring: &[String]) {
+fn connection(shared: &ppp::Shared<'_>, out: &Out, s: &Stanza, bring: &[String]) {
     let provider = s.value(&["provider"]);
     let row = match s.method.as_str() {
         "ppp" => {
             let name = if provider.is_empty() { "provider" } else { &provider };
-            let mut row = ppp::by_name(system, out, name).unwrap_or_else(|| Connection {
+            let mut row = ppp::by_name(shared, out, name).unwrap_or_else(|| Connection {
                 name: name.to_owned(),
                 kind: "ppp".into(),
                 details: vec![format!("/etc/ppp/peers/{name} names no line or is not on this disk")],

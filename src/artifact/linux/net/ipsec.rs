@@ -1,11 +1,12 @@
 //! IPsec, L2TP and PPTP: strongSwan and Libreswan (`ipsec.conf`, `swanctl.conf`), xl2tpd, pptpd.
 //! Formats: ipsec.conf(5), swanctl.conf(5), xl2tpd.conf(5), pptpd.conf(5).
 use super::{BY_UNIT, cite, is_yes, list, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{System, Text};
 use crate::format::ini::Ini;
-use crate::format::lines::{lines, unquote};
+use crate::format::lines::unquote;
 use crate::format::secret::is_secret;
 use crate::inventory::{Connection, Listener};
 
@@ -29,7 +30,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 fn extract(system: &System, out: &Out) {
     let mut stored = false;
     out.each(system, &["/etc/ipsec.secrets", "/etc/ipsec.d/*.secrets"], |text| {
-        stored |= lines(&text.bytes).any(|l| {
+        stored |= bounded(text, out).any(|l| {
             !l.text.trim().starts_with('#') && l.text.contains(" : ") || l.text.trim_start().starts_with(": ")
         });
     });
@@ -107,7 +108,7 @@ fn conf(text: &Text<'_>, out: &Out, stored: bool) {
         });
     };
     let mut rows = 0_usize;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let whole = line.text.split('#').next().unwrap_or_default();
         let body = whole.trim();
         if body.is_empty() {
@@ -141,7 +142,7 @@ fn swanctl(text: &Text<'_>, out: &Out) {
     let mut open: Option<Connection> = None;
     let mut secrets = Vec::new();
     let mut found = Vec::new();
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.split('#').next().unwrap_or_default().trim();
         if let Some(name) = body.strip_suffix('{') {
             if path.len() < 32 {
@@ -238,7 +239,7 @@ fn l2tp(text: &Text<'_>, out: &Out) {
 /// The file that the package ships sets no addresses to give out; then it serves nobody of note, but
 /// the port is open all the same, so only a set `localip` or `remoteip` is told.
 fn pptpd(text: &Text<'_>, out: &Out) {
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let mut w = line.text.split_whitespace();
         if matches!(w.next(), Some("localip" | "remoteip")) {
             out.push(Listener {

@@ -1,9 +1,10 @@
 //! Rules as iptables-save writes them, and ufw's files, which are made of the same lines.
 //! Format: iptables-restore(8), ufw-framework(8).
 use super::{cite, is_yes};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{System, Text};
-use crate::format::lines::{lines, unquote, words};
+use crate::format::lines::{unquote, words};
 use crate::inventory::{FirewallRule, Setting};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -41,7 +42,7 @@ fn extract(system: &System, out: &Out) {
         rules(text, "ufw", out)
     });
     out.each(system, &["/etc/ufw/ufw.conf", "/etc/default/ufw"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim();
             let Some((key, value)) = body.split_once('=').filter(|_| !body.starts_with('#')) else { continue };
             if matches!(
@@ -81,7 +82,7 @@ fn rules(text: &Text<'_>, manager: &str, out: &Out) {
     let mut table = String::new();
     let mut found = 0_usize;
     let six = text.entry.path.file_name().windows(1).any(|w| w == b"6");
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }

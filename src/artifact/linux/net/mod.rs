@@ -30,7 +30,7 @@ use crate::artifact::Out;
 use crate::base::{Evidence, Run};
 use crate::evidence::Text;
 use crate::format::ini::Ini;
-use crate::format::lines::decode;
+use crate::format::lines::{Line, decode, lines};
 use crate::format::secret::masked;
 
 /// Said of what only a unit, task or script can start.
@@ -87,6 +87,23 @@ pub(super) fn problems(text: &Text<'_>, out: &Out, problems: &[(u32, String)]) {
     }
 }
 
+/// No configuration has more lines; the rest of a longer text is not read, and a gap says so.
+const MAX_LINES: usize = 100_000;
+
+/// The lines of a text, as many of them as a configuration may have.
+pub(super) fn bounded<'t>(text: &'t Text<'_>, out: &'t Out) -> impl Iterator<Item = Line<'t>> {
+    lines(&text.bytes).enumerate().map_while(|(index, line)| {
+        if index >= MAX_LINES {
+            out.gap_line(text.entry, line.number, "budget: lines; the rest was not read");
+            return None;
+        }
+        if line.cut {
+            out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
+        }
+        Some(line)
+    })
+}
+
 /// Splits a list at commas, semicolons and blanks.
 pub(super) fn list(value: &str) -> Vec<String> {
     value.split([',', ';', ' ', '\t']).map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect()
@@ -102,10 +119,11 @@ pub(super) fn is_no(value: &str) -> bool {
     matches!(value.trim().to_ascii_lowercase().as_str(), "no" | "false" | "0" | "off" | "n" | "disable" | "disabled")
 }
 
-/// Adds a name to a list that should hold it once.
+/// Adds a name to a list that should hold it once; a list that grows beyond reason ends in `… and more`.
 pub(super) fn once(list: &mut Vec<String>, name: &str) {
-    if !list.iter().any(|l| l == name) {
-        list.push(name.to_owned());
+    const MOST: usize = 500;
+    if list.len() < MOST && !list.iter().any(|l| l == name) {
+        list.push(if list.len().saturating_add(1) == MOST { "… and more".to_owned() } else { name.to_owned() });
     }
 }
 

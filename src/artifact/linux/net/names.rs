@@ -2,9 +2,10 @@
 //! Formats: resolv.conf(5), hosts(5), nsswitch.conf(5), resolved.conf(5), timesyncd.conf(5),
 //! ntp.conf(5), chrony.conf(5), dhclient.conf(5), dnsmasq(8), apt.conf(5), pam_env(8).
 use super::{cite, ini, list};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{System, Text};
-use crate::format::lines::{Line, decode, lines, unquote, words};
+use crate::format::lines::{Line, decode, unquote, words};
 use crate::format::secret::masked;
 use crate::inventory::{NameSetting, Setting};
 
@@ -61,7 +62,7 @@ fn push(text: &Text<'_>, line: &Line<'_>, out: &Out, kind: &str, value: &str, sc
 
 /// Every line that is no comment, cut at `#` and `;` where those begin a word.
 fn each(text: &Text<'_>, out: &Out, mut then: impl FnMut(&Line<'_>, &[&str])) {
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }
@@ -186,7 +187,7 @@ fn time(system: &System, out: &Out) {
         });
     });
     out.each(system, &["/etc/default/ntpdate"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             if let Some(value) = line.text.trim().strip_prefix("NTPSERVERS=") {
                 list(unquote(value)).iter().for_each(|v| push(text, &line, out, "ntp", v, "ntpdate", "NTPSERVERS"));
             }
@@ -196,7 +197,7 @@ fn time(system: &System, out: &Out) {
 
 fn dns_servers(system: &System, out: &Out) {
     out.each(system, &["/etc/dhcp/dhclient.conf", "/etc/dhclient.conf"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim().trim_end_matches(';');
             let mut w = body.split_whitespace();
             if let (Some("supersede" | "prepend" | "append" | "default"), Some(key)) = (w.next(), w.next()) {
@@ -213,7 +214,7 @@ fn dns_servers(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/dnsmasq.conf", "/etc/dnsmasq.d/*", "/etc/NetworkManager/dnsmasq.d/*"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim();
             let Some((key, value)) = body.split_once('=').filter(|_| !body.starts_with('#')) else { continue };
             match key.trim() {
@@ -244,7 +245,7 @@ fn proxies(system: &System, out: &Out) {
         ],
         |text| {
             let program = decode(text.entry.path.file_name()).into_owned();
-            for line in lines(&text.bytes) {
+            for line in bounded(text, out) {
                 // `export a=b c=d`, `a = b` of wgetrc.
                 let whole = line.text.trim();
                 if whole.starts_with('#') {
@@ -267,7 +268,7 @@ fn proxies(system: &System, out: &Out) {
         },
     );
     out.each(system, &["/etc/apt/apt.conf", "/etc/apt/apt.conf.d/*"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim();
             let mut w = body.split_whitespace();
             if let (Some(key), Some(value)) = (w.next(), w.next())

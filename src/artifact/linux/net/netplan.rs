@@ -46,7 +46,7 @@ fn extract(system: &System, out: &Out) {
                 && !seen.contains(&(section, name))
             {
                 seen.push((section, name));
-                if seen.len() > 5000 {
+                if seen.len() > 500 {
                     out.gap_line(text.entry, leaf.line, "budget: definitions; the rest was not read");
                     break;
                 }
@@ -180,6 +180,9 @@ fn definition(d: &Definition<'_>, out: &Out) {
 fn routes(d: &Definition<'_>, gateway: &mut Vec<String>, out: &Out) {
     let mut index = 0_usize;
     while let Some(to) = d.leaf(&["routes", &index.to_string(), "to"]) {
+        if index >= 500 {
+            return out.gap_line(d.text.entry, to.line, "budget: routes; the rest was not read");
+        }
         let via = d.get(&["routes", &index.to_string(), "via"]);
         if matches!(to.value.as_str(), "default" | "0.0.0.0/0" | "::/0") {
             once(gateway, &via);
@@ -224,6 +227,9 @@ fn connections(d: &Definition<'_>, auto: bool, mode: &str, out: &Out) {
                     && !names.contains(&name.as_str())
                 {
                     names.push(name);
+                    if names.len() > 200 {
+                        return out.gap_line(d.text.entry, l.line, "budget: access points; the rest was not read");
+                    }
                     let ap = d.get(&["access-points", name, "mode"]) == "ap";
                     let hidden = d.get(&["access-points", name, "hidden"]);
                     let mut c = Connection {

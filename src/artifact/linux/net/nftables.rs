@@ -1,9 +1,9 @@
 //! nftables rule files, includes followed. Format: nft(8).
 use super::cite;
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{System, Text};
-use crate::format::lines::lines;
 use crate::inventory::FirewallRule;
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ const MAX_DEPTH: u32 = 8;
 const MAX_RULES: usize = 20_000;
 
 fn extract(system: &System, out: &Out) {
-    let mut read = BTreeSet::new();
+    let mut read = Seen::default();
     for entry in system
         .glob("/etc/nftables.conf")
         .into_iter()
@@ -35,15 +35,23 @@ fn extract(system: &System, out: &Out) {
     }
 }
 
-fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut BTreeSet<Vec<u8>>, depth: u32) {
-    if !read.insert(text.entry.path.bytes().to_vec()) {
+#[derive(Default)]
+struct Seen {
+    files: BTreeSet<Vec<u8>>,
+    includes: u32,
+}
+/// Includes in all.
+const MAX_INCLUDES: u32 = 200;
+
+fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut Seen, depth: u32) {
+    if !read.files.insert(text.entry.path.bytes().to_vec()) {
         return;
     }
     let Some(depth) = depth.checked_sub(1) else { return out.gap(text.entry, "budget: includes; not followed") };
     let mut at = Place::default();
     let mut rules = 0_usize;
-    let mut pending: Option<(String, u32, Run)> = None;
-    for line in lines(&text.bytes) {
+    let mut pending: Option<Pending> = None;
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }
@@ -52,6 +60,10 @@ fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut BTreeSet<Vec<u8>
             continue;
         }
         if let Some(path) = body.strip_prefix("include ") {
+            read.includes = read.includes.saturating_add(1);
+            if read.includes > MAX_INCLUDES {
+                return out.gap_line(text.entry, line.number, "budget: includes; the rest was not read");
+            }
             let path = path.trim().trim_matches(['"', '\'', ';']);
             let full = if path.starts_with('/') { path.to_owned() } else { format!("/etc/{path}") };
             for entry in system.glob(&full).into_iter().take(1000) {
@@ -61,22 +73,37 @@ fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut BTreeSet<Vec<u8>
             }
             continue;
         }
-        // A statement may go on over lines: by a backslash, or inside the braces of a set.
-        let (mut whole, number, run) = pending.take().unwrap_or((String::new(), line.number, line.run));
-        if !whole.is_empty() {
-            whole.push(' ');
+        // A statement may go on over lines: by a backslash, or inside the braces of a set. The braces
+        // are counted first: to split the whole anew for each line would cost its square.
+        let mut p = pending.take().unwrap_or(Pending {
+            text: String::new(),
+            number: line.number,
+            run: line.run,
+            open: 0,
+            tries: 0,
+        });
+        if !p.text.is_empty() {
+            p.text.push(' ');
         }
-        if let Some(part) = body.strip_suffix('\\') {
-            whole.push_str(part);
-            pending = Some((whole, number, run));
+        p.text.push_str(body.strip_suffix('\\').unwrap_or(body));
+        for c in body.chars() {
+            match c {
+                '{' => p.open = p.open.saturating_add(1),
+                '}' => p.open = p.open.saturating_sub(1),
+                _ => {}
+            }
+        }
+        let room = p.text.len() < 1 << 16;
+        if room && (body.ends_with('\\') || (p.tries > 0 && p.open > 0)) {
+            pending = Some(p);
             continue;
         }
-        whole.push_str(body);
-        let (parts, open) = statements(&whole);
-        if open && whole.len() < 1 << 16 {
-            pending = Some((whole, number, run));
+        let (parts, open) = statements(&p.text);
+        if open > 0 && room && p.tries < 3 {
+            pending = Some(Pending { open, tries: p.tries.saturating_add(1), ..p });
             continue;
         }
+        let (number, run) = (p.number, p.run);
         for part in parts {
             match at.take(&part) {
                 Found::Nothing => {}
@@ -106,6 +133,16 @@ fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut BTreeSet<Vec<u8>
     if at.depth != 0 {
         out.gap(text.entry, "a table or chain is not closed");
     }
+}
+
+/// A statement that goes on.
+struct Pending {
+    text: String,
+    number: u32,
+    run: Run,
+    /// Braces open.
+    open: u32,
+    tries: u32,
 }
 
 #[derive(Default)]
@@ -169,9 +206,9 @@ impl Place {
     }
 }
 
-/// Splits at `;` and around the braces of blocks; the braces of a set stay inside their rule. `true` if
-/// such a set is still open at the end.
-fn statements(line: &str) -> (Vec<String>, bool) {
+/// Splits at `;` and around the braces of blocks; the braces of a set stay inside their rule. The
+/// number is how many of those are still open at the end.
+fn statements(line: &str) -> (Vec<String>, u32) {
     let mut out = Vec::new();
     let mut part = String::new();
     let mut quote = false;
@@ -225,7 +262,7 @@ fn statements(line: &str) -> (Vec<String>, bool) {
     }
     out.push(part.trim().to_owned());
     out.retain(|p| !p.is_empty());
-    (out, inner > 0)
+    (out, inner)
 }
 
 fn action(rule: &str) -> &'static str {

@@ -1,10 +1,11 @@
 //! OpenVPN: clients and servers, wherever their configuration lies. Format: openvpn(8); Debian's
 //! `/etc/default/openvpn` and its generator decide which of `/etc/openvpn/*.conf` start at boot.
 use super::{BY_UNIT, cite, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, is_text, lines, unquote, words};
+use crate::format::lines::{decode, is_text, unquote, words};
 use crate::inventory::{Connection, Listener};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -34,7 +35,7 @@ fn start(system: &System, out: &Out) -> Start {
     .any(|p| system.resolve(p).is_some());
     let mut list = None;
     out.each(system, &["/etc/default/openvpn"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             if let Some(value) = line.text.trim().strip_prefix("AUTOSTART=") {
                 list = Some(unquote(value).to_owned());
             }
@@ -75,7 +76,7 @@ fn config(text: &Text<'_>, out: &Out, start: &Start) {
     let mut default_port = "1194".to_owned();
     let mut remotes: Vec<(String, String)> = Vec::new();
     let mut block: Option<String> = None;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }
@@ -89,7 +90,7 @@ fn config(text: &Text<'_>, out: &Out, start: &Start) {
         if body.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = body.strip_prefix('<').and_then(|b| b.strip_suffix('>')) {
+        if let Some(name) = body.strip_prefix('<').and_then(|b| b.strip_suffix('>')).filter(|n| n.len() < 64) {
             if matches!(
                 name,
                 "key"

@@ -1,9 +1,10 @@
 //! Overlay networks and VPN clients with files of their own: tinc, ZeroTier, Tailscale, Nebula,
 //! NetBird, Yggdrasil, OpenConnect's kin, SoftEther. Formats: the projects' documentation.
 use super::{BY_UNIT, cite, ini, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{Entry, System, Text};
-use crate::format::lines::{decode, lines};
+use crate::format::lines::decode;
 use crate::format::secret::is_secret;
 use crate::format::tree::Tree;
 use crate::inventory::{Connection, Listener};
@@ -106,7 +107,7 @@ fn extract(system: &System, out: &Out) {
     });
     out.each(system, &["/etc/vpnc/*.conf", "/etc/vpnc.conf"], |text| {
         let mut c = row(&text.entry.path.display(), "vpnc", text.evidence());
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim();
             if let Some(host) = body.strip_prefix("IPSec gateway ").filter(|h| !h.contains('<')) {
                 c.endpoints.push(host.to_owned());
@@ -131,13 +132,13 @@ fn tinc(system: &System, out: &Out) {
     let mut boot = Vec::new();
     out.each(system, &["/etc/tinc/nets.boot"], |text| {
         boot.extend(
-            lines(&text.bytes).map(|l| l.text.trim().to_owned()).filter(|l| !l.is_empty() && !l.starts_with('#')),
+            bounded(text, out).map(|l| l.text.trim().to_owned()).filter(|l| !l.is_empty() && !l.starts_with('#')),
         );
     });
     out.each(system, &["/etc/tinc/*/tinc.conf", "/etc/tinc/tinc.conf"], |text| {
         let net = decode(text.entry.path.parent().rsplit(|b| *b == b'/').next().unwrap_or_default()).into_owned();
         let mut c = row(&net, "tinc", text.evidence());
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let Some((key, value)) = line.text.split_once('=').filter(|_| !line.text.trim_start().starts_with('#'))
             else {
                 continue;
@@ -178,7 +179,7 @@ fn peer_addresses(system: &System, out: &Out, net: &str, peer: &str) -> Vec<Stri
     let Some(text) = system.resolve(format!("/etc/tinc/{net}/hosts/{peer}")).and_then(|e| out.read(system, e)) else {
         return Vec::new();
     };
-    lines(&text.bytes)
+    bounded(&text, out)
         .filter_map(|l| {
             let (key, value) = l.text.split_once('=')?;
             key.trim().eq_ignore_ascii_case("address").then(|| value.trim().replace(' ', ":"))
@@ -247,7 +248,7 @@ fn nebula(text: &Text<'_>, out: &Out) {
 fn softether(text: &Text<'_>, out: &Out) {
     let mut c = row(&text.entry.path.display(), "softether", text.evidence());
     let mut path: Vec<String> = Vec::new();
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         if let Some(name) = body.strip_prefix("declare ") {
             path.truncate(64);

@@ -1,13 +1,15 @@
 //! pppd: peers and their dial scripts. A modem, PPPoE, PPTP, L2TP and a plain serial line are told apart.
 //! Format: pppd(8), "options files".
 use super::chat::{self, Dial};
-use super::{BY_UNIT, cite, cite_as, once};
+use super::{BY_UNIT, bounded, cite, cite_as, once};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
-use crate::evidence::{System, Text};
-use crate::format::lines::{decode, lines, words};
+use crate::evidence::{Entry, System, Text};
+use crate::format::lines::{decode, words};
 use crate::format::secret::masked_from;
 use crate::inventory::{Connection, Setting};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.ppp",
@@ -116,33 +118,73 @@ struct Opt {
     run: Run,
 }
 
+/// What all peers of a system share, read once; and how much may still be read.
+pub(super) struct Shared<'a> {
+    system: &'a System,
+    /// (file, user) of the stored credentials.
+    users: BTreeSet<(&'static str, String)>,
+    /// `/etc/ppp/options` asks for the default route.
+    default_route: bool,
+    left: Cell<u64>,
+}
+/// Bytes of options and scripts that one system may have.
+const MAX_BYTES: u64 = 64 << 20;
+/// A file of options is small.
+const MAX_FILE: u64 = 1 << 20;
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(system: &'a System, out: &Out) -> Self {
+        let mut all = Self { system, users: BTreeSet::new(), default_route: false, left: Cell::new(MAX_BYTES) };
+        for file in ["pap-secrets", "chap-secrets"] {
+            if let Some(text) = system.resolve(format!("/etc/ppp/{file}")).and_then(|e| all.read(out, e)) {
+                for line in bounded(&text, out) {
+                    if let [user, _, _, ..] = words(&line.text).as_slice() {
+                        all.users.insert((file, user.clone()));
+                    }
+                }
+            }
+        }
+        if let Some(text) = system.resolve("/etc/ppp/options").and_then(|e| all.read(out, e)) {
+            all.default_route = bounded(&text, out).any(|l| words(&l.text).iter().any(|w| w == "defaultroute"));
+        }
+        all
+    }
+    fn read(&self, out: &Out, entry: &'a Entry) -> Option<Text<'a>> {
+        let len = self.system.resolve(entry.path.bytes()).map_or(0, Entry::len);
+        let left = self.left.get().checked_sub(len);
+        match left {
+            Some(left) if len <= MAX_FILE => {
+                self.left.set(left);
+                out.read(self.system, entry)
+            }
+            _ => {
+                out.gap(entry, "budget: bytes of pppd's options; not read");
+                None
+            }
+        }
+    }
+}
+
 /// The options of a peer, includes followed, in the order in which pppd reads them.
 struct Options<'a> {
     texts: Vec<Text<'a>>,
     list: Vec<Opt>,
 }
 impl<'a> Options<'a> {
-    fn read(system: &'a System, out: &Out, text: Text<'a>) -> Self {
+    fn read(shared: &Shared<'a>, out: &Out, text: Text<'a>) -> Self {
         let mut all = Self { texts: Vec::new(), list: Vec::new() };
-        all.take(system, out, text, MAX_DEPTH);
+        all.take(shared, out, text, MAX_DEPTH);
         all
     }
-    fn take(&mut self, system: &'a System, out: &Out, text: Text<'a>, depth: u32) {
+    fn take(&mut self, shared: &Shared<'a>, out: &Out, text: Text<'a>, depth: u32) {
         let Some(depth) = depth.checked_sub(1) else {
             out.gap(text.entry, "budget: includes; options of this file were not followed");
             return;
         };
-        if self.texts.iter().any(|t| t.entry.path == text.entry.path) {
-            out.gap(text.entry, "included by itself; read once");
-            return;
-        }
         let index = self.texts.len();
         let mut waiting: Option<(String, u32, Run)> = None;
         let mut found = Vec::new();
-        for line in lines(&text.bytes) {
-            if line.cut {
-                out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
-            }
+        for line in bounded(&text, out) {
             for word in words(&line.text) {
                 if found.len() >= MAX_OPTIONS {
                     out.gap_line(text.entry, line.number, "budget: options; the rest was not read");
@@ -168,10 +210,12 @@ impl<'a> Options<'a> {
                 "file" => Some(opt.arg.clone()),
                 _ => None,
             };
-            if let Some(path) = include
-                && let Some(next) = system.resolve(&path).and_then(|e| out.read(system, e))
-            {
-                self.take(system, out, next, depth);
+            if let Some(entry) = include.and_then(|p| shared.system.resolve(&p)) {
+                if self.texts.iter().any(|t| t.entry.path == entry.path) {
+                    out.gap(entry, "included by itself or twice; read once");
+                } else if let Some(next) = shared.read(out, entry) {
+                    self.take(shared, out, next, depth);
+                }
             }
             if self.list.len() < MAX_OPTIONS {
                 self.list.push(opt);
@@ -237,19 +281,14 @@ fn kind(o: &Options<'_>, dial: &Dial) -> Option<&'static str> {
 
 /// The connection that a peers file describes; `None` if it names neither a line, nor a command, nor a
 /// plugin that would carry one, or is an example with a placeholder for the number.
-fn peer(system: &System, out: &Out, text: Text<'_>, name: &str) -> Option<Connection> {
+fn peer<'a>(shared: &Shared<'a>, out: &Out, text: Text<'a>, name: &str) -> Option<Connection> {
+    let system = shared.system;
     let text_path = text.entry.path.clone();
-    // The defaults come first: a peer overrides them.
     let text_entry = text.entry;
-    let o = Options::read(system, out, text);
-    let defaults = system
-        .resolve("/etc/ppp/options")
-        .filter(|e| e.path != text_path)
-        .and_then(|e| out.read(system, e))
-        .map(|t| Options::read(system, out, t));
+    let o = Options::read(shared, out, text);
     let mut dial = Dial::default();
     for command in o.list.iter().filter(|c| matches!(c.name.as_str(), "connect" | "init")) {
-        chat::follow(system, out, &command.arg, &mut dial);
+        chat::follow(system, out, &command.arg, &mut dial, &shared.left);
     }
     let kind = kind(&o, &dial)?;
     let placeholder = o.get("connect").filter(|c| dial.number.is_empty() && c.arg.contains("****"));
@@ -286,8 +325,7 @@ fn peer(system: &System, out: &Out, text: Text<'_>, name: &str) -> Option<Connec
         number: dial.number.clone(),
         username: [o.arg("user"), o.arg("name")].into_iter().find(|v| !v.is_empty()).unwrap_or_default().to_owned(),
         secrets: dial.secrets.clone(),
-        default_route: o.has("defaultroute")
-            || defaults.as_ref().is_some_and(|d| d.has("defaultroute")) && !o.has("nodefaultroute"),
+        default_route: o.has("defaultroute") || (shared.default_route && !o.has("nodefaultroute")),
         ..Connection::default()
     };
     if kind == "pppoe" {
@@ -306,7 +344,7 @@ fn peer(system: &System, out: &Out, text: Text<'_>, name: &str) -> Option<Connec
         once(&mut c.secrets, "password");
     }
     for file in ["pap-secrets", "chap-secrets"] {
-        if has_secret(system, out, file, &c.username) {
+        if shared.users.contains(&(file, c.username.clone())) {
             once(&mut c.secrets, file);
         }
     }
@@ -351,42 +389,29 @@ fn peer(system: &System, out: &Out, text: Text<'_>, name: &str) -> Option<Connec
 }
 
 /// The connection behind a peer's name, for what brings peers up (ifupdown's `provider`).
-pub(super) fn by_name(system: &System, out: &Out, name: &str) -> Option<Connection> {
-    let entry = system.resolve(format!("/etc/ppp/peers/{name}"))?;
-    let text = out.read(system, entry)?;
-    peer(system, out, text, name)
-}
-
-/// Whether pap-secrets or chap-secrets has a line for this user.
-fn has_secret(system: &System, out: &Out, file: &str, user: &str) -> bool {
-    if user.is_empty() {
-        return false;
-    }
-    let Some(text) = system.resolve(format!("/etc/ppp/{file}")).and_then(|e| out.read(system, e)) else {
-        return false;
-    };
-    lines(&text.bytes).any(|l| {
-        let w = words(&l.text);
-        w.len() >= 3 && w.first().is_some_and(|u| u == user)
-    })
+pub(super) fn by_name(shared: &Shared<'_>, out: &Out, name: &str) -> Option<Connection> {
+    let entry = shared.system.resolve(format!("/etc/ppp/peers/{name}"))?;
+    let text = shared.read(out, entry)?;
+    peer(shared, out, text, name)
 }
 
 fn extract(system: &System, out: &Out) {
+    let shared = Shared::new(system, out);
     let mut peers: Vec<_> = system.glob("/etc/ppp/peers/**");
     peers.retain(|e| !e.path.file_name().ends_with(b"~") && !e.path.file_name().starts_with(b"."));
     for entry in peers {
-        let Some(text) = out.read(system, entry) else { continue };
+        let Some(text) = shared.read(out, entry) else { continue };
         let base = b"/etc/ppp/peers/".len();
         let name = decode(entry.path.bytes().get(base..).unwrap_or_default()).into_owned();
-        if let Some(row) = peer(system, out, text, &name) {
+        if let Some(row) = peer(&shared, out, text, &name) {
             out.push(row);
         }
     }
     for entry in system.glob("/etc/ppp/options.*").into_iter().chain(system.resolve("/etc/ppp/options")) {
-        let Some(text) = out.read(system, entry) else { continue };
+        let Some(text) = shared.read(out, entry) else { continue };
         let name = decode(entry.path.file_name()).into_owned();
         let tty = name.strip_prefix("options.").filter(|t| t.starts_with("tty") || is_modem_tty(t)).map(str::to_owned);
-        let Some(mut row) = peer(system, out, text, &name) else {
+        let Some(mut row) = peer(&shared, out, text, &name) else {
             continue;
         };
         if let Some(tty) = tty {
@@ -396,7 +421,7 @@ fn extract(system: &System, out: &Out) {
     }
     for file in ["pap-secrets", "chap-secrets", "srp-secrets"] {
         out.each(system, &[&format!("/etc/ppp/{file}")], |text| {
-            for line in lines(&text.bytes) {
+            for line in bounded(text, out) {
                 let w = words(&line.text);
                 if let [client, server, secret, ..] = w.as_slice()
                     && !secret.is_empty()

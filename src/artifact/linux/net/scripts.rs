@@ -1,9 +1,10 @@
 //! Scripts, hooks, units and tables of tasks whose command lines dial or tunnel by themselves.
 //! What starts them is the judge's join, by the path of the file they stand in.
 use super::{BY_UNIT, cite_as, commands};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{Entry, System};
-use crate::format::lines::{is_text, lines};
+use crate::format::lines::is_text;
 use crate::format::secret::masked_command;
 use crate::inventory::{Connection, Listener};
 use std::collections::BTreeSet;
@@ -109,7 +110,7 @@ fn extract(system: &System, out: &Out) {
             continue;
         }
         let mut rows = 0_usize;
-        for line in lines(&text.bytes) {
+        for line in bounded(&text, out) {
             let body = line.text.trim();
             if body.is_empty() || body.starts_with(['#', ';']) || body.starts_with("//") {
                 continue;

@@ -2,10 +2,11 @@
 //! V2Ray and its kin, Shadowsocks, Trojan, GOST, Tor onion services, MQTT bridges.
 //! Formats: the projects' documentation; ssh_config(5), stunnel(8), mosquitto.conf(5), torrc.
 use super::{BY_UNIT, cite, ini, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, lines, words};
+use crate::format::lines::{decode, words};
 use crate::format::secret::{is_secret, masked};
 use crate::format::tree::{Leaf, Tree};
 use crate::inventory::{Connection, Listener};
@@ -133,8 +134,8 @@ fn ngrok(text: &Text<'_>, out: &Out) {
     let mut c = row(text, tool, at(text, token));
     secrets(&tree, &mut c);
     for list in ["tunnels", "endpoints"] {
-        for name in tree.children(list).into_iter().take(200) {
-            let get = |k: &str| tree.get(&format!("{list}.{name}.{k}")).unwrap_or_default();
+        for (name, one) in tree.groups(list).into_iter().take(200) {
+            let get = |k: &str| one.get(k).unwrap_or_default();
             c.details.push(format!(
                 "tunnel={name} {} {}{} {}",
                 get("proto"),
@@ -173,8 +174,8 @@ fn cloudflared(text: &Text<'_>, out: &Out) {
         if tree.get("credentials-file").is_some() {
             c.secrets.push("credentials-file".into());
         }
-        for index in tree.children("ingress") {
-            let get = |k: &str| tree.get(&format!("ingress.{index}.{k}")).unwrap_or_default();
+        for (_, one) in tree.groups("ingress").into_iter().take(200) {
+            let get = |k: &str| one.get(k).unwrap_or_default();
             c.details.push(format!("ingress={} -> {}", get("hostname"), get("service")));
         }
         out.push(c);
@@ -253,7 +254,7 @@ fn ssh_config(text: &Text<'_>, out: &Out) {
         out.push(c);
     };
     let mut open = new("*");
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         if body.starts_with('#') {
             continue;
@@ -366,7 +367,7 @@ fn proxy(text: &Text<'_>, out: &Out) {
 fn tor(text: &Text<'_>, out: &Out) {
     let mut c = row(text, "tor", text.evidence());
     let mut found = false;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let w: Vec<&str> = line.text.split_whitespace().collect();
         if let [key @ ("HiddenServiceDir" | "HiddenServicePort" | "Bridge" | "ClientTransportPlugin"), rest @ ..] =
             w.as_slice()
@@ -386,7 +387,7 @@ fn tor(text: &Text<'_>, out: &Out) {
 /// A broker that calls another broker. Listeners of brokers are read elsewhere.
 fn bridge(text: &Text<'_>, out: &Out) {
     let mut open: Option<Connection> = None;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         let Some((key, value)) = body.split_once(' ').filter(|_| !body.starts_with('#')) else { continue };
         let value = value.trim();

@@ -1,10 +1,11 @@
 //! Wi-Fi as a client and as an access point: wpa_supplicant, iwd, hostapd.
 //! Formats: wpa_supplicant.conf(5), iwd.network(5), hostapd.conf.
 use super::{BY_UNIT, cite, ini, is_no, once};
+use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, lines};
+use crate::format::lines::decode;
 use crate::format::secret::is_secret;
 use crate::inventory::Connection;
 
@@ -56,7 +57,7 @@ fn supplicant(text: &Text<'_>, out: &Out) {
         if interface.is_empty() { BY_UNIT.to_owned() } else { format!("{BY_UNIT} (wpa_supplicant@{interface})") };
     let mut open: Option<Connection> = None;
     let mut networks = 0_usize;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         if line.cut {
             out.gap_line(text.entry, line.number, "longer than 64 KiB; only its beginning was read");
         }
@@ -142,7 +143,7 @@ fn hostapd(text: &Text<'_>, out: &Out) {
         ..Connection::default()
     };
     let mut telling: Option<(u32, Run)> = None;
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         let Some((key, value)) = body.split_once('=').filter(|_| !body.starts_with('#')) else { continue };
         match key {

@@ -2,8 +2,9 @@
 use super::super::{BY_UNIT, cite, once};
 use super::{listens, secrets, tunnel};
 use crate::artifact::Out;
+use crate::artifact::linux::net::bounded;
 use crate::evidence::Text;
-use crate::format::lines::{lines, words};
+use crate::format::lines::words;
 use crate::format::tree::{Leaf, Tree};
 use crate::inventory::Connection;
 
@@ -46,7 +47,7 @@ pub(super) fn n2n(text: &Text<'_>, out: &Out) -> bool {
     let mut supernodes: Vec<(String, u32, crate::base::Run)> = Vec::new();
     let (mut community, mut key, mut device) = (String::new(), false, String::new());
     let mut details = Vec::new();
-    for line in lines(&text.bytes) {
+    for line in bounded(text, out) {
         let body = line.text.trim();
         if body.is_empty() || body.starts_with('#') {
             continue;

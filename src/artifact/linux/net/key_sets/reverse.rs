@@ -49,9 +49,8 @@ pub(super) fn frp(text: &Text<'_>, out: &Out) -> bool {
             }
         } else {
             for list in ["proxies", "visitors"] {
-                for index in tree.children(list).into_iter().take(500) {
-                    let at = format!("{list}.{index}");
-                    c.details.push(proxy(&at, &|key| tree.get(&format!("{at}.{key}")).map(str::to_owned)));
+                for (index, one) in tree.groups(list).into_iter().take(500) {
+                    c.details.push(proxy(&format!("{list}.{index}"), &|key| one.get(key).map(str::to_owned)));
                 }
             }
         }
@@ -188,8 +187,8 @@ pub(super) fn rathole(text: &Text<'_>, out: &Out) -> bool {
     if let Some(v) = tree.get(&format!("{role}.transport.type")) {
         c.details.push(format!("transport={v}"));
     }
-    for name in tree.children(&format!("{role}.services")).into_iter().take(500) {
-        let get = |k: &str| tree.get(&format!("{role}.services.{name}.{k}")).unwrap_or_default();
+    for (name, one) in tree.groups(&format!("{role}.services")).into_iter().take(500) {
+        let get = |k: &str| one.get(k).unwrap_or_default();
         c.details.push(format!("proxy={name} {} {}{}", get("type"), get("local_addr"), get("bind_addr")));
     }
     out.push(c);

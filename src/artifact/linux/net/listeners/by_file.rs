@@ -1,19 +1,20 @@
 //! Servers with a file of their own.
 use super::{push, split};
 use crate::artifact::Out;
+use crate::artifact::linux::net::bounded;
 use crate::artifact::linux::net::is_yes;
 use crate::base::Run;
 use crate::evidence::{System, Text};
 use crate::format::ini::Ini;
-use crate::format::lines::{Line, lines, unquote, words};
+use crate::format::lines::{Line, unquote, words};
 use crate::format::tree::Tree;
 
 /// Whole file as the place of a default.
 const FILE: (u32, Run) = (0, Run::new(0, 0));
 
 /// Lines of `key value`, comments cut off, one trailing `;` as well.
-fn each(text: &Text<'_>, mut then: impl FnMut(&Line<'_>, &str, &str)) {
-    for line in lines(&text.bytes) {
+fn each(text: &Text<'_>, out: &Out, mut then: impl FnMut(&Line<'_>, &str, &str)) {
+    for line in bounded(text, out) {
         let body = line.text.split(" #").next().unwrap_or_default().trim().trim_end_matches(';').trim();
         if body.is_empty() || body.starts_with(['#', ';']) {
             continue;
@@ -43,7 +44,7 @@ fn ssh(system: &System, out: &Out) {
             main = Some(text.entry.path.clone());
         }
         let mut inside_match = false;
-        each(text, |line, key, value| match key.to_ascii_lowercase().as_str() {
+        each(text, out, |line, key, value| match key.to_ascii_lowercase().as_str() {
             "match" => inside_match = true,
             "port" if !inside_match => {
                 any = true;
@@ -71,7 +72,7 @@ fn ssh(system: &System, out: &Out) {
         push(&text, out, FILE, "Port (not set)", "sshd", "tcp", "", "22");
     }
     out.each(system, &["/etc/default/dropbear", "/etc/dropbear/dropbear.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             let value = unquote(value);
             match key {
                 "DROPBEAR_PORT" if !value.is_empty() => {
@@ -102,7 +103,7 @@ fn web(system: &System, out: &Out) {
             "/usr/local/nginx/conf/*.conf",
         ],
         |text| {
-            each(text, |line, key, value| {
+            each(text, out, |line, key, value| {
                 if key == "listen"
                     && let Some(first) = value.split_whitespace().next()
                 {
@@ -138,7 +139,7 @@ fn web(system: &System, out: &Out) {
             "/etc/httpd/conf.d/*.conf",
         ],
         |text| {
-            each(text, |line, key, value| {
+            each(text, out, |line, key, value| {
                 if key == "Listen" {
                     let (address, port) = split(value.split_whitespace().next().unwrap_or_default());
                     push(text, out, (line.number, line.run), key, "apache", "tcp", address, port);
@@ -151,7 +152,7 @@ fn web(system: &System, out: &Out) {
         &["/etc/lighttpd/lighttpd.conf", "/etc/lighttpd/conf-enabled/*", "/etc/lighttpd/conf.d/*.conf"],
         |text| {
             let mut bind = String::new();
-            each(text, |line, key, value| match key {
+            each(text, out, |line, key, value| match key {
                 "server.bind" => unquote(value).clone_into(&mut bind),
                 "server.port" => push(text, out, (line.number, line.run), key, "lighttpd", "tcp", &bind, value),
                 k if k.starts_with("$SERVER[\"socket\"]") => {
@@ -168,7 +169,7 @@ fn web(system: &System, out: &Out) {
 fn files_and_screens(system: &System, out: &Out) {
     out.each(system, &["/etc/vsftpd.conf", "/etc/vsftpd/*.conf"], |text| {
         let (mut on, mut port, mut address) = (None, "21".to_owned(), String::new());
-        each(text, |line, key, value| match key {
+        each(text, out, |line, key, value| match key {
             "listen" | "listen_ipv6" if is_yes(value) => on = Some((line.number, line.run)),
             "listen_port" => value.clone_into(&mut port),
             "listen_address" => value.clone_into(&mut address),
@@ -179,7 +180,7 @@ fn files_and_screens(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/proftpd/proftpd.conf", "/etc/proftpd.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key == "Port" && value != "0" {
                 push(text, out, (line.number, line.run), key, "proftpd", "tcp", "", value);
             }
@@ -213,7 +214,7 @@ fn files_and_screens(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/default/tftpd-hpa"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key == "TFTP_ADDRESS" {
                 let (address, port) = split(unquote(value));
                 push(text, out, (line.number, line.run), key, "tftpd", "udp", address, port);
@@ -244,14 +245,14 @@ fn files_and_screens(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/root/.vnc/config", "/home/*/.vnc/config", "/etc/tigervnc/vncserver-config-*"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key == "rfbport" || key == "$rfbport" {
                 push(text, out, (line.number, line.run), key, "vncserver", "tcp", "", value);
             }
         });
     });
     out.each(system, &["/etc/tigervnc/vncserver.users"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             if let Some((display, _)) = line.text.trim().strip_prefix(':').and_then(|l| l.split_once('='))
                 && let Ok(display) = display.parse::<u16>()
             {
@@ -269,7 +270,7 @@ fn files_and_screens(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/snmp/snmpd.conf", "/etc/snmp/snmpd.conf.d/*.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key.eq_ignore_ascii_case("agentaddress") {
                 for one in value.split([',', ' ']).filter(|v| !v.is_empty()) {
                     let (protocol, rest) = match one.split_once(':') {
@@ -294,7 +295,7 @@ fn files_and_screens(system: &System, out: &Out) {
         });
     });
     out.each(system, &["/etc/cups/cupsd.conf"], |text| {
-        each(text, |line, key, value| match key {
+        each(text, out, |line, key, value| match key {
             "Port" => push(text, out, (line.number, line.run), key, "cups", "tcp", "", value),
             "Listen" if !value.starts_with('/') => {
                 let (address, port) = split(value);
@@ -309,7 +310,7 @@ fn data(system: &System, out: &Out) {
     out.each(system, &["/etc/postgresql/*/*/postgresql.conf", "/var/lib/pgsql/**postgresql.conf"], |text| {
         let mut address = "localhost".to_owned();
         let mut port: Option<((u32, Run), String)> = None;
-        each(text, |line, key, value| match key {
+        each(text, out, |line, key, value| match key {
             "listen_addresses" => unquote(value.split('#').next().unwrap_or_default()).clone_into(&mut address),
             "port" => {
                 port = Some(((line.number, line.run), value.split_whitespace().next().unwrap_or_default().to_owned()))
@@ -339,14 +340,14 @@ fn data(system: &System, out: &Out) {
     });
     out.each(system, &["/etc/redis/*.conf", "/etc/redis.conf"], |text| {
         let mut address = String::new();
-        each(text, |line, key, value| match key {
+        each(text, out, |line, key, value| match key {
             "bind" => value.clone_into(&mut address),
             "port" if value != "0" => push(text, out, (line.number, line.run), key, "redis", "tcp", &address, value),
             _ => {}
         });
     });
     out.each(system, &["/etc/mosquitto/mosquitto.conf", "/etc/mosquitto/conf.d/*.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             let mut w = value.split_whitespace();
             let (port, address) = (w.next().unwrap_or_default(), w.next().unwrap_or_default());
             match key {
@@ -379,7 +380,7 @@ fn industrial(system: &System, out: &Out) {
             "/data/settings.js",
         ],
         |text| {
-            for line in lines(&text.bytes) {
+            for line in bounded(text, out) {
                 if let Some(value) = line.text.trim().strip_prefix("uiPort:") {
                     // `process.env.PORT || 1880`
                     let port: String = value
@@ -420,7 +421,7 @@ fn industrial(system: &System, out: &Out) {
         });
     }
     out.each(system, &["/etc/ser2net.conf"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let parts: Vec<&str> = line.text.trim().split(':').collect();
             if let [port, mode @ ("raw" | "rawlp" | "telnet"), _, device, ..] = parts.as_slice()
                 && !port.starts_with('#')
@@ -444,7 +445,7 @@ fn industrial(system: &System, out: &Out) {
 
 fn proxies(system: &System, out: &Out) {
     out.each(system, &["/etc/squid/squid.conf", "/etc/squid/conf.d/*.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if matches!(key, "http_port" | "https_port") {
                 let (address, port) = split(value.split_whitespace().next().unwrap_or_default());
                 push(text, out, (line.number, line.run), key, "squid", "tcp", address, port);
@@ -452,14 +453,14 @@ fn proxies(system: &System, out: &Out) {
         });
     });
     out.each(system, &["/etc/tinyproxy/tinyproxy.conf", "/etc/tinyproxy.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key == "Port" {
                 push(text, out, (line.number, line.run), key, "tinyproxy", "tcp", "", value);
             }
         });
     });
     out.each(system, &["/etc/danted.conf", "/etc/sockd.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if key == "internal:" || key == "internal" {
                 let address = value.trim_start_matches(':').split_whitespace().next().unwrap_or_default();
                 let port = value.rsplit_once('=').map_or("1080", |(_, p)| p.trim());
@@ -468,14 +469,14 @@ fn proxies(system: &System, out: &Out) {
         });
     });
     out.each(system, &["/etc/ocserv/ocserv.conf"], |text| {
-        each(text, |line, key, value| {
+        each(text, out, |line, key, value| {
             if let Some(protocol) = key.strip_suffix("-port").filter(|p| matches!(*p, "tcp" | "udp")) {
                 push(text, out, (line.number, line.run), key, "ocserv", protocol, "", value);
             }
         });
     });
     out.each(system, &["/etc/rinetd.conf"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let w: Vec<&str> = line.text.split_whitespace().collect();
             if let [address, port, _, _, ..] = w.as_slice()
                 && port.split('/').next().is_some_and(|p| p.parse::<u16>().is_ok())

@@ -1,14 +1,14 @@
 //! inetd and xinetd: the port is the service's name or number.
 use super::push;
 use crate::artifact::Out;
+use crate::artifact::linux::net::bounded;
 use crate::artifact::linux::net::{is_no, is_yes};
 use crate::base::Run;
 use crate::evidence::System;
-use crate::format::lines::lines;
 
 pub(super) fn extract(system: &System, out: &Out) {
     out.each(system, &["/etc/inetd.conf", "/etc/inetd.d/*"], |text| {
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let w: Vec<&str> = line.text.split_whitespace().collect();
             // service type protocol wait user server arguments
             if let [service, _, protocol, wait, _, server, args @ ..] = w.as_slice()
@@ -32,7 +32,7 @@ pub(super) fn extract(system: &System, out: &Out) {
     });
     out.each(system, &["/etc/xinetd.conf", "/etc/xinetd.d/*"], |text| {
         let mut open: Option<(String, u32, Run, Vec<(String, String)>)> = None;
-        for line in lines(&text.bytes) {
+        for line in bounded(text, out) {
             let body = line.text.trim();
             if let Some(name) = body.strip_prefix("service ") {
                 open = Some((name.trim().trim_end_matches('{').trim().to_owned(), line.number, line.run, Vec::new()));

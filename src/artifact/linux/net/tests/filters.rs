@@ -220,6 +220,7 @@ fn listening_servers() {
 
 #[test]
 fn garbage_of_every_kind_ends() {
+    // The time is written for who looks; only a stall fails, whatever the load.
     use crate::fs::MemFs;
     let paths = [
         "/etc/network/interfaces",
@@ -252,23 +253,46 @@ fn garbage_of_every_kind_ends() {
     ];
     let mut noise = 0x2545_f491_u32;
     let mut random = Vec::new();
-    for _ in 0..200_000 {
+    for _ in 0..60_000 {
         noise ^= noise << 13;
         noise ^= noise >> 17;
         noise ^= noise << 5;
         random.push(b"{}[]\"'=:;#\n\t ab<>/-\\*\xb0\xff"[(noise % 23) as usize]);
     }
-    let mut line = vec![b'a'; 10 << 20];
+    let mut line = vec![b'a'; 1 << 20];
     line.extend_from_slice(b"\nserver_addr = x\nvkey\n[Interface]\n");
     let deep = "{ [ <a> table x { chain y { network={\n".repeat(3000).into_bytes();
+    let open_set = ["table inet x {\nchain y {\ntcp dport {\n".to_owned(), "a,\n".repeat(40_000)].concat().into_bytes();
+    let many = [
+        "[common]\nserver_addr = h\nserver_port = 1\n".to_owned(),
+        (0..4000).map(|i| format!("[p{i}]\nremote_port = {i}\n")).collect(),
+    ]
+    .concat()
+    .into_bytes();
+    let includes =
+        "include \"/etc/**\"\nsource /etc/**\ncall a\nfile /etc/hosts\nInclude /etc/*\n".repeat(2000).into_bytes();
     let started = std::time::Instant::now();
-    for body in [random, line, deep] {
+    for body in [random, line, deep, open_set, many, includes] {
         let mut fs = MemFs::default();
         paths.iter().for_each(|p| {
             fs.add(p, body.clone());
         });
-        let (inv, _) = super::run_on(fs, &super::real::net());
-        assert!(inv.rows() < 300_000);
+        let system = super::system(fs);
+        for artifact in super::real::net() {
+            let began = std::time::Instant::now();
+            let out = crate::artifact::Out::new(Some(0), artifact.name);
+            (artifact.extract)(&system, &out);
+            let (rows, gaps) = out.take();
+            eprintln!(
+                "{} {} bytes: {} rows, {} gaps, {:?}",
+                artifact.name,
+                body.len(),
+                rows.len(),
+                gaps.len(),
+                began.elapsed()
+            );
+            assert!(rows.len() < 300_000 && gaps.len() < 300_000);
+        }
     }
-    assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
 }
