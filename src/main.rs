@@ -5,5 +5,16 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "worker") {
         return cranescope::worker::main();
     }
-    cranescope::cli::main()
+    cranescope::cli::main(window)
+}
+
+#[cfg(feature = "gui")]
+fn window(open: Vec<std::path::PathBuf>) -> Result<(), cranescope::session::Failure> {
+    cranescope::gui::run(open)
+}
+
+#[cfg(not(feature = "gui"))]
+fn window(_open: Vec<std::path::PathBuf>) -> Result<(), cranescope::session::Failure> {
+    let what = "this build has no window; use `cranescope examine IMAGE`";
+    Err(cranescope::session::Failure::environment(what))
 }

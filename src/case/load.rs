@@ -25,6 +25,8 @@ impl Case {
         for table in TABLES {
             self.rows(table, &ids, &mut data.inventory)?;
         }
+        // Rows lie in the order in which they were read, which depends on the threads.
+        data.inventory.sort();
         data.findings = self.findings(&ids)?;
         data.searched = self.query("SELECT rule, inputs, hits FROM searched ORDER BY rule", "searched", |r| {
             Ok(Searched { rule: text(r, 0)?, inputs: text(r, 1)?, hits: u64::try_from(number(r, 2)?).unwrap_or(0) })

@@ -44,8 +44,11 @@ enum Verb {
 /// What a verb ended with: an exit code, or a failure to be told.
 type Outcome = Result<u8, Failure>;
 
-/// Runs the program.
-pub fn main() -> ExitCode {
+/// Opens the window on images and cases.
+pub type Window = fn(Vec<PathBuf>) -> Result<(), Failure>;
+
+/// Runs the program; without a verb it opens `window`.
+pub fn main(window: Window) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(e) => {
@@ -64,7 +67,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Explain(a)) => rules::explain(&a),
         Some(Verb::Formats) => evidence::formats(),
         Some(Verb::Rules(a)) => rules::run(&a),
-        None => window(arguments.open),
+        None => window(arguments.open).map(|()| 0),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -73,15 +76,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
-}
-
-#[cfg(feature = "gui")]
-fn window(open: Vec<PathBuf>) -> Outcome {
-    crate::gui::run(open).map(|()| 0)
-}
-#[cfg(not(feature = "gui"))]
-fn window(_open: Vec<PathBuf>) -> Outcome {
-    Err(Failure::environment("this build has no window; use `cranescope examine IMAGE`"))
 }
 
 /// Writes to standard output; a reader that went away ends the output, not the program.

@@ -25,6 +25,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const TICK: Duration = Duration::from_millis(100);
 /// After so many dead workers the evidence is not worth another one.
 const MAX_DEATHS: u32 = 200;
+/// After so many deaths that no item explains, there is no use in another try.
+const MAX_IDLE_DEATHS: u32 = 5;
 
 /// Takes what workers send; called in one thread.
 pub(super) trait Taker {
@@ -141,6 +143,8 @@ struct Lives {
     suspects: Vec<u64>,
     names: BTreeMap<u64, String>,
     deaths: u32,
+    /// Deaths with nothing in hand.
+    idle_deaths: u32,
 }
 
 /// Examines the images with as many workers as it takes.
@@ -246,8 +250,8 @@ fn bury(
     taker: &mut dyn Taker,
 ) -> Result<(), Failure> {
     lives.deaths = lives.deaths.saturating_add(1);
+    // Only a second death over the same item, with nothing else in hand, is held against it.
     let guilty = if probing { lives.suspects.first().copied() } else { None };
-    let guilty = guilty.or_else(|| in_flight.first().copied().filter(|_| in_flight.len() == 1));
     match guilty {
         Some(item) => {
             lives.skip.push(item);
@@ -256,9 +260,16 @@ fn bury(
             taker.rows(Vec::new(), vec![gap(format!("{name}: the worker died over it ({why}); left out"))])
         }
         None if in_flight.is_empty() => {
-            // Nothing to blame: the same would happen again.
+            // Nothing to blame. Somebody may have killed it; if not, the same will happen again.
+            lives.idle_deaths = lives.idle_deaths.saturating_add(1);
+            if lives.idle_deaths <= MAX_IDLE_DEATHS {
+                return Ok(());
+            }
             lives.deaths = MAX_DEATHS.saturating_add(1);
-            taker.rows(Vec::new(), vec![gap(format!("the worker died between items ({why})"))])
+            taker.rows(
+                Vec::new(),
+                vec![gap(format!("the worker died between items, {MAX_IDLE_DEATHS} times and once more ({why})"))],
+            )
         }
         None => {
             lives.suspects.extend(in_flight);

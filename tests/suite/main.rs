@@ -1,5 +1,7 @@
 //! One test binary; each file under it tests one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod cli;
+mod common;
 mod dpkg;
 #[cfg(feature = "gui")]
 mod fixture;
@@ -10,5 +12,6 @@ mod gui_runs;
 #[cfg(feature = "gui")]
 mod gui_tables;
 mod host_fs;
+mod lives;
 mod systemd;
 mod tidy;
