@@ -67,6 +67,8 @@ pub const ALL: &[&Artifact] = &[
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
     &linux::systemd::ARTIFACT,
+    &linux::cron::ARTIFACT,
+    &linux::sysv::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.

@@ -95,12 +95,12 @@ record! {
     Service in "services", key [name, manager] {
         /// Name of the unit or script.
         name: String,
-        /// systemd, sysv, inetd …
+        /// systemd, systemd-user, systemd-user:NAME, dbus, sysv, inittab, inetd, xinetd.
         manager: Arc<str>,
         /// service, socket, timer, path, target, mount …
         kind: Arc<str>,
         description: String,
-        /// enabled, disabled, static, masked, alias, indirect, generated, linked, bad.
+        /// As systemctl is-enabled words it: enabled, disabled, static, masked, alias, indirect, generated, linked, bad, with -runtime where it ends with the boot; shadowed for a script whose place a unit takes.
         state: Arc<str>,
         /// Something at boot, or an event, leads to it.
         enabled: bool,
@@ -133,7 +133,7 @@ record! {
     Task in "tasks", key [name, schedule, command] {
         /// File or unit it stands in.
         name: String,
-        /// cron, anacron, at, systemd-timer.
+        /// cron, anacron, at, incron, systemd-timer.
         manager: Arc<str>,
         /// As written: five fields, @reboot, OnCalendar=…
         schedule: String,
@@ -142,6 +142,8 @@ record! {
         /// Program that runs, resolved inside the image.
         program: Option<Name>,
         enabled: bool,
+        /// Variables set for it; values only where they decide which code runs (PATH, LD_PRELOAD …).
+        environment: Vec<String>,
     }
 }
 record! {

@@ -1,6 +1,7 @@
 //! Linux systems.
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod cron;
 pub(crate) mod dpkg;
 mod dropins;
 pub(crate) mod logs;
@@ -14,5 +15,6 @@ pub(crate) mod sshd;
 pub(crate) mod sudoers;
 pub(crate) mod sysctl;
 pub(crate) mod systemd;
+pub(crate) mod sysv;
 #[cfg(test)]
 pub(crate) mod testing;
