@@ -3,6 +3,7 @@
 mod cli;
 mod common;
 mod dpkg;
+mod ext;
 #[cfg(feature = "gui")]
 mod fixture;
 #[cfg(feature = "gui")]

@@ -45,9 +45,6 @@ impl Blocks {
     pub(super) fn lay_over(&mut self, overlay: BTreeMap<u64, Copy>) {
         self.overlay = overlay;
     }
-    pub(super) fn overlaid(&self) -> usize {
-        self.overlay.len()
-    }
     /// The byte at which a block starts; `None` where that is no number.
     pub(super) fn offset(&self, block: u64) -> Option<u64> {
         block.checked_mul(u64::from(self.size))

@@ -7,7 +7,7 @@ use super::features::FILETYPE;
 use super::inode::{FLAG_INDEX, FLAG_INLINE, Inode};
 use super::map;
 use super::raw::{crc32c, size, u8_at, u16_at, u32_at};
-use crate::fs::{FsError, NodeKind};
+use crate::fs::NodeKind;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ pub(super) fn chain<'a>(block: &'a [u8], mut each: impl FnMut(Raw<'a>)) -> Resul
 
 impl Volume {
     /// Calls `each` for every part of a directory that can be read.
-    pub(super) fn dir_parts(self: &Arc<Self>, dir: &Inode, each: &mut dyn FnMut(&Part<'_>)) -> Result<(), FsError> {
+    pub(super) fn dir_parts(self: &Arc<Self>, dir: &Inode, each: &mut dyn FnMut(&Part<'_>)) {
         let of = Of::Inode(dir.number);
         if dir.has(FLAG_INLINE) {
             let map = dir.map();
@@ -96,7 +96,7 @@ impl Volume {
                 let offset = rest.stored.map_or(0, |r| r.offset);
                 each(&Part { logical: 0, offset, bytes: &rest.value, inline: true });
             }
-            return Ok(());
+            return;
         }
         let bs = u64::from(self.sb.block_size);
         let blocks = dir.size(&self.sb).div_ceil(bs);
@@ -133,7 +133,7 @@ impl Volume {
                         dir.offset(),
                         0,
                     );
-                    return Ok(());
+                    return;
                 }
                 let physical = run.physical.saturating_add(done);
                 let offset = physical.saturating_mul(bs);
@@ -156,10 +156,9 @@ impl Volume {
         if next < blocks {
             self.damage.note("directory is larger than its blocks", of, dir.offset(), 0);
         }
-        Ok(())
     }
     /// Calls `each` with every live entry but `.` and `..`.
-    pub(super) fn live_entries(self: &Arc<Self>, dir: &Inode, each: &mut dyn FnMut(&Raw<'_>)) -> Result<(), FsError> {
+    pub(super) fn live_entries(self: &Arc<Self>, dir: &Inode, each: &mut dyn FnMut(&Raw<'_>)) {
         let of = Of::Inode(dir.number);
         let seed = self.sb.has_metadata_csum().then(|| dir.seed(&self.sb));
         self.dir_parts(dir, &mut |part| {
@@ -205,7 +204,7 @@ impl Volume {
                     lost,
                 );
             }
-        })
+        });
     }
     /// What an entry says of its kind.
     pub(super) fn kind_of(&self, entry: &Raw<'_>) -> NodeKind {
@@ -219,7 +218,10 @@ pub(super) fn index_at(part: &Part<'_>) -> Option<usize> {
     let span = usize::from(u16_at(block, 4)?);
     let whole = block.len() == span || (block.len() >= 1 << 16 && span == 0);
     if part.logical != 0 {
-        return (whole && u32_at(block, 0)? == 0).then_some(8);
+        // An emptied block of names looks the same but for the room for hash entries.
+        let room = block.len().checked_sub(8)? / 8;
+        let limit = usize::from(u16_at(block, 8)?);
+        return (whole && u32_at(block, 0)? == 0 && (limit == room || limit.checked_add(1)? == room)).then_some(8);
     }
     let rest = block.len().checked_sub(12)?;
     let root = span == 12 && usize::from(u16_at(block, 16)?) == rest && u8_at(block, 29)? == 8;

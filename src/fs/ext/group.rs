@@ -26,7 +26,9 @@ pub(super) struct Group {
 
 enum Fault {
     Checksum,
+    /// Of the inode table.
     Place,
+    Bitmap,
 }
 
 /// Reads all descriptors. The result has one element per group; a lost one has table 0.
@@ -68,6 +70,9 @@ pub(super) fn load(blocks: &Blocks, sb: &Super, damage: &Damage) -> Vec<Group> {
                 (_, Some(spare)) => ("group descriptor damaged; a backup of it was used", spare),
                 (Some((own, Some(Fault::Checksum))), None) => {
                     ("checksum of the group descriptor differs; it was used as it is", own)
+                }
+                (Some((own, Some(Fault::Bitmap))), None) => {
+                    ("group descriptor has a bitmap outside the volume", Group { block_bitmap: 0, ..own })
                 }
                 (Some((_, _)), None) => {
                     ("group descriptor points outside the volume; its inodes are lost", Group::default())
@@ -116,11 +121,10 @@ fn parse(block: &[u8], at: u64, group: u64, sb: &Super) -> Option<(Group, Option
         block_bitmap_sum: both(u16_at(d, 0x18)?, high16(0x38)?),
     };
     let inside = |block: u64, len: u64| block > 0 && block.checked_add(len).is_some_and(|end| end <= sb.blocks);
-    let placed = inside(found.inode_table, sb.inode_table_blocks())
-        && inside(found.block_bitmap, 1)
-        && inside(found.inode_bitmap, 1);
-    let fault = if !placed {
+    let fault = if !inside(found.inode_table, sb.inode_table_blocks()) {
         Some(Fault::Place)
+    } else if !inside(found.block_bitmap, 1) || !inside(found.inode_bitmap, 1) {
+        Some(Fault::Bitmap)
     } else if checksum_fits(d, group, sb)? {
         None
     } else {

@@ -192,8 +192,9 @@ impl Inode {
     pub(super) fn seed(&self, sb: &Super) -> u32 {
         seed(self.bytes(), self.number, sb)
     }
+    /// Whether it belongs to a file that was not deleted.
     pub(super) fn is_used(&self) -> bool {
-        self.mode() != 0 && self.links() != 0
+        self.mode() != 0 && self.links() != 0 && self.deleted_at() == 0
     }
 }
 

@@ -1,12 +1,15 @@
 //! ext2, ext3 and ext4, read by our own reader: tolerant of damage, with the place of every byte.
 //! Format: the Linux kernel's Documentation/filesystems/ext4, and the headers of e2fsprogs.
+mod bitmap;
 mod blocks;
 mod content;
 mod damage;
+mod deleted;
 mod dir;
 mod features;
 mod group;
 mod inode;
+mod journal;
 mod map;
 mod open;
 mod raw;
@@ -117,7 +120,8 @@ impl FileSystem for ExtFs {
             let number = u64::from(e.inode);
             let node = self.volume.slot(e.inode).map_or(NodeId { number, generation: 0 }, |i| i.id());
             each(DirEntry { name: Name::new(e.name), node, kind: self.volume.kind_of(e) });
-        })
+        });
+        Ok(())
     }
     fn stat(&self, node: NodeId) -> Result<Stat, FsError> {
         let inode = self.volume.inode(node)?;
@@ -160,5 +164,12 @@ impl FileSystem for ExtFs {
             }
             _ => Err(FsError::Unsupported("a device, pipe or socket has no content".to_owned())),
         }
+    }
+    fn deleted(&self, each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
+        deleted::deleted(&self.volume, each);
+        Ok(())
+    }
+    fn unallocated(&self) -> Vec<crate::base::Run> {
+        bitmap::unallocated(&self.volume)
     }
 }

@@ -1,7 +1,8 @@
 //! Opening: the superblock or a backup of it, the group descriptors, the journal.
 use super::blocks::Blocks;
 use super::damage::{BY, Damage};
-use super::features::{COMPRESSION, ENCRYPT, JOURNAL_DEV};
+use super::features::{COMPRESSION, ENCRYPT, HAS_JOURNAL, JOURNAL_DEV};
+use super::journal::Journal;
 use super::superblock::{AT, LEN, Super, backup};
 use super::{ExtFs, Volume, group, table, xattr};
 use crate::base::{Gaps, NodeId};
@@ -16,10 +17,53 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<ExtFs, FsError>
     }
     let info = sb.info();
     complain(&sb, at, &**source, &options.gaps);
-    let blocks = Blocks::new(source.clone(), sb.block_size);
-    let volume = volume(blocks, sb, options, options.gaps.clone());
+    let volume = with_journal(source, at, sb, options);
     let root = volume.slot(2).map_or(NodeId { number: 2, generation: 0 }, |i| i.id());
     Ok(ExtFs { volume: Arc::new(volume), info, root })
+}
+
+/// The volume, with its journal laid over it if a mount would replay it.
+fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volume {
+    let blocks = Blocks::new(source.clone(), sb.block_size);
+    if !sb.features.has_compat(HAS_JOURNAL) {
+        return volume(blocks, sb, options, options.gaps.clone());
+    }
+    // Damage on the way to the journal may be what the journal repairs: it is not told yet.
+    let unsaid = Gaps::default();
+    let raw = Arc::new(volume(blocks.clone(), sb.clone(), options, unsaid));
+    let say = |offset: u64, what: String| options.gaps.add_at(BY, "volume_offset", offset, what, 0);
+    let journal = match Journal::find(&raw) {
+        Ok(journal) => journal,
+        Err(what) => {
+            let effect = if sb.needs_recovery() { "; what it holds was not replayed" } else { "" };
+            say(at, format!("{what}{effect}"));
+            return volume(blocks, sb, options, options.gaps.clone());
+        }
+    };
+    // A backup superblock does not know whether the journal is needed; the journal does.
+    let wanted = journal.start != 0 && (sb.needs_recovery() || sb.copy_of_group != 0);
+    if journal.start != 0 && !wanted {
+        say(
+            journal.offset,
+            "the journal holds transactions that the superblock does not ask for; not replayed".to_owned(),
+        );
+    } else if wanted && !options.replay_journal {
+        say(journal.offset, "the journal holds newer copies of blocks; left out as asked".to_owned());
+    }
+    if !wanted || !options.replay_journal {
+        return volume(blocks, sb, options, options.gaps.clone());
+    }
+    let damage = Damage::new(options.gaps.clone(), sb.inodes_per_group);
+    let overlay = journal.replay(&raw, &damage);
+    if overlay.is_empty() {
+        return volume(blocks, sb, options, options.gaps.clone());
+    }
+    let mut blocks = blocks;
+    blocks.lay_over(overlay);
+    // The journal may hold a newer superblock, which must still be one.
+    let newer = blocks.read(at, LEN).ok().and_then(|b| Super::parse(&b).ok());
+    let sb = newer.filter(|new| new.block_size == sb.block_size).unwrap_or(sb);
+    volume(blocks, sb, options, options.gaps.clone())
 }
 
 fn volume(blocks: Blocks, sb: Super, options: &Options, gaps: Gaps) -> Volume {

@@ -26,6 +26,8 @@ pub(super) struct Super {
     pub(super) cluster_ratio: u32,
     pub(super) blocks_per_group: u32,
     pub(super) inodes_per_group: u32,
+    /// The first inode that is not reserved.
+    pub(super) first_inode: u32,
     /// Bytes.
     pub(super) inode_size: u32,
     /// Bytes per group descriptor.
@@ -92,6 +94,7 @@ impl Super {
             },
             blocks_per_group: u32_at(b, 0x20)?,
             inodes_per_group: u32_at(b, 0x28)?,
+            first_inode: if old { 11 } else { u32_at(b, 0x54)? },
             inode_size: if old { 128 } else { u32::from(u16_at(b, 0x58)?) },
             desc_size: match (wide, stated) {
                 (false, _) => 32,
@@ -175,6 +178,9 @@ impl Super {
             [3, 5, 7].into_iter().any(power_of)
         }
     }
+    fn numbered(self, group: u64) -> Self {
+        Self { copy_of_group: u16::try_from(group).unwrap_or(u16::MAX), ..self }
+    }
     pub(super) fn needs_recovery(&self) -> bool {
         self.features.has_incompat(RECOVER)
     }
@@ -225,8 +231,12 @@ fn backup_at(source: &Source, at: u64) -> Option<(u64, Super)> {
 }
 fn plausible_backup(bytes: &[u8], at: u64) -> Option<Super> {
     let copy = Super::parse(bytes).ok()?;
-    let start = copy.group_start(u64::from(copy.copy_of_group)).checked_mul(u64::from(copy.block_size))?;
-    (copy.copy_of_group != 0 && start == at && copy.checksum_fits).then_some(copy)
+    let block = at.checked_div(u64::from(copy.block_size))?.checked_sub(u64::from(copy.first_data_block))?;
+    let group = block / u64::from(copy.blocks_per_group);
+    let start = copy.group_start(group).checked_mul(u64::from(copy.block_size))?;
+    // The oldest revision does not number its copies.
+    let numbered = u64::from(copy.copy_of_group) == group || copy.copy_of_group == 0;
+    (group != 0 && numbered && start == at && copy.checksum_fits).then(|| copy.numbered(group))
 }
 
 /// Groups 1, 3, 5, 7, 9 … of file systems with a full bitmap block per group, for each block size.

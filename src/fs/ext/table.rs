@@ -1,6 +1,7 @@
 //! Inode tables, read in large pieces and kept in a bounded cache that many threads share.
 use super::Volume;
 use super::damage::Of;
+use super::group::INODE_UNINIT;
 use super::inode::{Inode, checksum_fits};
 use super::raw::{corrupt, size};
 use crate::base::{NodeId, Run};
@@ -82,6 +83,41 @@ impl Volume {
             return Err(FsError::Read(ReadError { offset, what: "inode table not readable here".to_owned() }));
         }
         Inode::new(number, chunk, size(at), self.sb.inode_size as usize).ok_or_else(missing)
+    }
+    /// Calls `each` for every slot of a group that was ever used; what cannot be read is left out
+    /// (and noted).
+    pub(super) fn each_slot(&self, group: u32, each: &mut dyn FnMut(&Inode)) {
+        let Some(found) = self.groups.get(group as usize).filter(|g| g.inode_table != 0) else {
+            return;
+        };
+        let used = if found.flags & INODE_UNINIT == 0 {
+            u64::from(self.sb.inodes_per_group.saturating_sub(found.unused))
+        } else {
+            0
+        };
+        let len = self.sb.inode_size as usize;
+        let first = u64::from(group).saturating_mul(u64::from(self.sb.inodes_per_group));
+        let piece = u64::from(CHUNK.max(self.sb.block_size));
+        let per_piece = piece / u64::from(self.sb.inode_size);
+        for index in 0..used.div_ceil(per_piece) {
+            let Ok(chunk) = self.chunk(group, index) else {
+                continue;
+            };
+            let before = index.saturating_mul(per_piece);
+            for slot in 0..per_piece.min(used.saturating_sub(before)) {
+                let at = slot.saturating_mul(u64::from(self.sb.inode_size));
+                let number = first.saturating_add(before).saturating_add(slot).saturating_add(1);
+                let Ok(number) = u32::try_from(number) else {
+                    return;
+                };
+                if number > self.sb.inodes || chunk.bad.iter().any(|run| run.offset <= at && at < run.end()) {
+                    continue;
+                }
+                if let Some(inode) = Inode::new(number, chunk.clone(), size(at), len) {
+                    each(&inode);
+                }
+            }
+        }
     }
     fn chunk(&self, group: u32, index: u64) -> Result<Arc<Chunk>, FsError> {
         let bs = u64::from(self.sb.block_size);
