@@ -1,5 +1,5 @@
 //! Phase C seen from above: which contents are to be read, and the row that each entry becomes.
-use super::contents::{Done, Job, read_all};
+use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
 use crate::artifact::Ownership;
@@ -48,7 +48,7 @@ pub(super) fn run(
             })
         })
         .collect();
-    let bytes = jobs.iter().map(|j| j.entry.len()).fold(0, u64::saturating_add);
+    let bytes = jobs.iter().map(cost).fold(0, u64::saturating_add);
     progress.begin(bytes);
     sink.stage(Stage::Contents, bytes);
     let batch = Batch { sink, open: Mutex::default() };

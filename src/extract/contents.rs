@@ -3,7 +3,7 @@
 //!
 //! Each thread works in rounds. A round reads a few megabytes: small files whole, large ones piece by piece,
 //! at most [`FLIGHTS`] of them side by side, so that MD5 always has several messages for its lanes.
-use super::flight::{Flight, PADDING, PIECE, guard};
+use super::flight::{Flight, PADDING, PIECE, guard, unhashed};
 use super::md5_lanes::{self, State, Task};
 use crate::artifact::{CONTENTS, Content};
 use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run};
@@ -53,9 +53,17 @@ const BATCH_BYTES: u64 = 16 << 20;
 /// Bytes of large files that all threads together hold whole for content readers.
 const HELD: u64 = 64 << 20;
 
+/// Bytes that the pass will read of a job, for its total: none of a file whose hash is known or that is not
+/// hashed (the few that a content reader wants of those come on top).
+pub fn cost(job: &Job<'_>) -> u64 {
+    let len = job.entry.len();
+    let allocated = job.entry.stat.as_ref().map_or(len, |s| s.allocated);
+    if job.known.is_some() || unhashed(len, allocated).is_some() { 0 } else { len }
+}
+
 /// Reads every job on `threads` threads. `before_parse` is called right before the content readers get a file;
 /// `false` leaves them out for it. `done` is called once for each job, in no particular order, from any thread.
-/// Progress is counted in bytes: the sum of the jobs' sizes.
+/// Progress is counted in bytes read; [`cost`] tells how many to expect.
 pub fn read_all(
     jobs: &[Job<'_>],
     threads: usize,

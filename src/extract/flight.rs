@@ -185,7 +185,7 @@ impl<'a> Flight<'a> {
         self.sha256 = None;
         self.md5 = None;
         if self.job.known.is_none() {
-            self.unhashed = "read error".to_owned();
+            "read error".clone_into(&mut self.unhashed);
         }
         self.stop = self.at;
     }
@@ -269,10 +269,10 @@ impl<'a> Flight<'a> {
     /// Ends the file: hashes, place, and what the content readers find.
     pub(super) fn finish(mut self, pass: &Pass<'_>, arena: &[u8]) -> Done {
         let read = usize::try_from(self.at).unwrap_or(usize::MAX);
-        let held = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
+        let kept = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
         let hold = self.hold.take();
         let bytes = match (&hold, &self.piece) {
-            (Some((_, buffer)), _) => buffer.get(..held).unwrap_or_default(),
+            (Some((_, buffer)), _) => buffer.get(..kept).unwrap_or_default(),
             // The file is in the arena whole, or this is only the last piece of it.
             (None, Some(At::Arena(range))) if range.len() == read => arena.get(range.clone()).unwrap_or_default(),
             _ => &[],

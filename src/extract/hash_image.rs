@@ -4,7 +4,7 @@
 //! place, and a hash over any of these would be one of other bytes than the disk's.
 use crate::base::{Cancelled, Digest, Gaps, Md5, Progress, Run};
 use crate::image::Source;
-use sha2::Digest as _;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -83,9 +83,17 @@ pub fn hash_image(source: &Source, wanted: Wanted, gaps: &Gaps, progress: &Progr
         Ok(ImageHashes {
             sha256: sha256.and_then(|d| Some(Digest(d.try_into().ok()?))),
             md5: md5.and_then(|d| Some(Md5(d.try_into().ok()?))),
-            sha1: sha1.map(|d| d.iter().map(|b| format!("{b:02x}")).collect()),
+            sha1: sha1.map(|d| hex(&d)),
             unreadable,
         })
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
     })
 }
 
@@ -165,8 +173,8 @@ fn by_sectors(source: &Source, run: Run, lost: &mut Vec<Run>) {
         let mut sector = [0; SECTOR];
         let read = usize::try_from(len).ok().and_then(|n| Some(source.read_at(at, sector.get_mut(..n)?)));
         if !matches!(read, Some(Ok(n)) if n as u64 == len) {
-            match lost.last_mut().filter(|l| l.end() == at) {
-                Some(last) => last.len = last.len.saturating_add(len),
+            match lost.last_mut().filter(|r| r.end() == at) {
+                Some(before) => before.len = before.len.saturating_add(len),
                 None => lost.push(Run::new(at, len)),
             }
         }
@@ -180,6 +188,7 @@ mod tests {
     use super::*;
     use crate::base::Piece;
     use crate::image::{ReadAt, ReadError};
+    use sha2::Digest as _;
 
     struct Failing(Vec<u8>, Vec<Run>);
     impl ReadAt for Failing {
@@ -198,7 +207,7 @@ mod tests {
         }
     }
     fn bytes(len: usize) -> Vec<u8> {
-        (0..len).map(|n| (n * 7 / 3) as u8).collect()
+        (0..len).map(|n| (n * 7 / 3).to_le_bytes()[0]).collect()
     }
     fn hash(disk: Failing) -> (ImageHashes, Vec<crate::base::Gap>) {
         let gaps = Gaps::default();
@@ -218,7 +227,7 @@ mod tests {
             let (hashes, gaps) = hash(Failing(disk.clone(), Vec::new()));
             assert_eq!(hashes.sha256, Some(Digest(sha2::Sha256::digest(&disk).into())));
             assert_eq!(hashes.md5, Some(Md5(md5::Md5::digest(&disk).into())));
-            let sha1: String = sha1::Sha1::digest(&disk).iter().map(|b| format!("{b:02x}")).collect();
+            let sha1 = hex(&sha1::Sha1::digest(&disk));
             assert_eq!(hashes.hex("sha1"), Some(sha1));
             assert_eq!((hashes.unreadable.len(), gaps.len()), (0, 0));
         }

@@ -1,5 +1,7 @@
 //! MD5 (RFC 1321) of eight messages at once: each lane of the vectors works on its own message, and takes
 //! the next one when it is through. One message alone depends on its own last step and cannot go faster.
+#![allow(clippy::inline_always)] // the steps work on registers: a call for each would go through memory
+
 use wide::u32x4;
 
 /// What is computed at the start of a message.
@@ -49,13 +51,16 @@ pub(super) fn pad(buf: &mut [u8], tail: usize, len: u64) -> usize {
     end
 }
 
+/// A task by number, and the blocks of it that are still to be done.
+type Lane<'a> = (usize, &'a [[u8; BLOCK]]);
+
 /// Compresses every task's blocks into its state.
 pub(super) fn run(tasks: &mut [Task<'_>]) {
     let mut order: Vec<usize> = (0..tasks.len()).collect();
     // The longest first, so that no long one is left over for a single lane at the end.
     order.sort_by_key(|i| std::cmp::Reverse(tasks.get(*i).map_or(0, |t| t.blocks.len())));
     let mut waiting = order.into_iter();
-    let mut lanes: [Option<(usize, &[[u8; BLOCK]])>; LANES] = [None; LANES];
+    let mut lanes: [Option<Lane<'_>>; LANES] = [None; LANES];
     let mut states = [State::default(); LANES];
     loop {
         for (lane, state) in lanes.iter_mut().zip(&mut states) {
@@ -220,6 +225,7 @@ macro_rules! four {
 }
 
 /// `steps` blocks of every lane.
+#[allow(clippy::many_single_char_names)] // the registers and words as the specification names them
 fn compress(states: &mut [State; LANES], input: [&[[u8; BLOCK]]; LANES], steps: usize) {
     let column = |n: usize| {
         let word = |lane: usize| states.get(lane).and_then(|s| s.0.get(n)).copied().unwrap_or(0);
@@ -282,7 +288,7 @@ fn load(block: &[u8; BLOCK], at: usize) -> u32x4 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use md5::{Digest as _, Md5};
 

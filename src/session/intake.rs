@@ -178,7 +178,7 @@ impl Reader<'_> {
     /// One line: file, line, what.
     fn fail(&self, at: Option<usize>, what: impl std::fmt::Display) -> Failure {
         let before = self.text.as_bytes().get(..at.unwrap_or(0)).unwrap_or_default();
-        let line = before.iter().filter(|b| **b == b'\n').count().saturating_add(1);
+        let line = before.split(|b| *b == b'\n').count();
         let what = Name::from(what.to_string().replace('\n', " ")).display_text();
         Failure::usage(format!("{}: line {line}: {what}", shown(self.path)))
     }
@@ -302,7 +302,8 @@ impl Reader<'_> {
                         stated.hex,
                         names.len()
                     );
-                    self.gap(&self.path.to_owned(), what);
+                    let path = self.path;
+                    self.gap(path, what);
                     None
                 }
             };

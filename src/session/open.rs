@@ -4,7 +4,7 @@
 //! split, dd's relatives and FTK Imager count: `.001 .002 …`, `.000 .001 …`, `.00 .01 …`, `.aa .ab …`.
 use super::Failure;
 use crate::base::{Gap, Name, Place};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Seek, SeekFrom};
@@ -19,7 +19,8 @@ pub struct OpenedSegment {
     pub name: String,
     /// Bytes; for a block device the device's size.
     pub len: u64,
-    path: PathBuf,
+    /// As it was opened.
+    pub path: PathBuf,
     modified: Option<SystemTime>,
 }
 
@@ -252,7 +253,7 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     };
     let present = numbers(path, &stem, count);
     if !count.is_first(number) {
-        let Some(first) = present.keys().next().copied().filter(|first| *first < number) else {
+        let Some(first) = present.first().copied().filter(|first| *first < number) else {
             // `disk.2024` alone is a name, no count.
             return Ok(Vec::new());
         };
@@ -263,7 +264,7 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         )));
     }
     // With `.000` beside it, `.001` is the second.
-    if number == 1 && present.contains_key(&0) {
+    if number == 1 && present.contains(&0) {
         return Err(Failure::evidence(format!(
             "{}: not the first segment of its set; name {}",
             shown(path),
@@ -272,7 +273,7 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     let mut found = Vec::new();
     let mut expected = number;
-    for n in present.keys().copied().filter(|n| *n > number) {
+    for n in present.iter().copied().filter(|n| *n > number) {
         expected = expected.saturating_add(1);
         if n != expected {
             return Err(Failure::evidence(format!(
@@ -309,13 +310,13 @@ fn split_name(path: &Path) -> Option<(OsString, Count, u64)> {
 }
 
 /// Which numbers of the set exist beside `path`, by listing the folder; where it may not be listed, by asking.
-fn numbers(path: &Path, stem: &OsString, count: Count) -> BTreeMap<u64, ()> {
+fn numbers(path: &Path, stem: &OsString, count: Count) -> BTreeSet<u64> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(list) = std::fs::read_dir(folder) {
         let names = list.filter_map(Result::ok).map(|e| e.file_name());
         let number = |name: OsString| {
             let suffix = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes())?.to_vec();
-            count.number(&suffix).map(|n| (n, ()))
+            count.number(&suffix)
         };
         return names.filter_map(number).collect();
     }
@@ -324,7 +325,7 @@ fn numbers(path: &Path, stem: &OsString, count: Count) -> BTreeMap<u64, ()> {
         name.push(count.suffix(*n));
         path.with_file_name(name).exists()
     };
-    (0..10_000).filter(there).map(|n| (n, ())).collect()
+    (0..10_000).filter(there).collect()
 }
 
 /// Tools cut sets into equal segments, but for the last, which is no longer than the others.

@@ -74,6 +74,7 @@ impl Pair {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // the signature of all schemes; what cannot be read is a gap here
 fn read(source: &Source, gaps: &Gaps, mut budget: Budget) -> Result<Vec<Part>, ReadError> {
     let report = Report { gaps, by: "gpt" };
     let mut pairs: Vec<Pair> = SECTOR_SIZES.iter().map(|size| Pair::read(source, *size, &report)).collect();

@@ -4,7 +4,7 @@ use super::signs::{le32, le64};
 use crate::base::Run;
 use crate::image::{ReadError, Source, read_exact};
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub(super) const SECTOR_SIZES: &[u64] = &[512, 4096];
 /// Largest entry array that is read, in bytes; a usual one has 16 KiB.
@@ -25,7 +25,8 @@ fn guid(bytes: &[u8]) -> Option<String> {
         if i == 2 {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
     }
     Some(text)
 }

@@ -66,7 +66,7 @@ pub(super) fn cover(claims: Vec<Part>, len: u64, report: &Report<'_>) -> Vec<Par
             parts.push(part);
         }
     }
-    parts.sort_by(|a, b| (a.run.offset, a.run.len, a.index).cmp(&(b.run.offset, b.run.len, b.index)));
+    parts.sort_by_key(|p| (p.run.offset, p.run.len, p.index));
     let mut out: Vec<Part> = Vec::with_capacity(parts.len().saturating_mul(2));
     // The claim that reaches furthest so far, as (end, name).
     let mut reach = (0_u64, String::new());

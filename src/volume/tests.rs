@@ -62,7 +62,7 @@ fn dumped(dump: &str) -> Vec<(u32, u64, u64)> {
     };
     let mut all: Vec<_> = dump
         .lines()
-        .filter(|l| l.starts_with("/") && !["type=5", "type=f"].iter().any(|t| l.ends_with(t)))
+        .filter(|l| l.starts_with('/') && !["type=5", "type=f"].iter().any(|t| l.ends_with(t)))
         .map(|l| {
             let device = l.split(' ').next().unwrap();
             let number = device.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
@@ -407,5 +407,66 @@ fn any_byte_of_the_tables_may_be_wrong() {
                 assert_eq!(read.iter().map(|p| p.run.end()).max(), Some(mbr.len() as u64));
             }
         }
+    }
+}
+
+/// A file of the shared corpus, unpacked; `None`, with a message, where there is no corpus.
+fn corpus(name: &str) -> Option<Vec<u8>> {
+    let shared = std::env::var("CRANESCOPE_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let Ok(bytes) = std::fs::read(format!("{shared}/corpus/{name}")) else {
+        eprintln!("skipped: {name} is not there");
+        return None;
+    };
+    let mut out = Vec::new();
+    match name.rsplit('.').next() {
+        Some("gz") => std::io::copy(&mut flate2::read::GzDecoder::new(&*bytes), &mut out).unwrap(),
+        Some("zst") => std::io::copy(&mut ruzstd::decoding::StreamingDecoder::new(&*bytes).unwrap(), &mut out).unwrap(),
+        _ => return Some(bytes),
+    };
+    Some(out)
+}
+
+#[test]
+fn disks_of_others_read_as_sfdisk_lists_them() {
+    let s = 512_u64;
+    for (name, scheme, expected) in [
+        ("dfvfs_big/gpt.raw.zst", "gpt", vec![(1, 2048 * s, 128 * s), (2, 4096 * s, 128 * s)]),
+        ("dfvfs_big/mbr.raw.zst", "mbr", vec![(1, s, 129 * s), (5, 131 * s, 129 * s)]),
+        ("dfvfs_big/gpt_empty_with_mbr.raw.zst", "mbr", vec![(1, 48 * s, 257 * s)]),
+        ("dfir_ntfs/gpt-512-0p.raw.gz", "gpt", vec![]),
+        (
+            "dfir_ntfs/mbr-512-p1e2.bin.gz",
+            "mbr",
+            vec![(5, 2 * s, 511 * s), (6, 514 * s, 511 * s), (2, 1025 * s, 1023 * s)],
+        ),
+        // Sectors of 4096 bytes, which sfdisk cannot know of a file.
+        ("dfir_ntfs/mbr-4096-p1e1.bin.gz", "mbr", vec![(1, 3 * 4096, 2 * 4096), (5, 9 * 4096, 2 * 4096)]),
+    ] {
+        let Some(disk) = corpus(name) else { continue };
+        let (found, parts, gaps) = parts(&disk);
+        assert_eq!((found, read_back(&parts)), (scheme, expected), "{name}: {gaps:?}");
+    }
+    for name in
+        ["dfvfs_big/fat12.raw.zst", "dfvfs_big/ext2.raw.zst", "dfvfs_big/lvm.raw.zst", "dfvfs_big/luks1.raw.zst"]
+    {
+        let Some(disk) = corpus(name) else { continue };
+        assert!(recognise(&source(&disk)).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn damaged_fat_and_ext_images_are_no_tables() {
+    let shared = std::env::var("CRANESCOPE_SHARED").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let mut seen = 0;
+    for folder in ["syzkaller/fat", "syzkaller/exfat", "syzkaller/ext4"] {
+        let Ok(files) = std::fs::read_dir(format!("{shared}/corpus/{folder}")) else { continue };
+        for file in files.flatten().filter(|f| f.path().extension().is_some_and(|e| e == "img")) {
+            let source = source(&std::fs::read(file.path()).unwrap());
+            assert!(recognise(&source).is_none(), "{}", file.path().display());
+            seen += 1;
+        }
+    }
+    if seen == 0 {
+        eprintln!("skipped: the corpus is not there");
     }
 }
