@@ -20,3 +20,4 @@ pub mod tree;
 pub mod uci;
 pub mod unitfile;
 pub mod usbids;
+pub mod utmp;

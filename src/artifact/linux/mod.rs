@@ -2,12 +2,15 @@
 pub(crate) mod access;
 pub(crate) mod accounts;
 pub(crate) mod cron;
+pub(crate) mod bootargs;
 pub(crate) mod dpkg;
 mod dropins;
+pub(crate) mod logins;
 pub(crate) mod logs;
 pub(crate) mod modconf;
 pub(crate) mod modules;
 pub(crate) mod net;
+pub(crate) mod package_log;
 pub(crate) mod pam;
 pub(crate) mod program;
 pub(crate) mod ssh;
@@ -18,3 +21,4 @@ pub(crate) mod systemd;
 pub(crate) mod sysv;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod udev;

@@ -3,7 +3,7 @@
 use crate::artifact::{Artifact, Os, Out, TEXT_LIMIT};
 use crate::base::Evidence;
 use crate::evidence::{Entry, System, Text};
-use crate::inventory::{Listener, Setting};
+use crate::inventory::Setting;
 use std::collections::BTreeSet;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -165,7 +165,6 @@ fn directive(line: &str) -> Option<(&str, String)> {
 
 fn extract(system: &System, out: &Out) {
     for d in directives(system, &mut |entry, what| out.gap(entry, what)) {
-        listener(&d, out);
         out.push(Setting {
             program: "sshd".into(),
             scope: d.scope,
@@ -185,29 +184,6 @@ fn extract(system: &System, out: &Out) {
     ] {
         out.each(system, &[path], |text| options(text, program, out));
     }
-}
-
-/// Ports as written; which addresses a bare `Port` listens on is left open.
-fn listener(d: &Directive, out: &Out) {
-    let (address, port) = match d.name.to_ascii_lowercase().as_str() {
-        "port" => ("*".to_owned(), d.value.clone()),
-        "listenaddress" => {
-            let value = d.value.split_whitespace().next().unwrap_or_default();
-            match value.rsplit_once(':') {
-                Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host.to_owned(), port.to_owned()),
-                _ => (value.to_owned(), String::new()),
-            }
-        }
-        _ => return,
-    };
-    out.push(Listener {
-        protocol: "tcp".into(),
-        address,
-        port,
-        program: "sshd".to_owned(),
-        evidence: d.evidence.clone(),
-        ..Listener::default()
-    });
 }
 
 /// `NAME=value` lines of a shell fragment, and `option name value` of OpenWrt.
@@ -302,6 +278,5 @@ mod tests {
         );
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(gaps[0].what.contains("leads back"));
-        assert_eq!(rows.iter().filter(|r| matches!(r, Row::Listener(_))).count(), 2);
     }
 }

@@ -11,7 +11,7 @@ mod usb;
 mod window;
 
 use crate::artifact::{Artifact, Os, Out};
-use crate::base::{Evidence, Name, Run, Time};
+use crate::base::{Evidence, ImageRun, Name, Run, Time};
 use crate::evidence::{Entry, System};
 use crate::format::usbids;
 use crate::inventory::{Device, Event};
@@ -19,6 +19,7 @@ use clock::{Resolver, When};
 use jiff::tz::TimeZone;
 use patterns::Patterns;
 use scan::{Hit, OTHERS, Scan, Spot};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 pub use window::log_window;
@@ -308,8 +309,12 @@ impl Merged {
 }
 
 fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gathered, out: &Out) {
+    let cited: RefCell<BTreeMap<usize, Cited>> = RefCell::default();
     let evidence = |source: Source, text: &str| match files.get(source.file) {
-        Some(file) => evidence(system, file.entry, source.spot, text),
+        Some(file) => {
+            let mut cited = cited.borrow_mut();
+            cited.entry(source.file).or_insert_with(|| Cited::new(system, file.entry)).line(source.spot, text)
+        }
         None => Evidence::default(),
     };
     let mut distinct: BTreeMap<usize, u32> = BTreeMap::new();
@@ -408,24 +413,40 @@ fn device(seen: usb::Seen, merged: Merged, evidence: &dyn Fn(Source, &str) -> Ev
     });
 }
 
-/// The line as evidence. Of a compressed file the runs are those of the whole: the line exists only decoded.
-fn evidence(system: &System, entry: &Entry, spot: Spot, text: &str) -> Evidence {
-    let whole = system.evidence(entry);
-    if spot.line == 0 {
-        return whole;
+/// A file that is cited, opened once for all its lines.
+struct Cited {
+    whole: Evidence,
+    /// `None` for compressed files: their lines exist only decoded, so the runs are those of the whole.
+    source: Option<crate::image::Source>,
+}
+impl Cited {
+    fn new(system: &System, entry: &Entry) -> Self {
+        let packed = [b".gz".as_slice(), b".xz", b".zst"].iter().any(|e| entry.path.bytes().ends_with(e));
+        Self { whole: system.evidence(entry), source: if packed { None } else { system.open(entry).ok() } }
     }
-    let packed = [b".gz".as_slice(), b".xz", b".zst"].iter().any(|e| entry.path.bytes().ends_with(e));
-    let located = if packed {
-        None
-    } else {
-        let range = Some(Run::new(spot.offset, spot.len));
-        system.trees().iter().find(|t| t.id == entry.fs).map(|t| t.evidence(entry, range))
-    };
-    let base = match located {
-        Some(line) => Evidence { path: whole.path, sha256: whole.sha256, ..line },
-        None => whole,
-    };
-    Evidence { line: Some(spot.line), excerpt: Some(text.to_owned()), ..base }
+    fn line(&self, spot: Spot, text: &str) -> Evidence {
+        if spot.line == 0 {
+            return self.whole.clone();
+        }
+        let mut found = Evidence { line: Some(spot.line), excerpt: Some(text.to_owned()), ..self.whole.clone() };
+        if let Some(source) = &self.source {
+            let range = Run::new(spot.offset, spot.len);
+            let mut at = range.offset;
+            found.range = Some(range);
+            found.image_runs.clear();
+            for p in source.locate(range) {
+                found.image_runs.push(ImageRun {
+                    image: p.image,
+                    file_offset: at,
+                    offset: p.offset,
+                    len: p.len,
+                    kind: p.kind,
+                });
+                at = at.saturating_add(p.len);
+            }
+        }
+        found
+    }
 }
 
 #[cfg(test)]

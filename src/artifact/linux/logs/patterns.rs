@@ -1,7 +1,7 @@
 //! The patterns of `assets/knowledge/log-patterns.toml`, made ready: a search for their literals over
 //! whole windows, and the expressions for the few lines that hold one.
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::sync::{Arc, LazyLock};
 
@@ -53,7 +53,8 @@ pub(super) struct Pattern {
 
 pub(super) struct Patterns {
     needles: AhoCorasick,
-    set: RegexSet,
+    /// The pattern that each literal belongs to; those of [`USB`] have none.
+    owners: Vec<usize>,
     pub(super) all: Vec<Pattern>,
 }
 
@@ -69,17 +70,17 @@ fn read() -> Result<Patterns, String> {
     if asset.schema != 1 {
         return Err("log-patterns.toml: unknown schema".to_owned());
     }
+    let owners = asset.pattern.iter().enumerate().flat_map(|(at, p)| p.needle.iter().map(move |_| at)).collect();
     let needles: Vec<&str> =
         asset.pattern.iter().flat_map(|p| &p.needle).map(String::as_str).chain(USB.iter().copied()).collect();
     // A table automaton costs a few MiB and runs at one step a byte.
     let needles = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(needles).map_err(|e| e.to_string())?;
-    let set = RegexSetBuilder::new(asset.pattern.iter().map(|p| &p.re)).unicode(false).build();
     let mut all = Vec::new();
     for p in asset.pattern {
         let re = RegexBuilder::new(&p.re).unicode(false).build().map_err(|e| format!("{}: {e}", p.id))?;
         all.push(Pattern { id: p.id, class: p.class, program: p.program, file: p.file, re });
     }
-    Ok(Patterns { needles, set: set.map_err(|e| e.to_string())?, all })
+    Ok(Patterns { needles, owners, all })
 }
 
 impl Patterns {
@@ -91,7 +92,14 @@ impl Patterns {
     /// Which patterns fit a message: index and fields, as `name=value` in the pattern's order.
     pub(super) fn matches(&self, program: &[u8], message: &[u8], path: &str) -> Vec<(usize, Vec<String>)> {
         let mut found = Vec::new();
-        for at in &self.set.matches(message) {
+        // Only expressions whose literal stands in the message are tried: a set of all of them would be
+        // too large for its automaton to stay in its cache.
+        let hits = self.needles.find_overlapping_iter(message);
+        let mut candidates: Vec<usize> =
+            hits.filter_map(|m| self.owners.get(m.pattern().as_usize()).copied()).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        for at in candidates {
             let Some(pattern) = self.all.get(at) else { continue };
             if !pattern.speaks(program, path) {
                 continue;
