@@ -1,8 +1,8 @@
 //! Linux systems.
 pub(crate) mod access;
 pub(crate) mod accounts;
-pub(crate) mod cron;
 pub(crate) mod bootargs;
+pub(crate) mod cron;
 pub(crate) mod dpkg;
 mod dropins;
 pub(crate) mod logins;
