@@ -197,8 +197,10 @@ impl App {
 
     /// The form over a case, and the export's path.
     fn modals(&mut self, tokens: &'static Tokens, commands: &mut Vec<Command>) {
+        let frame = egui::Frame::popup(&self.ctx.global_style()).inner_margin(16);
+        self.form.busy = self.run.is_some();
         if self.form_open && self.snapshot.is_some() {
-            let modal = egui::Modal::new(egui::Id::unique("open form")).show(&self.ctx, |ui| {
+            let modal = egui::Modal::new(egui::Id::unique("open form")).frame(frame).show(&self.ctx, |ui| {
                 ui.set_width(680.0);
                 open_form::show(ui, &mut self.form, &self.settings, tokens, commands);
             });
@@ -208,7 +210,7 @@ impl App {
         }
         if let Some((table, mut path)) = self.state.export.take() {
             let mut keep = true;
-            let modal = egui::Modal::new(egui::Id::unique("export form")).show(&self.ctx, |ui| {
+            let modal = egui::Modal::new(egui::Id::unique("export form")).frame(frame).show(&self.ctx, |ui| {
                 ui.set_width(560.0);
                 ui.label(widgets::heading(tokens, format!("Export {} as CSV", table.replace('_', " "))));
                 ui.label(widgets::dim(tokens, "The rows as they are shown, in their order, with all columns. Cells that a spreadsheet would take for a formula get an apostrophe in front."));

@@ -205,7 +205,7 @@ pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
                 Kind::Number => (60, 150),
                 Kind::Time => (138, 150),
                 Kind::Path => (160, 340),
-                Kind::Text | Kind::List => (64, 240),
+                Kind::Text | Kind::List => (64, 206),
             };
             let width = widest.unwrap_or(0).saturating_add(22).clamp(least, most).max(header.min(170));
             f32::from(width)

@@ -135,13 +135,11 @@ impl Rows for TableRows {
         if self.systems.is_empty() {
             return self.table.value(row, column);
         }
-        match column.checked_sub(1) {
-            Some(column) => self.table.value(row, column),
-            None => {
-                let system = self.table.system(row).and_then(|s| self.systems.get(s as usize));
-                system.map_or(Value::Null, |name| Value::Text(name.clone()))
-            }
+        if let Some(column) = column.checked_sub(1) {
+            return self.table.value(row, column);
         }
+        let system = self.table.system(row).and_then(|s| self.systems.get(s as usize));
+        system.map_or(Value::Null, |name| Value::Text(name.clone()))
     }
     fn evidence(&self, row: usize) -> &[Evidence] {
         self.table.evidence(row).map(std::slice::from_ref).unwrap_or_default()

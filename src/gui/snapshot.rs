@@ -133,7 +133,8 @@ fn ways(inventory: &Inventory) -> Vec<Way> {
         leads.extend(
             [("APN ", &c.apn), ("number ", &c.number), ("on ", &c.device), ("on ", &c.interface)]
                 .iter()
-                .filter_map(|(what, value)| (!value.is_empty()).then(|| format!("{what}{value}"))),
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(what, value)| format!("{what}{value}")),
         );
         Way {
             kind: c.kind.to_string(),
@@ -158,16 +159,19 @@ fn ways(inventory: &Inventory) -> Vec<Way> {
     let mut ways: Vec<Way> = inventory.connections.iter().map(link).collect();
     ways.extend(inventory.listeners.iter().filter(|l| &*l.protocol != "unix").map(listener));
     // What is on comes first, then what was used last.
-    ways.sort_by(|a, b| (b.enabled, b.last_used).cmp(&(a.enabled, a.last_used)));
+    ways.sort_by_key(|way| std::cmp::Reverse((way.enabled, way.last_used)));
     ways
 }
+
+/// What the files table says of a program: the package check, and the package.
+type Owned<'a> = (&'a str, Option<&'a str>);
 
 /// Enabled services and tasks whose program no package vouches for, and how many were looked at.
 fn starts(data: &CaseData) -> (Vec<Start>, usize) {
     let inventory = &data.inventory;
     let services = inventory.services.iter().filter(|s| s.enabled && (s.program.is_some() || !s.commands.is_empty()));
     let tasks = inventory.tasks.iter().filter(|t| t.enabled);
-    let mut wanted: HashMap<(Option<u32>, &[u8]), Option<(&str, Option<&str>)>> = HashMap::new();
+    let mut wanted: HashMap<(Option<u32>, &[u8]), Option<Owned<'_>>> = HashMap::new();
     for (system, program) in services
         .clone()
         .map(|s| (s.system, &s.program))

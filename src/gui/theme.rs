@@ -149,7 +149,7 @@ pub const SIZE: f32 = 13.0;
 pub const SMALL: f32 = 11.5;
 pub const MONO: f32 = 12.0;
 /// Hex lines are long; they must fit beside a list.
-pub const HEX: f32 = 11.0;
+pub const HEX: f32 = 10.5;
 /// Width of the list of views.
 pub const NAVIGATION: f32 = 166.0;
 

@@ -1,10 +1,11 @@
 //! A filled case without any image behind it: two systems, thousands of rows, findings of every severity,
 //! gaps, reviews, and names that are Chinese, broken, or made to mislead.
+#![allow(clippy::needless_update)] // a table may gain columns
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)] // small counts
 use cranescope::base::{Digest, Evidence, FsId, Gap, ImageRun, Name, NodeId, PieceKind, Place, Run as Bytes, Time};
 use cranescope::case::{CaseData, Device as CraneDevice, Exhibit, Outcome, Run, Scope, Tool, Verdict};
 use cranescope::inventory::*;
 use cranescope::judge::*;
-use std::sync::Arc;
 
 /// 2025-03-01T08:00:00Z, and `hours` later.
 fn at(hours: i64) -> Time {
@@ -14,7 +15,7 @@ fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-pub fn evidence(path: &str, line: u32, excerpt: &str) -> Evidence {
+pub(crate) fn evidence(path: &str, line: u32, excerpt: &str) -> Evidence {
     let number = 120_000 + path.bytes().map(u64::from).sum::<u64>();
     let offset = 1_048_576 + number * 4096;
     Evidence {
@@ -583,7 +584,7 @@ fn gaps() -> Vec<Gap> {
 }
 
 /// The filled case.
-pub fn rich() -> CaseData {
+pub(crate) fn rich() -> CaseData {
     CaseData {
         run: Run {
             started: Some(at(9000)),
@@ -649,13 +650,8 @@ pub fn rich() -> CaseData {
 }
 
 /// Bytes as a preview would bring them.
-pub fn bytes(offset: u64, len: usize) -> Vec<u8> {
+pub(crate) fn bytes(offset: u64, len: usize) -> Vec<u8> {
     let text =
         b"[Unit]\nDescription=network daemon\n[Service]\nExecStart=/usr/local/bin/netd -c /etc/netd.toml\n\0\0\0\0";
     (0..len).map(|i| text[(offset as usize + i) % text.len()]).collect()
-}
-
-/// For tests that share one.
-pub fn shared() -> Arc<CaseData> {
-    Arc::new(rich())
 }

@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 /// A session that answers at once, and writes down what it was asked.
 #[derive(Default)]
-pub struct Fake {
-    pub data: Option<CaseData>,
-    pub refuse: Option<Failure>,
+pub(crate) struct Fake {
+    pub(crate) data: Option<CaseData>,
+    pub(crate) refuse: Option<Failure>,
     /// What the desktop's dialog brings.
-    pub picked: Option<Vec<PathBuf>>,
-    pub reviews: Mutex<Vec<(PathBuf, String, Review)>>,
-    pub saved: Mutex<Vec<(PathBuf, String)>>,
-    pub plans: Mutex<Vec<Plan>>,
+    pub(crate) picked: Option<Vec<PathBuf>>,
+    pub(crate) reviews: Mutex<Vec<(PathBuf, String, Review)>>,
+    pub(crate) saved: Mutex<Vec<(PathBuf, String)>>,
+    pub(crate) plans: Mutex<Vec<Plan>>,
 }
 impl Backend for Fake {
     fn examine(&self, plan: Plan, watch: Arc<Watch>) -> Result<Examined, Failure> {
@@ -36,11 +36,11 @@ impl Backend for Fake {
         watch.advance(250);
         watch.publish(data.clone());
         // Any other image takes until it is cancelled.
-        while !quick {
-            if watch.is_cancelled() {
-                return Err(Failure::cancelled());
+        if !quick {
+            while !watch.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(5));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            return Err(Failure::cancelled());
         }
         watch.stage(Stage::Done, 0, "");
         Ok(Examined { case: "/tmp/quick.cranecase".into(), data })
@@ -64,9 +64,9 @@ impl Backend for Fake {
     }
 }
 
-pub type Window = Harness<'static, Option<App>>;
+pub(crate) type Window = Harness<'static, Option<App>>;
 
-pub fn window(backend: Arc<Fake>) -> Window {
+pub(crate) fn window(backend: Arc<Fake>) -> Window {
     let mut window = Harness::builder().with_size(egui::vec2(1280.0, 800.0)).with_max_steps(64).build_ui_state(
         move |ui, state: &mut Option<App>| match state {
             Some(app) => app.show(ui),
@@ -78,18 +78,18 @@ pub fn window(backend: Arc<Fake>) -> Window {
     window.step();
     window
 }
-pub fn app(window: &Window) -> &App {
+pub(crate) fn app(window: &Window) -> &App {
     window.state().as_ref().unwrap()
 }
-pub fn command(window: &mut Window, command: Command) {
+pub(crate) fn command(window: &mut Window, command: Command) {
     window.state_mut().as_mut().unwrap().command(command);
 }
-pub fn click(window: &mut Window, label: &str) {
+pub(crate) fn click(window: &mut Window, label: &str) {
     window.get_by_role_and_label(Role::Button, label).click();
     window.run_steps(2);
     settle(window);
 }
-pub fn type_into(window: &mut Window, label: &str, text: &str) {
+pub(crate) fn type_into(window: &mut Window, label: &str, text: &str) {
     window.get_by_role_and_label(Role::TextInput, label).focus();
     window.run_steps(2);
     window.get_by_role_and_label(Role::TextInput, label).type_text(text);
@@ -97,11 +97,11 @@ pub fn type_into(window: &mut Window, label: &str, text: &str) {
     settle(window);
 }
 /// Whether some text in sight contains this.
-pub fn shows(window: &Window, text: &str) -> bool {
+pub(crate) fn shows(window: &Window, text: &str) -> bool {
     window.query_all_by_label_contains(text).next().is_some()
 }
 /// The rows of the table in sight, from the top, each with its first cells.
-pub fn rows(window: &Window) -> Vec<String> {
+pub(crate) fn rows(window: &Window) -> Vec<String> {
     let mut rows: Vec<(f32, String)> = window
         .query_all_by_role(Role::Row)
         .map(|n| (n.rect().top(), n.accesskit_node().label().unwrap_or_default()))
@@ -111,8 +111,8 @@ pub fn rows(window: &Window) -> Vec<String> {
 }
 
 /// Frames until the condition holds; threads answer in between.
-pub fn until(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+pub(crate) fn until(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         window.step();
         if holds(window) {
@@ -122,7 +122,7 @@ pub fn until(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
         std::thread::sleep(Duration::from_millis(3));
     }
 }
-pub fn settle(window: &mut Window) {
+pub(crate) fn settle(window: &mut Window) {
     for _ in 0..2 {
         until(window, "an idle window", |w| !app(w).is_busy());
         window.run_steps(3);
@@ -130,7 +130,7 @@ pub fn settle(window: &mut Window) {
     until(window, "an idle window", |w| !app(w).is_busy());
 }
 
-pub fn opened() -> (Window, Arc<Fake>) {
+pub(crate) fn opened() -> (Window, Arc<Fake>) {
     let fake = Arc::new(Fake { data: Some(fixture::rich()), ..Fake::default() });
     let mut window = window(fake.clone());
     command(&mut window, Command::OpenCase("/tmp/crane.cranecase".into()));

@@ -46,7 +46,8 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
                 }
             }
         });
-    egui::CentralPanel::default().frame(egui::Frame::new()).show(ui, |ui| {
+    let frame = egui::Frame::new().inner_margin(egui::Margin { right: 8, ..egui::Margin::ZERO });
+    egui::CentralPanel::default().frame(frame).show(ui, |ui| {
         if cx.provisional {
             let text = if cx.running {
                 "Provisional: the examination is running; findings may rise, merge or go until it is done."

@@ -4,7 +4,7 @@ use crate::gui::command::Command;
 use crate::gui::rows::grouped;
 use crate::gui::snapshot::Way;
 use crate::gui::theme;
-use crate::gui::widgets::{Cx, dim, strong};
+use crate::gui::widgets::{Cx, dim, plural, strong};
 use egui::{Grid, RichText, Ui};
 
 pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
@@ -29,9 +29,9 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
             ui.end_row();
         }
     });
-    for (table, words) in [("connections", "connections"), ("listeners", "listening ports")] {
+    for (table, words) in [("connections", "connection"), ("listeners", "listening port")] {
         let n = snapshot.count(table);
-        if n > 0 && ui.link(format!("All {} {words}", grouped(n as i128))).clicked() {
+        if n > 0 && ui.link(format!("Show {}", plural(n, words, &format!("{words}s")))).clicked() {
             cx.ask(Command::Go { view: "network", table });
         }
     }
@@ -46,7 +46,7 @@ fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
     }
     ui.label(shown(&way.leads, 56)).on_hover_text(&way.leads);
     match way.enabled {
-        Some(true) => ui.label(RichText::new("enabled").color(t.high)).on_hover_text(&way.enabled_by),
+        Some(true) => ui.label(RichText::new("enabled").color(t.text_strong)).on_hover_text(&way.enabled_by),
         Some(false) => ui.label(dim(t, "not enabled")).on_hover_text(&way.enabled_by),
         None => ui.label(dim(t, "not known")),
     };
@@ -92,7 +92,7 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
             }
             ui.label(&start.by);
             ui.label(shown(&start.program, 52)).on_hover_text(shown(&start.program, 2000));
-            ui.label(RichText::new(&start.why).color(t.high));
+            ui.label(RichText::new(&start.why).color(t.medium));
             ui.end_row();
         }
     });

@@ -111,17 +111,17 @@ fn bar(
     painter.rect_filled(rect, 3.0, color);
     // The handle stays under the pointer where it was taken; elsewhere the bar jumps to the pointer.
     let grip = response.id.with("grip");
-    let pointer =
+    let grabbed =
         response.interact_pointer_pos().map(|p| if upright { p.y - track.top() } else { p.x - track.left() })?;
     if response.drag_started() || response.clicked() {
-        let inside = (from..=from + handle).contains(&pointer);
-        ui.data_mut(|d| d.insert_temp(grip, if inside { pointer - from } else { handle / 2.0 }));
+        let inside = (from..=from + handle).contains(&grabbed);
+        ui.data_mut(|d| d.insert_temp(grip, if inside { grabbed - from } else { handle / 2.0 }));
     }
     if !response.dragged() && !response.clicked() {
         return None;
     }
     let held: f32 = ui.data(|d| d.get_temp(grip)).unwrap_or(handle / 2.0);
-    Some(((pointer - held) / room).clamp(0.0, 1.0))
+    Some(((grabbed - held) / room).clamp(0.0, 1.0))
 }
 
 /// Arrows, pages, all, copy: where nothing else has the keyboard.

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// What is typed so far.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent switches of one form
 pub(crate) struct OpenForm {
     pub path: String,
     pub draft: PlanDraft,
     pub options: bool,
     /// A dialog of the desktop is open.
     pub picking: bool,
+    /// An examination is under way: nothing else can be started.
+    pub busy: bool,
     /// Said once by the dialog's end: nothing was chosen, or there is no dialog here.
     pub hint: bool,
 }
@@ -104,7 +107,7 @@ fn recent(ui: &mut Ui, settings: &Settings, tokens: &Tokens, commands: &mut Vec<
             ui.label(dim(tokens, if is_case(first) { "case" } else { "image" }));
             let mut text = first.to_string_lossy().into_owned();
             if paths.len() > 1 {
-                text.push_str(&format!(" and {} more", paths.len().saturating_sub(1)));
+                text = format!("{text} and {} more", paths.len().saturating_sub(1));
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 let forget = ui.add(egui::Button::new("Forget").small());
@@ -144,6 +147,7 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
         form.draft.images.remove(n);
         form.draft.case = default_case(&form.draft.images);
     }
+    let busy = form.busy;
     let draft = &mut form.draft;
     field(ui, tokens, "Case file", "case file to write", &mut draft.case);
     field(ui, tokens, "Examiner", "name of the examiner", &mut draft.examiner);
@@ -162,7 +166,9 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
     ui.horizontal(|ui| {
         let start =
             egui::Button::new(egui::RichText::new("Start examination").color(tokens.on_accent)).fill(tokens.accent);
-        let start = ui.add_enabled(!draft.images.is_empty(), start);
+        let start = ui
+            .add_enabled(!draft.images.is_empty() && !busy, start)
+            .on_disabled_hover_text("An examination is running; wait until it is done, or cancel it");
         let enter = ui.memory(|m| m.focused().is_none()) && ui.input(|i| i.key_pressed(Key::Enter));
         if start.clicked() || (enter && start.enabled()) {
             commands.push(Command::Examine(Box::new(draft.clone())));
@@ -175,9 +181,10 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
 
 fn field(ui: &mut Ui, tokens: &Tokens, label: &str, hint: &'static str, value: &mut String) {
     ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(egui::vec2(78.0, 22.0), egui::Sense::hover());
-        ui.put(rect, |ui: &mut Ui| {
-            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| ui.label(dim(tokens, label))).inner
+        let layout = egui::Layout::left_to_right(egui::Align::Center);
+        ui.allocate_ui_with_layout(egui::vec2(64.0, 22.0), layout, |ui| {
+            ui.set_width(64.0);
+            ui.label(dim(tokens, label));
         });
         let width = ui.available_width() - 4.0;
         ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(width)).accessible_name(label);

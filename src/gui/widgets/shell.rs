@@ -180,10 +180,10 @@ pub(crate) fn status(
         if let Some(rate) = status.rate() {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // shown to people
             let rate = amount(rate.max(0.0) as u64, status.unit);
-            text.push_str(&format!("   {rate}/s"));
+            text = format!("{text}   {rate}/s");
         }
         if let Some(left) = status.time_left().filter(|_| share.is_some()) {
-            text.push_str(&format!("   {} left in this stage", super::duration(left)));
+            text = format!("{text}   {} left in this stage", super::duration(left));
         }
         ui.add(egui::Label::new(text).truncate());
     });
