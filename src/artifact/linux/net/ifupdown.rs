@@ -70,6 +70,7 @@ fn file(system: &System, out: &Out, text: &Text<'_>, found: &mut Found, depth: u
     if !found.read.insert(text.entry.path.bytes().to_vec()) {
         return out.gap(text.entry, "included more than once; read once");
     }
+    let mut stray = Vec::new();
     let mut open = false;
     let mut joined = String::new();
     let mut from: Option<(u32, Run)> = None;
@@ -149,10 +150,11 @@ fn file(system: &System, out: &Out, text: &Text<'_>, found: &mut Found, depth: u
                 }),
                 Some(_) => {}
                 None if word == "script" || word == "map" => {}
-                None => out.gap_line(text.entry, number, "belongs to no interface"),
+                None => stray.push((number, "belongs to no interface".to_owned())),
             },
         }
     }
+    super::problems(text, out, &stray);
 }
 
 const COMMANDS: &[&str] = &["pre-up", "up", "post-up", "down", "pre-down", "post-down"];

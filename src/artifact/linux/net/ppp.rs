@@ -169,10 +169,12 @@ impl<'a> Shared<'a> {
 struct Options<'a> {
     texts: Vec<Text<'a>>,
     list: Vec<Opt>,
+    /// A loop of includes was told already.
+    looped: bool,
 }
 impl<'a> Options<'a> {
     fn read(shared: &Shared<'a>, out: &Out, text: Text<'a>) -> Self {
-        let mut all = Self { texts: Vec::new(), list: Vec::new() };
+        let mut all = Self { texts: Vec::new(), list: Vec::new(), looped: false };
         all.take(shared, out, text, MAX_DEPTH);
         all
     }
@@ -212,7 +214,9 @@ impl<'a> Options<'a> {
             };
             if let Some(entry) = include.and_then(|p| shared.system.resolve(&p)) {
                 if self.texts.iter().any(|t| t.entry.path == entry.path) {
-                    out.gap(entry, "included by itself or twice; read once");
+                    if !std::mem::replace(&mut self.looped, true) {
+                        out.gap(entry, "included by itself or twice; read once");
+                    }
                 } else if let Some(next) = shared.read(out, entry) {
                     self.take(shared, out, next, depth);
                 }
