@@ -36,18 +36,17 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
 
 /// UTF-8 as it is; any other byte as `\xNN`.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            let mut out = String::with_capacity(bytes.len());
-            for chunk in bytes.utf8_chunks() {
-                out.push_str(chunk.valid());
-                for byte in chunk.invalid() {
-                    out.push_str(&format!("\\x{byte:02x}"));
-                }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        Cow::Borrowed(text)
+    } else {
+        let mut out = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            out.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                out.extend(["\\x".to_owned(), format!("{byte:02x}")]);
             }
-            Cow::Owned(out)
         }
+        Cow::Owned(out)
     }
 }
 

@@ -5,42 +5,38 @@
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
+/// Ends of names that hold no secret themselves.
+const NOT: &[&str] = &[
+    "flags",
+    "file",
+    "path",
+    "authentication",
+    "mode",
+    "mgmt",
+    "type",
+    "userpass",
+    "sshpass",
+    "dir",
+    "age",
+    "source",
+    "method",
+];
+/// Secret wherever it stands in a name.
+const PART: &[&str] =
+    &["password", "passwd", "passphrase", "presharedkey", "privatekey", "secret", "authtoken", "accesskey", "wepkey"];
+/// Secret at the end of a name.
+const END: &[&str] =
+    &["psk", "token", "pincode", "pass", "pwd", "vkey", "apikey", "authkey", "n2nkey", "connectionstring", "pin2"];
+/// Secret as the whole name.
+const WHOLE: &[&str] = &["pin", "puk", "simpin", "sk", "pw", "pkcs11pin", "authpassex", "encpwd", "vncpwd"];
+
 /// Whether a setting of this name holds a secret (and not merely the name of a file that does).
 pub fn is_secret(name: &str) -> bool {
     let name = name.rsplit('.').next().unwrap_or(name);
     let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
-    const NOT: &[&str] = &[
-        "flags",
-        "file",
-        "path",
-        "authentication",
-        "mode",
-        "mgmt",
-        "type",
-        "userpass",
-        "sshpass",
-        "dir",
-        "age",
-        "source",
-        "method",
-    ];
     if NOT.iter().any(|n| plain.ends_with(n)) {
         return false;
     }
-    const PART: &[&str] = &[
-        "password",
-        "passwd",
-        "passphrase",
-        "presharedkey",
-        "privatekey",
-        "secret",
-        "authtoken",
-        "accesskey",
-        "wepkey",
-    ];
-    const END: &[&str] =
-        &["psk", "token", "pincode", "pass", "pwd", "vkey", "apikey", "authkey", "n2nkey", "connectionstring", "pin2"];
-    const WHOLE: &[&str] = &["pin", "puk", "simpin", "sk", "pw", "pkcs11pin", "authpassex", "encpwd", "vncpwd"];
     PART.iter().any(|p| plain.contains(p)) || END.iter().any(|e| plain.ends_with(e)) || WHOLE.contains(&plain.as_str())
 }
 

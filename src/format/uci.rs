@@ -51,10 +51,10 @@ pub fn parse(bytes: &[u8]) -> (Vec<Section>, Vec<(u32, String)>) {
         let (a, b) = (w.next().unwrap_or_default(), w.next().unwrap_or_default());
         match (verb.as_str(), sections.last_mut()) {
             ("config", _) => {
-                sections.push(Section { kind: a, name: b, line: line.number, run: line.run, entries: Vec::new() })
+                sections.push(Section { kind: a, name: b, line: line.number, run: line.run, entries: Vec::new() });
             }
             ("option" | "list", Some(s)) => {
-                s.entries.push(Entry { key: a, value: b, line: line.number, run: line.run })
+                s.entries.push(Entry { key: a, value: b, line: line.number, run: line.run });
             }
             ("package", _) => {}
             _ if problems.len() < 20 => problems.push((line.number, "neither a section nor a setting".to_owned())),

@@ -189,6 +189,7 @@ fn modem(program: &str, args: &[&str]) -> Option<Connection> {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // every arm below ends in it
 fn row(endpoints: Vec<String>, detail: String) -> Option<Connection> {
     Some(Connection { kind: "tunnel".into(), endpoints, details: vec![detail], ..Connection::default() })
 }
@@ -276,7 +277,9 @@ fn tunnel(program: &str, args: &[&str]) -> Option<Connection> {
                 .iter()
                 .find(|a| a.starts_with("/dev/tty") || a.starts_with("ttyUSB") || a.starts_with("ttyACM"))?;
             let mut dial = Dial::default();
-            args.iter().for_each(|a| chat::learn(a, "", &mut dial));
+            for a in args {
+                chat::learn(a, "", &mut dial);
+            }
             (pty.is_empty()).then(|| Connection {
                 kind: if dial.is_modem() || super::ppp::is_modem_tty(tty) {
                     "ppp-modem".into()
@@ -335,7 +338,7 @@ fn ssh(program: &str, args: &[&str]) -> Option<Connection> {
                         .iter()
                         .any(|k| value.to_ascii_lowercase().starts_with(k)) =>
                     {
-                        forwards.push(format!("-o {value}"))
+                        forwards.push(format!("-o {value}"));
                     }
                     _ => {}
                 }

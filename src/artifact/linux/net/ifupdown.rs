@@ -179,7 +179,7 @@ fn rows(system: &System, out: &Out, found: &Found) {
             match o.key.as_str() {
                 "address" => once(&mut i.addresses, &with_mask(&o.value, &s.value(&["netmask"]))),
                 "gateway" => once(&mut i.gateway, &o.value),
-                "hwaddress" => i.mac = o.value.trim_start_matches("ether ").to_owned(),
+                "hwaddress" => o.value.trim_start_matches("ether ").clone_into(&mut i.mac),
                 "netmask" => {}
                 "dns-nameservers" | "dns-nameserver" | "dns-search" | "dns-domain" => {
                     for value in list(&o.value) {
@@ -201,7 +201,9 @@ fn rows(system: &System, out: &Out, found: &Found) {
         }
         connection(&shared, out, s, &bring);
     }
-    interfaces.into_values().for_each(|i| out.push(i));
+    for i in interfaces.into_values() {
+        out.push(i);
+    }
 }
 
 fn kind(s: &Stanza) -> &'static str {

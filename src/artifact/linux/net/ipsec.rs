@@ -40,12 +40,14 @@ fn extract(system: &System, out: &Out) {
     out.each(system, &["/etc/pptpd.conf"], |text| pptpd(text, out));
 }
 
+/// Name, line and settings of a section: `(key, value, line, bytes)`.
+type Conn = (String, u32, Run, Vec<(String, String, u32, Run)>);
+
 /// `conn` sections: a heading at the margin, settings indented below it.
 fn conf(text: &Text<'_>, out: &Out, stored: bool) {
     let mut defaults: Vec<(String, String)> = Vec::new();
-    let mut open: Option<(String, u32, Run, Vec<(String, String, u32, Run)>)> = None;
-    let done = |open: &mut Option<(String, u32, Run, Vec<(String, String, u32, Run)>)>,
-                defaults: &mut Vec<(String, String)>| {
+    let mut open: Option<Conn> = None;
+    let done = |open: &mut Option<Conn>, defaults: &mut Vec<(String, String)>| {
         let Some((name, line, run, own)) = open.take() else { return };
         if name == "%default" {
             *defaults = own.into_iter().map(|(k, v, ..)| (k, v)).collect();

@@ -39,7 +39,7 @@ fn extract(system: &System, out: &Out) {
         |text| rules(text, "iptables", out),
     );
     out.each(system, &["/etc/ufw/*.rules", "/lib/ufw/user*.rules", "/var/lib/ufw/user*.rules"], |text| {
-        rules(text, "ufw", out)
+        rules(text, "ufw", out);
     });
     out.each(system, &["/etc/ufw/ufw.conf", "/etc/default/ufw"], |text| {
         for line in bounded(text, out) {

@@ -69,6 +69,7 @@ fn extract(system: &System, out: &Out) {
 }
 
 /// One port as configured. Something that is no port (a variable, a path) is kept as written.
+#[allow(clippy::too_many_arguments)] // one call per kind of file: names would only repeat the columns
 fn push(
     text: &Text<'_>,
     out: &Out,

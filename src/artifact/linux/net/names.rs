@@ -78,7 +78,9 @@ fn extract(system: &System, out: &Out) {
         each(text, out, |line, w| match w {
             ["nameserver", server, ..] => push(text, line, out, "nameserver", server, "", "nameserver"),
             [key @ ("search" | "domain"), rest @ ..] => {
-                rest.iter().for_each(|d| push(text, line, out, "search", d, "", key));
+                for d in rest {
+                    push(text, line, out, "search", d, "", key);
+                }
             }
             _ => {}
         });
@@ -189,7 +191,9 @@ fn time(system: &System, out: &Out) {
     out.each(system, &["/etc/default/ntpdate"], |text| {
         for line in bounded(text, out) {
             if let Some(value) = line.text.trim().strip_prefix("NTPSERVERS=") {
-                list(unquote(value)).iter().for_each(|v| push(text, &line, out, "ntp", v, "ntpdate", "NTPSERVERS"));
+                for v in list(unquote(value)) {
+                    push(text, &line, out, "ntp", &v, "ntpdate", "NTPSERVERS");
+                }
             }
         }
     });
@@ -207,9 +211,9 @@ fn dns_servers(system: &System, out: &Out) {
                     "ntp-servers" => "ntp",
                     _ => continue,
                 };
-                list(&w.collect::<Vec<_>>().join(" "))
-                    .iter()
-                    .for_each(|v| push(text, &line, out, kind, unquote(v), "dhclient", key));
+                for v in list(&w.collect::<Vec<_>>().join(" ")) {
+                    push(text, &line, out, kind, unquote(&v), "dhclient", key);
+                }
             }
         }
     });

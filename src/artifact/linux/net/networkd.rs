@@ -190,6 +190,31 @@ fn network(u: &Unit<'_>, out: &Out) {
     }
 }
 
+/// Kinds of virtual devices that carry traffic elsewhere.
+const TUNNELS: &[&str] = &[
+    "wireguard",
+    "gre",
+    "gretap",
+    "ip6gre",
+    "ip6gretap",
+    "ipip",
+    "ip6tnl",
+    "sit",
+    "vti",
+    "vti6",
+    "vxlan",
+    "geneve",
+    "l2tp",
+    "fou",
+    "erspan",
+    "tun",
+    "tap",
+    "ipoib",
+    "macsec",
+    "bareudp",
+    "xfrm",
+];
+
 fn netdev(u: &Unit<'_>, out: &Out) {
     let Some((named, at)) = u.entry("NetDev", "Name") else {
         if let Some(file) = u.file() {
@@ -199,29 +224,6 @@ fn netdev(u: &Unit<'_>, out: &Out) {
     };
     let name = named.value.clone();
     let kind = u.get("NetDev", "Kind").to_ascii_lowercase();
-    const TUNNELS: &[&str] = &[
-        "wireguard",
-        "gre",
-        "gretap",
-        "ip6gre",
-        "ip6gretap",
-        "ipip",
-        "ip6tnl",
-        "sit",
-        "vti",
-        "vti6",
-        "vxlan",
-        "geneve",
-        "l2tp",
-        "fou",
-        "erspan",
-        "tun",
-        "tap",
-        "ipoib",
-        "macsec",
-        "bareudp",
-        "xfrm",
-    ];
     let tunnel = TUNNELS.contains(&kind.as_str());
     let mut details = vec![format!("Kind={kind}")];
     for (section, key) in [

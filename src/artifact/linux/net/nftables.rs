@@ -176,7 +176,7 @@ impl Place {
             match w.as_slice() {
                 ["table", rest @ ..] | ["add", "table", rest @ ..] if self.depth == 0 => self.table = rest.join(" "),
                 ["chain", name, ..] | ["add", "chain", .., name] if self.depth <= 1 => {
-                    self.chain = Some((*name).to_owned())
+                    self.chain = Some((*name).to_owned());
                 }
                 _ if self.skip.is_none() => self.skip = Some(self.depth),
                 _ => {}

@@ -156,10 +156,10 @@ fn config(text: &Text<'_>, out: &Out, start: &Start) {
             }
             "route" | "push" | "up" | "down" | "route-up" | "script-security" | "http-proxy" | "socks-proxy"
             | "ifconfig" | "ca" | "cert" | "plugin" | "management" | "dev-type" | "remote-random"
-            | "client-config-dir" => {
-                if c.details.len() < 200 {
-                    c.details.push(crate::format::secret::masked(body));
-                }
+            | "client-config-dir"
+                if c.details.len() < 200 =>
+            {
+                c.details.push(crate::format::secret::masked(body));
             }
             _ => {}
         }

@@ -83,7 +83,9 @@ fn extract(system: &System, out: &Out) {
         let peers: Vec<_> = tree.below("Peers").chain(tree.below("InterfacePeers")).collect();
         if let Some(first) = peers.first() {
             let mut c = row(&text.entry.path.display(), "yggdrasil", cite(text, first.line, first.run, "Peers"));
-            peers.iter().for_each(|p| once(&mut c.endpoints, &p.value));
+            for p in &peers {
+                once(&mut c.endpoints, &p.value);
+            }
             c.secrets.extend(tree.named("PrivateKey").map(|_| "PrivateKey".to_owned()));
             out.push(c);
         }
@@ -225,7 +227,7 @@ fn nebula(text: &Text<'_>, out: &Out) {
         first.map_or_else(|| text.evidence(), |l| cite(text, l.line, l.run, &l.dotted())),
     );
     tree.below("static_host_map").for_each(|l| once(&mut c.endpoints, &l.value));
-    c.interface = tree.get("tun.dev").unwrap_or_default().to_owned();
+    tree.get("tun.dev").unwrap_or_default().clone_into(&mut c.interface);
     for key in ["lighthouse.am_lighthouse", "punchy.punch"] {
         if let Some(v) = tree.get(key) {
             c.details.push(format!("{key}={v}"));

@@ -90,13 +90,13 @@ fn extract(system: &System, out: &Out) {
         &mut |t| ngrok(t, out),
     );
     each(&globs(&["/etc/cloudflared/*", "/usr/local/etc/cloudflared/*"], &[".cloudflared/*"]), &mut |t| {
-        cloudflared(t, out)
+        cloudflared(t, out);
     });
     each(&globs(&["/etc/stunnel/*.conf", "/etc/stunnel/conf.d/*", "/usr/local/etc/stunnel/*.conf"], &[]), &mut |t| {
-        stunnel(t, out)
+        stunnel(t, out);
     });
     each(&globs(&["/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d/*.conf"], &[".ssh/config"]), &mut |t| {
-        ssh_config(t, out)
+        ssh_config(t, out);
     });
     let mut proxies = Vec::new();
     for dir in ["/etc", "/usr/local/etc", "/opt", "/root", "/usr/local"] {
@@ -154,8 +154,9 @@ fn ngrok(text: &Text<'_>, out: &Out) {
 }
 
 fn cloudflared(text: &Text<'_>, out: &Out) {
-    let name = decode(text.entry.path.file_name()).into_owned();
-    if name.ends_with(".json") {
+    let name = decode(text.entry.path.file_name()).to_ascii_lowercase();
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    if ending == "json" {
         let tree = Tree::json(&text.bytes);
         if let Some(id) = tree.leaf("TunnelID").filter(|_| tree.named("TunnelSecret").is_some()) {
             let mut c = row(text, "cloudflared", at(text, id));
@@ -164,13 +165,13 @@ fn cloudflared(text: &Text<'_>, out: &Out) {
             c.secrets.push("TunnelSecret".into());
             out.push(c);
         }
-    } else if name.ends_with(".yml") || name.ends_with(".yaml") {
+    } else if matches!(ending, "yml" | "yaml") {
         let tree = Tree::yaml(&text.bytes);
         let Some(tunnel) = tree.any(&["tunnel", "credentials-file"]).or_else(|| tree.below("ingress").next()) else {
             return;
         };
         let mut c = row(text, "cloudflared", at(text, tunnel));
-        c.uuid = tree.get("tunnel").unwrap_or_default().to_owned();
+        tree.get("tunnel").unwrap_or_default().clone_into(&mut c.uuid);
         if tree.get("credentials-file").is_some() {
             c.secrets.push("credentials-file".into());
         }

@@ -212,7 +212,9 @@ fn network(text: &Text<'_>, sections: &[Section], out: &Out) {
             for e in p.all("allowed_ips") {
                 c.details.push(format!("allowed_ips={}", e.value));
             }
-            secrets(p).iter().for_each(|n| once(&mut c.secrets, n));
+            for n in secrets(p) {
+                once(&mut c.secrets, &n);
+            }
         }
         if kind == "wireguard" {
             c.default_route = sections
@@ -268,13 +270,12 @@ fn firewall(text: &Text<'_>, sections: &[Section], out: &Out) {
     for s in sections {
         let target = value(s, &["target"]).to_ascii_lowercase();
         let action = match s.kind.as_str() {
-            "defaults" => "policy",
-            "zone" if s.get("masq").is_some_and(is_yes) => "masquerade",
-            "zone" => "policy",
+            // Whatever its target, it rewrites the sender.
+            kind if kind == "nat" || kind == "zone" && s.get("masq").is_some_and(is_yes) => "masquerade",
+            "zone" | "defaults" => "policy",
             "forwarding" => "forward",
             "redirect" if target == "snat" => "snat",
             "redirect" => "dnat",
-            "nat" => "masquerade",
             "rule" => match target.as_str() {
                 "accept" => "accept",
                 "drop" => "drop",

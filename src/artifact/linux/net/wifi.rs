@@ -95,9 +95,9 @@ fn supplicant(text: &Text<'_>, out: &Out) {
                 }
                 "mode" if value == "2" => c.kind = "wifi-ap".into(),
                 "disabled" if value == "1" => c.enabled_by = vec!["disabled=1".into()],
-                "identity" => c.username = value.trim_matches('"').to_owned(),
+                "identity" => value.trim_matches('"').clone_into(&mut c.username),
                 "key_mgmt" | "bssid" | "scan_ssid" | "eap" | "priority" | "id_str" => {
-                    c.details.push(format!("{key}={}", value.trim_matches('"')))
+                    c.details.push(format!("{key}={}", value.trim_matches('"')));
                 }
                 key if is_secret(key.trim_start_matches('#')) && !key.starts_with('#') => once(&mut c.secrets, key),
                 _ => {}
@@ -154,7 +154,7 @@ fn hostapd(text: &Text<'_>, out: &Out) {
             }
             "interface" => value.clone_into(&mut c.interface),
             "bridge" | "channel" | "hw_mode" | "wpa" | "ignore_broadcast_ssid" | "country_code" => {
-                c.details.push(format!("{key}={value}"))
+                c.details.push(format!("{key}={value}"));
             }
             key if is_secret(key) => once(&mut c.secrets, key),
             _ => {}

@@ -131,7 +131,7 @@ pub(super) fn nps(text: &Text<'_>, out: &Out) -> bool {
         let mut c = tunnel(text, "nps", server);
         c.endpoints.push(server.value.clone());
         c.secrets = secrets(&tree);
-        c.username = tree.get("common.username").unwrap_or_default().to_owned();
+        tree.get("common.username").unwrap_or_default().clone_into(&mut c.username);
         c.details.push("role=client".into());
         for key in ["conn_type", "auto_reconnection", "proxy_url"] {
             if let Some(v) = tree.named(key) {

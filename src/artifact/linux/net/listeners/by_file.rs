@@ -76,7 +76,7 @@ fn ssh(system: &System, out: &Out) {
             let value = unquote(value);
             match key {
                 "DROPBEAR_PORT" if !value.is_empty() => {
-                    push(text, out, (line.number, line.run), key, "dropbear", "tcp", "", value)
+                    push(text, out, (line.number, line.run), key, "dropbear", "tcp", "", value);
                 }
                 "DROPBEAR_EXTRA_ARGS" => {
                     let w = words(value);
@@ -313,7 +313,7 @@ fn data(system: &System, out: &Out) {
         each(text, out, |line, key, value| match key {
             "listen_addresses" => unquote(value.split('#').next().unwrap_or_default()).clone_into(&mut address),
             "port" => {
-                port = Some(((line.number, line.run), value.split_whitespace().next().unwrap_or_default().to_owned()))
+                port = Some(((line.number, line.run), value.split_whitespace().next().unwrap_or_default().to_owned()));
             }
             _ => {}
         });
@@ -352,7 +352,7 @@ fn data(system: &System, out: &Out) {
             let (port, address) = (w.next().unwrap_or_default(), w.next().unwrap_or_default());
             match key {
                 "listener" if port == "0" => {
-                    push(text, out, (line.number, line.run), key, "mosquitto", "unix", address, "")
+                    push(text, out, (line.number, line.run), key, "mosquitto", "unix", address, "");
                 }
                 "listener" | "port" => push(text, out, (line.number, line.run), key, "mosquitto", "tcp", address, port),
                 _ => {}
@@ -414,7 +414,7 @@ fn industrial(system: &System, out: &Out) {
             match ini.entry(section, key) {
                 Some(e) => push(text, out, (e.line, e.run), &format!("{section}.{key}"), program, "tcp", "", &e.value),
                 None if default != "4840" => {
-                    push(text, out, FILE, &format!("{section}.{key} (not set)"), program, "tcp", "", default)
+                    push(text, out, FILE, &format!("{section}.{key} (not set)"), program, "tcp", "", default);
                 }
                 None => {}
             }

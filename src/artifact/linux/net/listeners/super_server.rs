@@ -6,6 +6,9 @@ use crate::artifact::linux::net::{is_no, is_yes};
 use crate::base::Run;
 use crate::evidence::System;
 
+/// Name, line and settings of a service.
+type Service = (String, u32, Run, Vec<(String, String)>);
+
 pub(super) fn extract(system: &System, out: &Out) {
     out.each(system, &["/etc/inetd.conf", "/etc/inetd.d/*"], |text| {
         for line in bounded(text, out) {
@@ -31,7 +34,7 @@ pub(super) fn extract(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/xinetd.conf", "/etc/xinetd.d/*"], |text| {
-        let mut open: Option<(String, u32, Run, Vec<(String, String)>)> = None;
+        let mut open: Option<Service> = None;
         for line in bounded(text, out) {
             let body = line.text.trim();
             if let Some(name) = body.strip_prefix("service ") {
