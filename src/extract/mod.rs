@@ -13,6 +13,7 @@ mod flight;
 pub mod hash_image;
 mod layout;
 mod md5_lanes;
+pub mod second_reader;
 mod sniff;
 mod text;
 

@@ -177,19 +177,30 @@ pub trait FileSystem: Send + Sync {
     fn unallocated(&self) -> Vec<Run> {
         Vec::new()
     }
-    /// Another reader's independent view of the same bytes, for cross-checking; `None` if there is none.
-    fn second_reader(&self) -> Option<Box<dyn SecondReader + '_>> {
+    /// Another reader's independent view of the same bytes, for cross-checking; `None` if there is
+    /// none. The error says why that reader refuses the file system.
+    fn second_reader(&self) -> Option<Result<Box<dyn SecondReader + '_>, String>> {
         None
     }
+}
+
+/// A name as an independent reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecondEntry {
+    pub name: Name,
+    /// `NodeKind::as_str`.
+    pub kind: &'static str,
+    /// Size in bytes.
+    pub len: u64,
 }
 
 /// An independent reader, asked path by path after the examination.
 pub trait SecondReader {
     fn name(&self) -> &'static str;
-    /// The names in a directory, sorted.
-    fn names(&mut self, dir: &Name) -> Result<Vec<Name>, String>;
-    /// The content of a file, at most `limit` bytes.
-    fn read(&mut self, path: &Name, limit: u64) -> Result<Vec<u8>, String>;
+    /// What is in a directory but `.` and `..`, sorted.
+    fn list(&mut self, dir: &Name) -> Result<Vec<SecondEntry>, String>;
+    /// The content of a file from its start, piece by piece, until `each` says `false`.
+    fn read(&mut self, path: &Name, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), String>;
 }
 
 /// A file-system format: how to recognise it and how to open it.

@@ -42,6 +42,10 @@ impl Blocks {
         let len = source.len();
         Self { source, size, len, overlay: BTreeMap::new() }
     }
+    /// The volume as acquired, without the journal's copies.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
     pub(super) fn lay_over(&mut self, overlay: BTreeMap<u64, Copy>) {
         self.overlay = overlay;
     }

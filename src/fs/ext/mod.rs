@@ -13,6 +13,7 @@ mod journal;
 mod map;
 mod open;
 mod raw;
+mod second;
 mod superblock;
 mod table;
 mod xattr;
@@ -168,6 +169,9 @@ impl FileSystem for ExtFs {
     fn deleted(&self, each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
         deleted::deleted(&self.volume, each);
         Ok(())
+    }
+    fn second_reader(&self) -> Option<Result<Box<dyn crate::fs::SecondReader + '_>, String>> {
+        Some(second::open(self.volume.blocks.source()))
     }
     fn unallocated(&self) -> Vec<crate::base::Run> {
         bitmap::unallocated(&self.volume)

@@ -7,3 +7,4 @@ mod image;
 mod journal;
 mod layout;
 mod mutate;
+mod second;
