@@ -140,7 +140,7 @@ pub fn words(value: &str) -> Vec<(String, bool)> {
     let mut all = Vec::new();
     let mut chars = value.chars().peekable();
     loop {
-        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        while chars.next_if(char::is_ascii_whitespace).is_some() {}
         if chars.peek().is_none() {
             return all;
         }
@@ -212,7 +212,7 @@ pub fn expand(text: &str, unit: &str, home: Option<&str>) -> String {
             continue;
         }
         match chars.next() {
-            Some('%') => out.push('%'),
+            Some('%') | None => out.push('%'),
             Some('n') => out.push_str(unit),
             Some('N') => out.push_str(stem),
             Some('p') => out.push_str(prefix),
@@ -238,7 +238,6 @@ pub fn expand(text: &str, unit: &str, home: Option<&str>) -> String {
                 out.push('%');
                 out.push(other);
             }
-            None => out.push('%'),
         }
     }
     out
@@ -251,15 +250,12 @@ pub fn unescape(name: &str) -> String {
     while let Some((first, tail)) = rest.split_first() {
         let hex = rest.strip_prefix(b"\\x").and_then(|r| r.get(..2));
         let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
-        rest = match byte {
-            Some(b) => {
-                out.push(b);
-                rest.get(4..).unwrap_or_default()
-            }
-            None => {
-                out.push(if *first == b'-' { b'/' } else { *first });
-                tail
-            }
+        rest = if let Some(b) = byte {
+            out.push(b);
+            rest.get(4..).unwrap_or_default()
+        } else {
+            out.push(if *first == b'-' { b'/' } else { *first });
+            tail
         };
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -255,10 +255,11 @@ fn damage_is_named() {
     );
     fs.add(
         "/var/lib2/dpkg/status",
-        [b"\xff\xfe\0garbage\n\nPackage: a\nStatus: install ok installed\n\n".as_slice(), &[b'x'; 10 << 20]].concat(),
+        [b"\xff\xfe\0garbage\n\nPackage: a\nStatus: install ok installed\n\n".as_slice(), &vec![b'x'; 10 << 20]]
+            .concat(),
     );
     fs.add("/var/lib2/dpkg/info/a.md5sums", vec![0xff; 1 << 20]);
-    fs.add("/var/lib2/dpkg/info/a.list", [b"/loop/x\n../up\n\xff\xfe\n//\n".as_slice(), &[b'/'; 4 << 20]].concat());
+    fs.add("/var/lib2/dpkg/info/a.list", [b"/loop/x\n../up\n\xff\xfe\n//\n".as_slice(), &vec![b'/'; 4 << 20]].concat());
     fs.add("/var/lib2/dpkg/alternatives/x", b"auto\n/usr/bin/x\nx\n".to_vec());
     let system = crate::host_fs::system(std::sync::Arc::new(fs));
     let (owned, gaps) = read(&system);

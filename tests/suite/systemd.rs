@@ -103,15 +103,16 @@ impl Dice {
     }
 }
 
+const UNITS: &[&str] = &["a.service", "b.service", "c@.service", "d.socket", "a-b.service", "e.timer", "f.target"];
+const DIRS: &[&str] =
+    &["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "usr/local/lib/systemd/system"];
+
 #[test]
 fn agrees_with_systemctl_on_made_up_roots() {
     if output("systemctl", &["--version"]).is_none() {
         eprintln!("skipped: no systemctl here");
         return;
     }
-    const UNITS: &[&str] = &["a.service", "b.service", "c@.service", "d.socket", "a-b.service", "e.timer", "f.target"];
-    const DIRS: &[&str] =
-        &["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "usr/local/lib/systemd/system"];
     let (mut compared, mut wrong) = (0, Vec::new());
     let rounds: u64 = std::env::var("CRANESCOPE_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(40);
     for round in 1..=rounds {

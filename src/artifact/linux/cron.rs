@@ -90,6 +90,7 @@ fn extract(system: &System, out: &Out) {
 }
 
 /// Which of the programs that read these files are on the disk at all.
+#[allow(clippy::struct_excessive_bools)] // five independent facts
 struct Daemons {
     cron: bool,
     anacron: bool,
@@ -170,13 +171,7 @@ fn crontab(system: &System, out: &Out, text: &Text<'_>, owner: Option<&str>, ena
         }
         let fields = if body.starts_with('@') { 1 } else { 5 };
         let (schedule, rest) = take_words(body, fields);
-        let (user, command) = match owner {
-            Some(owner) => (owner.to_owned(), rest),
-            None => {
-                let (user, command) = take_words(rest, 1);
-                (user.to_owned(), command)
-            }
-        };
+        let (user, command) = owner.map_or_else(|| take_words(rest, 1), |owner| (owner, rest));
         // A leading minus asks cron not to log.
         let first = schedule.trim_start_matches('-').chars().next();
         if command.is_empty() || !first.is_some_and(|c| c.is_ascii_digit() || matches!(c, '*' | '@' | '~')) {
@@ -193,7 +188,7 @@ fn crontab(system: &System, out: &Out, text: &Text<'_>, owner: Option<&str>, ena
             name: text.entry.path.display(),
             manager: "cron".into(),
             schedule: schedule.split_whitespace().collect::<Vec<_>>().join(" "),
-            user,
+            user: user.to_owned(),
             command: cut(command),
             program: found.program,
             enabled,
@@ -279,7 +274,7 @@ fn at_job(system: &System, out: &Out, text: &Text<'_>, users: &BTreeMap<String, 
     let mut line_of = None;
     for line in lines(&text.bytes).take(100_000) {
         if let Some(rest) = line.text.strip_prefix("# atrun uid=") {
-            uid = rest.split_whitespace().next().unwrap_or_default().to_owned();
+            rest.split_whitespace().next().unwrap_or_default().clone_into(&mut uid);
         }
         let body = line.text.trim();
         if script && !body.is_empty() && !body.starts_with('#') && !body.contains("marcinDELIMITER") {

@@ -175,7 +175,7 @@ fn packages(system: &System, out: &Out) -> Option<BTreeMap<(String, String), Kno
         if !entry.path.bytes().ends_with(b".md5sums")
             && let Some(text) = out.read(system, entry)
         {
-            known(&text, Some(Name::new(entry.path.parent())), out, &mut all);
+            known(&text, Some(&Name::new(entry.path.parent())), out, &mut all);
         }
     }
     let mut automatic = BTreeSet::new();
@@ -194,7 +194,7 @@ fn packages(system: &System, out: &Out) -> Option<BTreeMap<(String, String), Kno
     Some(all)
 }
 
-fn known(text: &Text<'_>, distroless: Option<Name>, out: &Out, all: &mut BTreeMap<(String, String), Known>) {
+fn known(text: &Text<'_>, distroless: Option<&Name>, out: &Out, all: &mut BTreeMap<(String, String), Known>) {
     for stanza in deb822::stanzas(&text.bytes) {
         if let Some(line) = stanza.malformed {
             out.gap_line(text.entry, line, "neither a field nor a continuation");
@@ -229,7 +229,7 @@ fn known(text: &Text<'_>, distroless: Option<Name>, out: &Out, all: &mut BTreeMa
             ..Package::default()
         };
         let conffiles = conffiles(&stanza);
-        all.insert(key, Known { package, conffiles, distroless: distroless.clone() });
+        all.insert(key, Known { package, conffiles, distroless: distroless.cloned() });
     }
 }
 
@@ -330,10 +330,9 @@ fn diversions(system: &System, out: &Out, builder: &mut Builder<'_>) -> HashMap<
 
 /// Links of the alternatives database that point where it says: owner's index and path.
 fn alternatives(system: &System, out: &Out, builder: &mut Builder<'_>) -> Vec<(usize, Vec<u8>)> {
-    let mut links = Vec::new();
+    let mut owned = Vec::new();
     out.each(system, &["/var/lib/dpkg/alternatives/*"], |text| {
-        let lines: Vec<&[u8]> = text.bytes.split(|b| *b == b'\n').collect();
-        let mut lines = lines.iter().copied();
+        let mut lines = text.bytes.split(|b| *b == b'\n');
         let (Some(b"auto" | b"manual"), Some(link)) = (lines.next(), lines.next()) else {
             out.gap(text.entry, "no alternatives record");
             return;
@@ -362,13 +361,13 @@ fn alternatives(system: &System, out: &Out, builder: &mut Builder<'_>) -> Vec<(u
                 let in_etc = [b"/etc/alternatives/", name.as_slice()].concat();
                 let link = builder.canonical(link);
                 if link_at(&link).is_some_and(|t| t.bytes() == in_etc) {
-                    links.push((index, link));
+                    owned.push((index, link));
                 }
-                links.push((index, in_etc));
+                owned.push((index, in_etc));
             }
         }
     });
-    links
+    owned
 }
 
 fn read<'a>(system: &'a System, out: &Out, path: &str) -> Option<Text<'a>> {

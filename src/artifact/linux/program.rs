@@ -123,7 +123,7 @@ fn resolve(system: &System, words: &[String], path: &[&str], depth: usize, found
     found.missing = real.is_none();
     let named = real.clone().or_else(|| first.starts_with('/').then(|| Name::from(first.as_str())));
     let own = first.rsplit('/').next().unwrap_or(first);
-    if let Some(inner) = depth.checked_sub(1).and_then(|d| inner(system, own, words, path).map(|i| (d, i))) {
+    if let Some(inner) = depth.checked_sub(1).and_then(|d| inner(own, words).map(|i| (d, i))) {
         let before = found.wrappers.len();
         found.wrappers.extend(named.clone());
         let (depth, inner) = inner;
@@ -159,7 +159,7 @@ enum Inner {
 }
 
 /// What a wrapper goes on to run; `None` if this is no wrapper or it runs nothing else.
-fn inner(system: &System, own: &str, words: &[String], path: &[&str]) -> Option<Inner> {
+fn inner(own: &str, words: &[String]) -> Option<Inner> {
     let rest = words.get(1..)?;
     if SHELLS.contains(&own) {
         return shell(rest);
@@ -193,7 +193,7 @@ fn inner(system: &System, own: &str, words: &[String], path: &[&str]) -> Option<
         // An applet of busybox is busybox itself, unless it goes on to start something.
         if matches!(own, "busybox" | "toybox") {
             let applet = words.first()?.as_str();
-            return inner(system, applet, &words, path);
+            return inner(applet, &words);
         }
         return Some(Inner::Words(words));
     }
@@ -351,7 +351,7 @@ mod tests {
             "usr/bin/timeout",
             "usr/bin/tee",
         ];
-        let mut text: String = files.iter().map(|f| format!("/{f} mode=755\n    x\n")).collect();
+        let mut text = files.map(|f| format!("/{f} mode=755\n    x\n")).concat();
         text.push_str("/bin -> usr/bin\n/usr/bin/sh -> dash\n/usr/bin/python3 -> python3.11\n/opt/link -> /opt/a\n");
         system(&text)
     }

@@ -202,3 +202,6 @@ fn generators(system: &System, out: &Out, folder: &str, manager: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

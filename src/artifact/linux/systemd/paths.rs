@@ -33,8 +33,6 @@ pub(super) struct Link<'a> {
     pub(super) root: usize,
     /// The unit whose folder it is.
     pub(super) of: String,
-    /// wants, requires, upholds.
-    pub(super) how: &'static str,
     pub(super) name: String,
     pub(super) entry: &'a Entry,
 }
@@ -156,11 +154,9 @@ impl<'a> Index<'a> {
             return Some(());
         }
         let Some((of, ending)) = name.rsplit_once('.') else { return Some(()) };
-        let how = match ending {
-            "wants" => "wants",
-            "requires" => "requires",
-            "upholds" => "upholds",
-            "d" => "",
+        let dropins = match ending {
+            "wants" | "requires" | "upholds" => false,
+            "d" => true,
             _ => return Some(()),
         };
         let dir = if entry.kind() == NodeKind::Symlink { self.system.resolve(entry.path.bytes()) } else { Some(entry) };
@@ -168,12 +164,12 @@ impl<'a> Index<'a> {
         for item in children(self.system, dir.path.bytes()) {
             *left = left.checked_sub(1)?;
             let Ok(name) = std::str::from_utf8(item.path.file_name()) else { continue };
-            if how.is_empty() {
-                if name.ends_with(".conf") && !item.is_dir() {
+            if dropins {
+                if name.strip_suffix(".conf").is_some() && !item.is_dir() {
                     self.dropins.entry(of.to_owned()).or_default().push((root, name.to_owned(), item));
                 }
             } else if names::kind(name).is_some() {
-                self.links.push(Link { root, of: of.to_owned(), how, name: name.to_owned(), entry: item });
+                self.links.push(Link { root, of: of.to_owned(), name: name.to_owned(), entry: item });
             }
         }
         Some(())

@@ -29,10 +29,9 @@ impl Presets {
                 let mut words = line.split_whitespace();
                 match (words.next(), words.next()) {
                     (None, _) => {}
-                    (Some(c), _) if c.starts_with(['#', ';']) => {}
+                    (Some(c), _) if c == "ignore" || c.starts_with(['#', ';']) => {}
                     (Some("enable"), Some(pattern)) => rules.push((pattern.to_owned(), true)),
                     (Some("disable"), Some(pattern)) => rules.push((pattern.to_owned(), false)),
-                    (Some("ignore"), Some(_)) => {}
                     _ => out.gap_line(text.entry, number, "no preset rule"),
                 }
                 if rules.len() >= MAX_RULES {
@@ -91,15 +90,13 @@ fn class(pattern: &[u8], c: u8) -> Option<usize> {
     let mut hit = false;
     let mut at = 0_usize;
     while let Some(low) = set.get(at) {
-        match (set.get(at.saturating_add(1)), set.get(at.saturating_add(2))) {
-            (Some(b'-'), Some(high)) => {
-                hit |= (*low..=*high).contains(&c);
-                at = at.saturating_add(3);
-            }
-            _ => {
-                hit |= *low == c;
-                at = at.saturating_add(1);
-            }
+        let range = (set.get(at.saturating_add(1)), set.get(at.saturating_add(2)));
+        if let (Some(b'-'), Some(high)) = range {
+            hit |= (*low..=*high).contains(&c);
+            at = at.saturating_add(3);
+        } else {
+            hit |= *low == c;
+            at = at.saturating_add(1);
         }
     }
     (hit != negated).then_some(end.saturating_add(2))

@@ -130,8 +130,8 @@ impl Rows<'_, '_, '_> {
         let service = self.units.get(&self.loader.real_name(&starts));
         let exec = service.and_then(|s| self.exec(s));
         let first = service.and_then(|s| s.list("Service", "ExecStart").first().map(|v| cut(v.text)));
-        let times = TIMES.iter().flat_map(|k| timer.list("Timer", k).into_iter().map(move |v| (k, v)));
-        let (schedule, at): (Vec<_>, Vec<_>) = times.map(|(k, v)| (format!("{k}={}", v.text), v)).unzip();
+        let when = TIMES.iter().flat_map(|k| timer.list("Timer", k).into_iter().map(move |v| (k, v)));
+        let (schedule, at): (Vec<_>, Vec<_>) = when.map(|(k, v)| (format!("{k}={}", v.text), v)).unzip();
         let user = service.map(|s| s.last("Service", "User").to_owned()).unwrap_or_default();
         Task {
             name: timer.name.clone(),
