@@ -1,17 +1,16 @@
-//! Known-good as an index that the judge can ask: what accepted cranes, vendors and analysts vouch for.
+//! Known-good as an index that the judge can ask: what accepted cranes, vendors and analysts vouch
+//! for. A baseline is an examined system that somebody trusts, as one file (format: `file`).
+mod compare;
+mod file;
+mod set;
+mod sets;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod volatile;
 
+pub use compare::{Changed, TableDiff, compare};
+pub use file::{About, BaselineError, Image, Origin, SCHEMA, build};
+pub use set::Set;
+pub use sets::{Baselines, Missing};
 pub use verdict::{BaselineVerdict, Standing};
-
-use crate::inventory::AnyTable;
-
-/// Baseline sets in the order in which they are asked.
-#[derive(Clone, Debug, Default)]
-pub struct Baselines;
-
-impl Baselines {
-    /// What the sets say about a row, and whether an approved set vouches for it.
-    pub fn row(&self, _table: &dyn AnyTable, _row: usize) -> (BaselineVerdict, bool) {
-        (BaselineVerdict::default(), false)
-    }
-}

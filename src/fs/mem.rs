@@ -2,12 +2,16 @@
 //!
 //! Notation, one file a paragraph: `/path` and its content indented by four spaces;
 //! `/path -> target` is a symlink; `/path/` an empty directory; `/path @hex …` content in hex.
-//! After the path, `mode=4755`, `uid=1000`, `gid=5` and `mtime=SECONDS` may follow.
+//! After the path, `mode=4755`, `uid=1000`, `gid=5`, `mtime=SECONDS`, `flags=immutable,append`,
+//! `xattr=NAME:HEX` and `deleted` (found as a deleted entry of its folder) may follow.
 use super::{DirEntry, FileSystem, FsError, FsInfo, NodeKind, Stat, Stream, Times};
 use crate::base::{Name, NodeId, Time};
 use crate::image::Source;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The attributes that `flags=` knows.
+const FLAGS: &[&str] = &["append", "immutable", "nodump"];
 
 #[derive(Default)]
 pub struct MemFs {
@@ -22,12 +26,26 @@ struct Node {
     uid: u32,
     gid: u32,
     mtime: i64,
+    flags: Vec<&'static str>,
+    xattrs: Vec<(Name, Vec<u8>)>,
+    deleted: bool,
     children: BTreeMap<Vec<u8>, u64>,
 }
 impl Node {
     fn new(kind: NodeKind) -> Self {
         let mode = if kind == NodeKind::Directory { 0o755 } else { 0o644 };
-        Self { kind, data: Vec::new(), mode, uid: 0, gid: 0, mtime: 1_600_000_000, children: BTreeMap::new() }
+        Self {
+            kind,
+            data: Vec::new(),
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: 1_600_000_000,
+            flags: Vec::new(),
+            xattrs: Vec::new(),
+            deleted: false,
+            children: BTreeMap::new(),
+        }
     }
 }
 
@@ -87,6 +105,14 @@ impl MemFs {
                     Some(("uid", v)) => node.uid = v.parse().unwrap_or(0),
                     Some(("gid", v)) => node.gid = v.parse().unwrap_or(0),
                     Some(("mtime", v)) => node.mtime = v.parse().unwrap_or(0),
+                    Some(("flags", v)) => {
+                        node.flags = FLAGS.iter().copied().filter(|f| v.split(',').any(|w| w == *f)).collect();
+                    }
+                    Some(("xattr", v)) => {
+                        let (name, hex) = v.split_once(':').unwrap_or((v, ""));
+                        node.xattrs.push((name.into(), unhex(hex)));
+                    }
+                    None if word == "deleted" => node.deleted = true,
                     _ => {
                         if let Some(hex) = word.strip_prefix('@') {
                             node.data.extend(unhex(hex));
@@ -142,7 +168,21 @@ impl FileSystem for MemFs {
     }
     fn read_dir(&self, dir: NodeId, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError> {
         for (name, &n) in &self.node(dir)?.children {
-            each(DirEntry { name: Name::new(name), node: id(n), kind: self.node(id(n))?.kind });
+            let node = self.node(id(n))?;
+            if !node.deleted {
+                each(DirEntry { name: Name::new(name), node: id(n), kind: node.kind });
+            }
+        }
+        Ok(())
+    }
+    fn deleted(&self, each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
+        for (folder, parent) in (0..).zip(&self.nodes) {
+            for (name, &n) in &parent.children {
+                let node = self.node(id(n))?;
+                if node.deleted {
+                    each(Some(id(folder)), DirEntry { name: Name::new(name), node: id(n), kind: node.kind });
+                }
+            }
         }
         Ok(())
     }
@@ -157,8 +197,8 @@ impl FileSystem for MemFs {
             gid: n.gid,
             links: 1,
             times: Times { modified: Some(Time::seconds(n.mtime)), ..Times::default() },
-            flags: Vec::new(),
-            xattrs: Vec::new(),
+            flags: n.flags.clone(),
+            xattrs: n.xattrs.clone(),
             device: None,
         })
     }

@@ -110,6 +110,10 @@ pub const TEST_GROUND: &str = "\
 /lib -> usr/lib
 /usr/bin/true mode=755
     #!/bin/sh
+/usr/lib/systemd/system/multi-user.target
+    [Unit]
+    Description=Multi-User System
+/usr/lib/systemd/system/default.target -> multi-user.target
 /var/lib/dpkg/status
     Package: base
     Status: install ok installed
@@ -122,8 +126,11 @@ pub const TEST_GROUND: &str = "\
     /usr
     /usr/bin
     /usr/bin/true
+    /usr/lib/systemd/system/multi-user.target
+    /usr/lib/systemd/system/default.target
 /var/lib/dpkg/info/base.md5sums
     3e2b31c72181b87149ff995e7202c0e3  usr/bin/true
+    0b6258e52272c2fe61680f53c4acf850  usr/lib/systemd/system/multi-user.target
 ";
 
 #[derive(Clone, Debug, Deserialize)]

@@ -14,6 +14,8 @@ pub(in crate::judge) struct Facts {
     pub(super) cellular: Arc<Cellular>,
     pub(super) tools: Arc<Tools>,
     pub(super) traces: Arc<Traces>,
+    /// Kinds of log records that are noise or context, not a link seen or used.
+    pub(super) weak_events: Arc<BTreeSet<String>>,
     pub(in crate::judge) ladder: Arc<Ladder>,
 }
 
@@ -25,15 +27,17 @@ impl Facts {
         let cellular = read::<RawCellular>(files, "cellular.toml").and_then(Cellular::new).map_err(&mut keep).ok();
         let tools = read::<RawTools>(files, "remote-tools.toml").and_then(Tools::new).map_err(&mut keep).ok();
         let traces = read::<RawTraces>(files, "program-traces.toml").map(Traces::new).map_err(&mut keep).ok();
+        let weak = read::<RawPatterns>(files, "log-patterns.toml").map(RawPatterns::weak).map_err(&mut keep).ok();
         let ladder = read::<Ladder>(files, "ladder.toml")
             .and_then(|l| if l.is_whole() { Ok(l) } else { Err(fault("ladder.toml", "a rung is missing")) })
             .map_err(&mut keep)
             .ok();
-        match (cellular, tools, traces, ladder) {
-            (Some(cellular), Some(tools), Some(traces), Some(ladder)) => Ok(Self {
+        match (cellular, tools, traces, weak, ladder) {
+            (Some(cellular), Some(tools), Some(traces), Some(weak), Some(ladder)) => Ok(Self {
                 cellular: Arc::new(cellular),
                 tools: Arc::new(tools),
                 traces: Arc::new(traces),
+                weak_events: Arc::new(weak),
                 ladder: Arc::new(ladder),
             }),
             _ => Err(errors),
@@ -118,6 +122,23 @@ impl Cellular {
     /// A module that serves modems and nothing else.
     pub(super) fn is_module(&self, name: &str) -> bool {
         self.modules.contains(name) || self.vendor_modules.contains(name)
+    }
+}
+
+#[derive(Deserialize)]
+struct RawPatterns {
+    #[serde(rename = "pattern")]
+    patterns: Vec<RawPattern>,
+}
+#[derive(Deserialize)]
+struct RawPattern {
+    id: String,
+    strength: String,
+}
+impl RawPatterns {
+    fn weak(self) -> BTreeSet<String> {
+        let weak = |p: &RawPattern| matches!(p.strength.as_str(), "weak" | "stock-noise" | "context");
+        self.patterns.into_iter().filter(weak).map(|p| p.id).collect()
     }
 }
 

@@ -1,0 +1,127 @@
+//! The baseline file: JSON lines. The first names the schema and who vouches for what; each further
+//! one is `[table, [key…], state]`, for hashed files `[table, [key…], state, sha256]`, sorted; the
+//! last counts them and carries the SHA-256 of all lines before it, so that a file cut short or
+//! edited is noticed.
+use super::volatile::{content, is_state, key, state_hash};
+use crate::inventory::{AnyTable, Inventory, Scene};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::io::{self, Write};
+
+/// The version that this program writes and reads.
+pub const SCHEMA: &str = "cranescope-baseline/1";
+
+/// Whose word it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Checked and accepted by an analyst: it lowers findings.
+    Approved,
+    /// Given by the vendor.
+    Vendor,
+    /// What was delivered, unchecked.
+    Delivery,
+}
+
+/// An image that the baseline was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    pub path: String,
+    pub size: u64,
+    pub sha256: Option<String>,
+}
+
+/// What a baseline says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    pub schema: String,
+    pub name: String,
+    pub origin: Origin,
+    pub by: String,
+    pub reason: String,
+    /// Name and version of the program that made it.
+    pub tool: String,
+    pub images: Vec<Image>,
+}
+
+impl About {
+    /// For a baseline made from these images.
+    pub fn new(name: &str, origin: Origin, by: &str, reason: &str, scene: &Scene) -> Self {
+        let image =
+            |i: &crate::inventory::ImageInfo| Image { path: i.path.clone(), size: i.size, sha256: i.sha256.clone() };
+        Self {
+            schema: SCHEMA.into(),
+            name: name.into(),
+            origin,
+            by: by.into(),
+            reason: reason.into(),
+            tool: concat!("cranescope ", env!("CARGO_PKG_VERSION")).into(),
+            images: scene.images.iter().map(image).collect(),
+        }
+    }
+}
+
+/// The last line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct End {
+    pub(super) rows: u64,
+    pub(super) sha256: String,
+}
+
+/// Why a baseline cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaselineError {
+    pub file: String,
+    /// 1-based; 0 where the whole file is meant.
+    pub line: u64,
+    pub what: String,
+}
+impl fmt::Display for BaselineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.what),
+            line => write!(f, "{}:{line}: {}", self.file, self.what),
+        }
+    }
+}
+
+/// Writes a baseline of everything in the inventory that describes a state. The same inventory gives
+/// the same bytes.
+pub fn build(about: &About, inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+    let mut hash = Sha256::new();
+    let mut put = |line: &str, out: &mut dyn Write| -> io::Result<()> {
+        for bytes in [line.as_bytes(), b"\n"] {
+            hash.update(bytes);
+            out.write_all(bytes)?;
+        }
+        Ok(())
+    };
+    put(&serde_json::to_string(about)?, out)?;
+    let mut rows = 0_u64;
+    for table in inventory.all() {
+        if !is_state(table.table()) {
+            continue;
+        }
+        let mut lines = (0..table.len()).map(|row| line(table, row)).collect::<Result<Vec<_>, _>>()?;
+        lines.sort();
+        lines.dedup();
+        for line in &lines {
+            put(line, out)?;
+            rows = rows.saturating_add(1);
+        }
+    }
+    let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    writeln!(out, "{}", serde_json::to_string(&End { rows, sha256 })?)
+}
+
+fn line(table: &dyn AnyTable, row: usize) -> Result<String, serde_json::Error> {
+    let name = table.table().name;
+    let state: String = state_hash(table, row).iter().map(|b| format!("{b:02x}")).collect();
+    match content(table, row) {
+        Some(sha256) => serde_json::to_string(&(name, key(table, row), state, sha256.to_string())),
+        None => serde_json::to_string(&(name, key(table, row), state)),
+    }
+}

@@ -1,0 +1,190 @@
+//! What brings links up, what the logs recorded of them, and what surrounds them.
+use super::{View, line_key};
+use crate::base::Name;
+use crate::inventory::Event;
+use crate::judge::finding::Rung;
+use crate::judge::links::frame::{Piece, subject};
+
+impl View<'_> {
+    /// Units, tasks and interface commands that bring a link up.
+    pub(super) fn starts(&mut self) {
+        for (row, s) in self.of(&self.ground.inventory.services, |s| s.system) {
+            let stem = s.name.trim_end_matches(".service");
+            let stock = self.ground.source(self.system, &s.evidence).is_stock() && s.dropins.is_empty();
+            let row = (self.ids.services, row);
+            if stock {
+                if self.know.stock_units.contains(stem) {
+                    let how = if s.enabled { "enabled by its package's default" } else { "not enabled" };
+                    self.stock.push(Piece {
+                        rows: vec![row],
+                        chain: 5,
+                        told: format!("the service {} ({how})", s.name),
+                        ..Piece::default()
+                    });
+                }
+                continue;
+            }
+            let how =
+                if s.enabled { format!("is started by {}", s.enabled_by.join(", ")) } else { "is not enabled".into() };
+            let at = vec![format!("unit:{}", s.evidence.path.lossy())];
+            self.start(row, at, &s.commands, s.program.as_ref(), s.enabled, format!("the service {}", s.name), &how);
+        }
+        for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
+            if !self.ground.source(self.system, &t.evidence).is_stock() {
+                let commands = std::slice::from_ref(&t.command);
+                let told = format!("the scheduled command '{}'", t.command);
+                self.start(
+                    (self.ids.tasks, row),
+                    vec![line_key(&t.evidence)],
+                    commands,
+                    t.program.as_ref(),
+                    t.enabled,
+                    told,
+                    &format!("runs at {}", t.schedule),
+                );
+            }
+        }
+        for (row, i) in self.of(&self.ground.inventory.interfaces, |i| i.system) {
+            let how =
+                if i.auto { "runs when the interface comes up, by itself" } else { "runs when the interface comes up" };
+            self.start(
+                (self.ids.interfaces, row),
+                vec![line_key(&i.evidence)],
+                &i.details,
+                None,
+                i.auto,
+                format!("a command of the interface {}", i.name),
+                how,
+            );
+        }
+    }
+    fn start(
+        &mut self,
+        row: (usize, usize),
+        at: Vec<String>,
+        commands: &[String],
+        program: Option<&Name>,
+        enabled: bool,
+        what: String,
+        how: &str,
+    ) {
+        let mut follows: Vec<String> = program.map(|p| format!("prog:{}", p.lossy())).into_iter().collect();
+        follows.extend(at);
+        let mut dials = None;
+        for command in commands {
+            if let Some(found) = self.know.commands.captures(command) {
+                // nmcli brings up profiles of all kinds: only a known modem profile counts.
+                if found.name("nmcli").is_none() {
+                    dials = Some(command.clone());
+                }
+                for peer in ["pon", "call", "wvdial", "nmcli", "ifup"] {
+                    follows.extend(found.name(peer).map(|p| format!("peer:{}", p.as_str())));
+                }
+                follows.extend(found.name("tty").and_then(|t| self.node_key(t.as_str())));
+            }
+        }
+        let known = self.pieces.iter().any(|p| p.keys.iter().any(|k| follows.contains(k)));
+        if dials.is_none() && !known {
+            return;
+        }
+        let foreign = self
+            .of(&self.ground.inventory.connections, |c| c.system)
+            .into_iter()
+            .any(|(_, c)| !self.is_cellular(c) && follows.contains(&format!("peer:{}", c.name)));
+        if foreign && !known {
+            return; // it starts a link of another kind
+        }
+        let command = dials.map(|d| format!(" ({d})")).unwrap_or_default();
+        self.pieces.push(Piece {
+            rows: vec![row],
+            rung: Some(if enabled { Rung::Enabled } else { Rung::Configured }),
+            chain: 5,
+            keys: Vec::new(),
+            follows: if follows.is_empty() { vec![format!("start:{what}")] } else { follows },
+            name: Some((5, subject(&what))),
+            told: format!("{what}{command} {how}"),
+            passive: !enabled,
+            ..Piece::default()
+        });
+    }
+    pub(super) fn events(&mut self) {
+        let ppp_elsewhere = self
+            .of(&self.ground.inventory.connections, |c| c.system)
+            .iter()
+            .any(|(_, c)| matches!(&*c.kind, "pppoe" | "pptp" | "l2tp"));
+        for (row, e) in self.of(&self.ground.inventory.events, |e| e.system) {
+            let rung = match &*e.class {
+                "modem-hardware" => Rung::Seen,
+                "modem-use" => Rung::Used,
+                _ => continue,
+            };
+            if self.weak_events.contains(&*e.kind) {
+                continue;
+            }
+            let keys = self.event_keys(e);
+            let unbound =
+                !keys.iter().any(|k| k.starts_with("node:") || k.starts_with("id:") || k.starts_with("peer:"));
+            if unbound && ppp_elsewhere && e.kind.starts_with("ppp") {
+                continue; // ppp that another kind of link explains
+            }
+            let when = e.time.map(|t| format!("{t} ")).unwrap_or_default();
+            let times = if e.count > 1 { format!(", {} times", e.count) } else { String::new() };
+            let keys = if unbound { [keys, vec!["unbound-log".to_owned()]].concat() } else { keys };
+            self.pieces.push(Piece {
+                rows: vec![(self.ids.events, row)],
+                rung: Some(rung),
+                chain: 6,
+                keys,
+                name: Some((7, "log records of a modem".into())),
+                told: format!("{when}{}: {}{times}", e.program, e.text),
+                ..Piece::default()
+            });
+        }
+    }
+    fn event_keys(&self, e: &Event) -> Vec<String> {
+        let field = |name: &str| e.fields.iter().find_map(|f| f.strip_prefix(name)).filter(|v| !v.is_empty());
+        let mut keys = Vec::new();
+        if let (Some(vid), Some(pid)) = (field("vid="), field("pid=")) {
+            keys.push(format!("id:{vid}:{pid}"));
+        }
+        for name in ["tty=", "node=", "dev=", "device=", "if=", "interface=", "port="] {
+            keys.extend(field(name).and_then(|v| self.node_key(v)));
+        }
+        for name in ["drv=", "driver="] {
+            keys.extend(field(name).map(|d| format!("driver-of:{}", d.replace('-', "_"))));
+        }
+        keys.extend(field("connection=").map(|c| format!("peer:{c}")));
+        keys.extend(field("uuid=").map(|u| format!("uuid:{u}")));
+        keys
+    }
+    /// What raises every configured link of the system: forwarding, and firewall rules for its interfaces.
+    pub(super) fn context(&mut self) {
+        let mut around = Vec::new();
+        for (row, s) in self.of(&self.ground.inventory.settings, |s| s.system) {
+            if &*s.program == "sysctl"
+                && s.effective
+                && s.value == "1"
+                && s.name.replace('/', ".").ends_with("ip_forward")
+            {
+                around.push((self.ids.settings, row, format!("{} forwards packets between networks", s.name)));
+            }
+        }
+        for (row, f) in self.of(&self.ground.inventory.firewall, |f| f.system) {
+            if self.know.interfaces.is_match(&f.rule)
+                && matches!(&*f.action, "accept" | "masquerade" | "snat" | "dnat" | "forward")
+            {
+                around.push((self.ids.firewall, row, format!("a firewall rule for the link's interface ({})", f.rule)));
+            }
+        }
+        for (id, row, told) in around {
+            self.pieces.push(Piece {
+                rows: vec![(id, row)],
+                chain: 7,
+                follows: vec!["context".into()],
+                raises: vec![told.clone()],
+                told,
+                ..Piece::default()
+            });
+        }
+    }
+}
