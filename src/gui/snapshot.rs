@@ -146,12 +146,17 @@ fn ways(inventory: &Inventory) -> Vec<Way> {
             table: "connections",
         }
     };
+    let unit = |l: &Listener| l.service.strip_suffix(".service").unwrap_or(&l.service).to_owned();
     let listener = |l: &Listener| Way {
         kind: "listens".to_owned(),
         name: l.program.clone(),
         leads: format!("{} {}:{}", l.protocol, l.address, l.port),
         // A listener is on if a unit that is named for it is; where none is, nothing is said.
-        enabled: inventory.services.iter().find(|s| !l.service.is_empty() && s.name == l.service).map(|s| s.enabled),
+        enabled: inventory
+            .services
+            .iter()
+            .find(|s| s.system == l.system && s.name.strip_suffix(".service").unwrap_or(&s.name) == unit(l))
+            .map(|s| s.enabled),
         enabled_by: l.service.clone(),
         last_used: None,
         table: "listeners",

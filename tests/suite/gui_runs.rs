@@ -32,6 +32,8 @@ fn findings_appear_while_it_runs_and_it_can_be_cancelled() {
     until(&mut window, "the first findings", |w| app(w).snapshot().is_some());
     window.run_steps(3);
     assert!(shows(&window, "Provisional: the examination is running"));
+    // No file was read so far, so nothing is said about what vouches for a start.
+    assert!(!shows(&window, "its program is not on the disk") && !shows(&window, "no package owns it"));
     assert!(shows(&window, "reading contents") && shows(&window, "25 %"), "progress is shown");
     assert!(shows(&window, "progress of reading contents: 25 %"));
     // Everything can be looked at meanwhile.

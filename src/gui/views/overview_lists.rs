@@ -73,6 +73,11 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
     let snapshot = cx.snapshot;
     let overview = &snapshot.overview;
     let t = cx.tokens;
+    if cx.provisional {
+        // Whether a program is there and whose it is can be said when every file was read, not before.
+        absent(cx, ui, "");
+        return;
+    }
     for system in &overview.unvouched_systems {
         ui.colored_label(t.medium, format!("{system} has no package database: nothing vouches for any of its starts."));
     }
