@@ -14,6 +14,7 @@ mod predicate;
 mod rows;
 mod rule;
 mod template;
+mod test_ground;
 #[cfg(test)]
 mod tests;
 mod unexamined;
@@ -21,7 +22,8 @@ mod unexamined;
 pub use crate::baseline::{BaselineVerdict, Standing};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
 pub use knowledge::Knowledge;
-pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, TEST_GROUND, Words};
+pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, Words};
+pub use test_ground::TEST_GROUND;
 
 use crate::base::Gap;
 use crate::baseline::Baselines;

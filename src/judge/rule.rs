@@ -95,49 +95,11 @@ pub(super) struct Own {
     pub(super) column: Option<usize>,
 }
 
-/// A small Debian on which every test tree stands: a package database that owns `/usr/bin/true`. A
-/// test that names one of these files replaces it.
-pub const TEST_GROUND: &str = "\
-/etc/os-release
-    ID=debian
-    PRETTY_NAME=\"Debian GNU/Linux 12\"
-/etc/passwd
-    root:x:0:0:root:/root:/bin/bash
-/etc/shadow mode=640
-    root:*:19000:0:99999:7:::
-/bin -> usr/bin
-/sbin -> usr/sbin
-/lib -> usr/lib
-/usr/bin/true mode=755
-    #!/bin/sh
-/usr/lib/systemd/system/multi-user.target
-    [Unit]
-    Description=Multi-User System
-/usr/lib/systemd/system/default.target -> multi-user.target
-/var/lib/dpkg/status
-    Package: base
-    Status: install ok installed
-    Architecture: amd64
-    Version: 1
-/var/lib/dpkg/info/base.list
-    /.
-    /etc
-    /etc/os-release
-    /usr
-    /usr/bin
-    /usr/bin/true
-    /usr/lib/systemd/system/multi-user.target
-    /usr/lib/systemd/system/default.target
-/var/lib/dpkg/info/base.md5sums
-    3e2b31c72181b87149ff995e7202c0e3  usr/bin/true
-    0b6258e52272c2fe61680f53c4acf850  usr/lib/systemd/system/multi-user.target
-";
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleTest {
     pub name: String,
-    /// Files, in the notation of `fs::mem`, beside [`TEST_GROUND`].
+    /// Files, in the notation of `fs::mem`, beside the small system of `TEST_GROUND`.
     pub tree: String,
     /// Subjects of the findings that this rule alone makes of it.
     pub flags: Vec<String>,

@@ -14,5 +14,6 @@ mod gui_runs;
 mod gui_tables;
 mod host_fs;
 mod lives;
+mod rules;
 mod systemd;
 mod tidy;
