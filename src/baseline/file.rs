@@ -2,7 +2,7 @@
 //! one is `[table, [key…], state]`, for hashed files `[table, [key…], state, sha256]`, sorted; the
 //! last counts them and carries the SHA-256 of all lines before it, so that a file cut short or
 //! edited is noticed.
-use super::volatile::{content, is_state, key, state_hash};
+use super::volatile::{content, hex, is_state, key, state_hash};
 use crate::inventory::{AnyTable, Inventory, Scene};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -113,13 +113,13 @@ pub fn build(about: &About, inventory: &Inventory, out: &mut dyn Write) -> io::R
             rows = rows.saturating_add(1);
         }
     }
-    let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = hex(&hash.finalize());
     writeln!(out, "{}", serde_json::to_string(&End { rows, sha256 })?)
 }
 
 fn line(table: &dyn AnyTable, row: usize) -> Result<String, serde_json::Error> {
     let name = table.table().name;
-    let state: String = state_hash(table, row).iter().map(|b| format!("{b:02x}")).collect();
+    let state = hex(&state_hash(table, row));
     match content(table, row) {
         Some(sha256) => serde_json::to_string(&(name, key(table, row), state, sha256.to_string())),
         None => serde_json::to_string(&(name, key(table, row), state)),

@@ -1,6 +1,6 @@
 //! One baseline in memory: sorted digests, so that a crane's 60,000 files cost a few megabytes.
 use super::file::{About, BaselineError, End, SCHEMA};
-use super::volatile::key_hash;
+use super::volatile::{hex, key_hash};
 use crate::base::Digest;
 use crate::inventory::TABLES;
 use sha2::{Digest as _, Sha256};
@@ -62,7 +62,7 @@ impl Set {
             };
             if text.starts_with('{') {
                 let end: End = serde_json::from_str(text).map_err(|e| fail(format!("not a last line: {e}")))?;
-                let found: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+                let found = hex(&hash.finalize());
                 if end.rows != number.saturating_sub(1) || end.sha256 != found {
                     return Err(fail("the file was changed: rows or checksum are not those of its last line".into()));
                 }

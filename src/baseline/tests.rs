@@ -34,9 +34,9 @@ fn built(origin: Origin) -> Vec<u8> {
         .unwrap();
     out
 }
-fn ask(origin: Origin, files: Vec<File>) -> Vec<(Standing, bool)> {
+fn ask(origin: Origin, files: &Vec<File>) -> Vec<(Standing, bool)> {
     let sets = Baselines::new(vec![Set::read("x", built(origin).as_slice()).unwrap()]);
-    (0..files.len()).map(|row| sets.row(&files, row)).map(|(v, lowers)| (v.verdict, lowers)).collect()
+    (0..files.len()).map(|row| sets.row(files, row)).map(|(v, lowers)| (v.verdict, lowers)).collect()
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn rows_are_known_changed_or_unknown() {
         file("/tmp/copy", 2, 0o755),
     ];
     assert_eq!(
-        ask(Origin::Approved, files.clone()),
+        ask(Origin::Approved, &files),
         [
             (Standing::Known, true),
             (Standing::Changed, false),
@@ -60,7 +60,7 @@ fn rows_are_known_changed_or_unknown() {
         ]
     );
     // What was delivered is recognised, but it vouches for nothing.
-    assert_eq!(ask(Origin::Delivery, files).first(), Some(&(Standing::Known, false)));
+    assert_eq!(ask(Origin::Delivery, &files).first(), Some(&(Standing::Known, false)));
     let none = Baselines::default();
     assert_eq!(none.row(&vec![file("/opt/a", 1, 0o755)], 0), (BaselineVerdict::default(), false));
 }
@@ -86,7 +86,7 @@ fn what_is_not_whole_is_refused() {
     let good = String::from_utf8(built(Origin::Approved)).unwrap();
     let error = |text: &str| Set::read("b.json", text.as_bytes()).unwrap_err().to_string();
     let lines: Vec<&str> = good.lines().collect();
-    let short = |n: usize| lines.iter().take(n).map(|l| format!("{l}\n")).collect::<String>();
+    let short = |n: usize| lines.iter().take(n).flat_map(|l| [*l, "\n"]).collect::<String>();
     assert_eq!(error(""), "b.json:1: the file is cut short: its last line is missing");
     assert_eq!(error(&short(3)), "b.json:4: the file is cut short: its last line is missing");
     assert_eq!(error(good.trim_end()), "b.json:5: the file is cut short: its last line is missing");

@@ -61,7 +61,9 @@ pub(super) fn key(table: &dyn AnyTable, row: usize) -> Vec<String> {
 pub(super) fn key_hash(table: &str, key: &[String]) -> [u8; 16] {
     let mut hash = Sha256::new();
     part(&mut hash, table);
-    key.iter().for_each(|k| part(&mut hash, k));
+    for k in key {
+        part(&mut hash, k);
+    }
     short(hash)
 }
 
@@ -84,6 +86,15 @@ pub(super) fn content(table: &dyn AnyTable, row: usize) -> Option<Digest> {
         Value::Text(t) if table.table().name == "files" => Digest::parse(&t),
         _ => None,
     }
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
 }
 
 fn part(hash: &mut Sha256, text: &str) {

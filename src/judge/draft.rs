@@ -8,6 +8,7 @@ use crate::base::{Evidence, FsId, Name, short_id};
 use crate::baseline::{BaselineVerdict, Baselines, Standing};
 use crate::inventory::Scene;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// A finding's evidence beyond this many rows is counted, not listed.
 const MOST_EVIDENCE: usize = 500;
@@ -85,10 +86,10 @@ impl Draft {
         let mut severity = self.severity;
         if vouched && severity > Severity::Info {
             severity = Severity::Info;
-            observed.push_str(&format!(" The baseline {} holds the same; it vouches for it.", baseline.by));
+            let _ = write!(observed, " The baseline {} holds the same; it vouches for it.", baseline.by);
         }
         if left_out > 0 {
-            observed.push_str(&format!(" {left_out} further places are not listed."));
+            let _ = write!(observed, " {left_out} further places are not listed.");
         }
         let system_id = self.system.and_then(|s| scene.systems.get(usize::try_from(s).ok()?)).map(|s| s.id.as_str());
         let id =

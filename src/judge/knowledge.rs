@@ -15,7 +15,7 @@ pub struct Knowledge {
     rules: Vec<Rule>,
     facts: Facts,
     rules_sha256: String,
-    knowledge_sha256: String,
+    facts_sha256: String,
 }
 
 impl Knowledge {
@@ -70,7 +70,7 @@ impl Knowledge {
             rules: rules.into_iter().map(|(.., rule)| rule).collect(),
             facts,
             rules_sha256,
-            knowledge_sha256: digest(assets::KNOWLEDGE.iter().copied()),
+            facts_sha256: digest(assets::KNOWLEDGE.iter().copied()),
         })
     }
     pub(super) fn facts(&self) -> &Facts {
@@ -95,7 +95,7 @@ impl Knowledge {
     }
     /// Over names and texts of the built-in knowledge files.
     pub fn knowledge_sha256(&self) -> &str {
-        &self.knowledge_sha256
+        &self.facts_sha256
     }
 }
 
@@ -107,7 +107,7 @@ fn digest<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
             hash.update(part);
         }
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    crate::base::Digest(hash.finalize().into()).to_string()
 }
 
 fn read_dir(dir: &Path) -> Result<Vec<(String, String)>, RuleError> {

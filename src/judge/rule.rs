@@ -202,7 +202,7 @@ impl Raw {
                 let mut tables = Vec::new();
                 let mut joins = Vec::new();
                 for join in &self.joins {
-                    joins.push(self.join(join, own, &tables)?);
+                    joins.push(join.check(own, &tables)?);
                     tables.extend(table_id(&join.table).and_then(|t| TABLES.get(t)).copied());
                 }
                 let when = self.when.as_ref().ok_or_else(|| ("`where` is missing".to_owned(), "table".to_owned()))?;
@@ -253,12 +253,15 @@ impl Raw {
             tests: self.tests,
         })
     }
-    fn join(&self, raw: &RawJoin, own: Option<&'static Table>, before: &[&'static Table]) -> Result<Join, Complaint> {
-        let table = table_id(&raw.table)
-            .ok_or_else(|| (format!("no table `{}`", raw.table), format!("table = \"{}\"", raw.table)))?;
+}
+
+impl RawJoin {
+    fn check(&self, own: Option<&'static Table>, before: &[&'static Table]) -> Result<Join, Complaint> {
+        let table = table_id(&self.table)
+            .ok_or_else(|| (format!("no table `{}`", self.table), format!("table = \"{}\"", self.table)))?;
         let described = TABLES.get(table).copied();
         let mut on = Vec::new();
-        for (theirs, ours) in &raw.on {
+        for (theirs, ours) in &self.on {
             let missing = |name: &str| (format!("no column `{name}`"), name.to_owned());
             let column = described.and_then(|t| t.column(theirs)).ok_or_else(|| missing(theirs))?;
             let (other, name) = match ours.split_once('.') {
@@ -278,11 +281,11 @@ impl Raw {
             };
             on.push((column, own));
         }
-        let when = match &raw.when {
+        let when = match &self.when {
             Some(when) => conditions(described, when)?,
             None => conditions(described, &toml::Value::Table(toml::Table::new()))?,
         };
-        Ok(Join { table, on, when, none: raw.none })
+        Ok(Join { table, on, when, none: self.none })
     }
 }
 

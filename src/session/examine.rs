@@ -213,8 +213,7 @@ pub fn load_knowledge(rules: &[PathBuf]) -> Result<Knowledge, Failure> {
 }
 
 pub(super) fn load_baselines(files: &[PathBuf]) -> Result<Baselines, Failure> {
-    let _ = files;
-    Ok(Baselines::default())
+    Baselines::load(files).map_err(|e| Failure::usage(e.to_string()))
 }
 
 pub(super) fn tool(knowledge: &Knowledge) -> Tool {

@@ -45,8 +45,8 @@ impl Facts {
     }
 }
 
-fn fault(file: &str, what: impl ToString) -> RuleError {
-    RuleError { file: file.into(), line: 0, what: what.to_string() }
+fn fault(file: &str, what: impl Into<String>) -> RuleError {
+    RuleError { file: file.into(), line: 0, what: what.into() }
 }
 
 fn read<T: DeserializeOwned>(files: &[(&str, &str)], name: &str) -> Result<T, RuleError> {

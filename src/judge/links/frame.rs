@@ -10,6 +10,7 @@ use crate::judge::rows::TableId;
 use crate::judge::template::{list, shorten};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// One piece of evidence.
 #[derive(Clone, Debug, Default)]
@@ -183,10 +184,10 @@ impl Link {
         }
         flush(&mut observed, last);
         if !raises.is_empty() {
-            observed.push_str(&format!(" Raised by: {}.", list(&raises)));
+            let _ = write!(observed, " Raised by: {}.", list(&raises));
         }
         if !lowers.is_empty() {
-            observed.push_str(&format!(" Lowered by: {}.", list(&lowers)));
+            let _ = write!(observed, " Lowered by: {}.", list(&lowers));
         }
         let mut seen = BTreeSet::new();
         let rows: Vec<_> = self.pieces.iter().flat_map(|p| &p.rows).filter(|r| seen.insert(**r)).copied().collect();

@@ -5,6 +5,7 @@ use crate::judge::finding::Rung;
 use crate::judge::links::frame::Piece;
 use crate::judge::links::ground::Vouched;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 impl View<'_> {
     pub(super) fn programs(&mut self) {
@@ -121,15 +122,15 @@ impl View<'_> {
             let mut told = format!("the {} connection {} ({}", c.manager, c.name, c.kind);
             for (word, value) in [("APN", &c.apn), ("number", &c.number), ("device", &c.device)] {
                 if !value.is_empty() {
-                    told.push_str(&format!(", {word} {value}"));
+                    let _ = write!(told, ", {word} {value}");
                 }
             }
             told.push(')');
             let (rung, passive) = if let Some(at) = c.last_used {
-                told.push_str(&format!(" was last used {at}"));
+                let _ = write!(told, " was last used {at}");
                 (Rung::Used, false)
             } else if c.enabled {
-                told.push_str(&format!(" comes up by itself ({})", c.enabled_by.join(", ")));
+                let _ = write!(told, " comes up by itself ({})", c.enabled_by.join(", "));
                 (Rung::Enabled, false)
             } else {
                 told.push_str(" is set up");

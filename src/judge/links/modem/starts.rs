@@ -26,20 +26,22 @@ impl View<'_> {
             }
             let how =
                 if s.enabled { format!("is started by {}", s.enabled_by.join(", ")) } else { "is not enabled".into() };
-            let at = vec![format!("unit:{}", s.evidence.path.lossy())];
-            self.start(row, at, &s.commands, s.program.as_ref(), s.enabled, format!("the service {}", s.name), &how);
+            let mut follows = vec![format!("unit:{}", s.evidence.path.lossy())];
+            follows.extend(s.program.as_ref().map(program_key));
+            self.start(row, follows, &s.commands, s.enabled, &format!("the service {}", s.name), &how);
         }
         for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
             if !self.ground.source(self.system, &t.evidence).is_stock() {
                 let commands = std::slice::from_ref(&t.command);
+                let mut follows = vec![line_key(&t.evidence)];
+                follows.extend(t.program.as_ref().map(program_key));
                 let told = format!("the scheduled command '{}'", t.command);
                 self.start(
                     (self.ids.tasks, row),
-                    vec![line_key(&t.evidence)],
+                    follows,
                     commands,
-                    t.program.as_ref(),
                     t.enabled,
-                    told,
+                    &told,
                     &format!("runs at {}", t.schedule),
                 );
             }
@@ -51,9 +53,8 @@ impl View<'_> {
                 (self.ids.interfaces, row),
                 vec![line_key(&i.evidence)],
                 &i.details,
-                None,
                 i.auto,
-                format!("a command of the interface {}", i.name),
+                &format!("a command of the interface {}", i.name),
                 how,
             );
         }
@@ -61,15 +62,12 @@ impl View<'_> {
     fn start(
         &mut self,
         row: (usize, usize),
-        at: Vec<String>,
+        mut follows: Vec<String>,
         commands: &[String],
-        program: Option<&Name>,
         enabled: bool,
-        what: String,
+        what: &str,
         how: &str,
     ) {
-        let mut follows: Vec<String> = program.map(|p| format!("prog:{}", p.lossy())).into_iter().collect();
-        follows.extend(at);
         let mut dials = None;
         for command in commands {
             if let Some(found) = self.know.commands.captures(command) {
@@ -101,7 +99,7 @@ impl View<'_> {
             chain: 5,
             keys: Vec::new(),
             follows: if follows.is_empty() { vec![format!("start:{what}")] } else { follows },
-            name: Some((5, subject(&what))),
+            name: Some((5, subject(what))),
             told: format!("{what}{command} {how}"),
             passive: !enabled,
             ..Piece::default()
@@ -187,4 +185,8 @@ impl View<'_> {
             });
         }
     }
+}
+
+fn program_key(program: &Name) -> String {
+    format!("prog:{}", program.lossy())
 }

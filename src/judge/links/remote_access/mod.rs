@@ -15,6 +15,7 @@ use crate::judge::finding::Rung;
 use crate::judge::knowledge::Knowledge;
 use crate::judge::unexamined::host_of;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// All paths of all systems.
 pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) -> Vec<Draft> {
@@ -153,7 +154,7 @@ impl<'a> View<'a> {
             }
             let mut told = format!("the program {} is {} ({})", b.path, tool.name, tool.class);
             if !by.is_empty() {
-                told.push_str(&format!(": {by}"));
+                let _ = write!(told, ": {by}");
             }
             let named = String::from_utf8_lossy(b.path.file_name()).to_ascii_lowercase();
             let same = tool
@@ -164,7 +165,7 @@ impl<'a> View<'a> {
             if !by.is_empty() && !same && !named.contains(&tool.id) {
                 told.push_str("; its name differs from the identified program");
             }
-            told.push_str(&format!("; it is {}", vouched.words()));
+            let _ = write!(told, "; it is {}", vouched.words());
             let raises = if off_the_path(&b.path) {
                 vec![format!("the program {} lies off the usual paths", b.path)]
             } else {
@@ -227,17 +228,17 @@ impl<'a> View<'a> {
             let to = if c.endpoints.is_empty() { String::new() } else { format!(" to {}", c.endpoints.join(", ")) };
             let mut told = format!("the {} connection {} ({}){to}", c.manager, c.name, c.kind);
             let (rung, passive) = if let Some(at) = c.last_used {
-                told.push_str(&format!(" was last used {at}"));
+                let _ = write!(told, " was last used {at}");
                 (Rung::Used, false)
             } else if c.enabled {
-                told.push_str(&format!(" comes up by itself ({})", c.enabled_by.join(", ")));
+                let _ = write!(told, " comes up by itself ({})", c.enabled_by.join(", "));
                 (Rung::Enabled, false)
             } else {
                 told.push_str(" is set up");
                 (Rung::Configured, true)
             };
             if !c.secrets.is_empty() {
-                told.push_str(&format!(", with a stored {}", c.secrets.join(", ")));
+                let _ = write!(told, ", with a stored {}", c.secrets.join(", "));
             }
             let at = c.evidence.path.lossy();
             let mut keys = vec![format!("peer:{}", c.name), line_key(&c.evidence)];

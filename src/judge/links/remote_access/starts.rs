@@ -62,7 +62,7 @@ impl View<'_> {
             } else {
                 follows.extend(paths_in(&s.commands));
                 follows.push(format!("file:{}", s.evidence.path.lossy()));
-                self.start(row, &commands, follows, s.enabled, what, &how);
+                self.start(row, &commands, follows, s.enabled, &what, &how);
             }
         }
         for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
@@ -76,7 +76,7 @@ impl View<'_> {
                     &[&t.command],
                     follows,
                     t.enabled,
-                    what,
+                    &what,
                     &format!("runs at {}", t.schedule),
                 );
             }
@@ -89,7 +89,7 @@ impl View<'_> {
                 &commands,
                 vec![line_key(&i.evidence)],
                 i.auto,
-                what,
+                &what,
                 "runs when the interface comes up",
             );
         }
@@ -133,7 +133,7 @@ impl View<'_> {
         commands: &[&str],
         follows: Vec<String>,
         enabled: bool,
-        what: String,
+        what: &str,
         how: &str,
     ) {
         let tunnel = TUNNELS.as_ref().and_then(|r| commands.iter().find_map(|c| Some((*c, r.captures(c)?))));
@@ -156,11 +156,11 @@ impl View<'_> {
                         .filter(|f| !f.starts_with("tool:") && self.pieces.iter().any(|p| p.keys.contains(f))),
                 );
                 let told = format!("{what} {how}: {command}");
-                self.pieces.push(Piece { keys, name: Some((2, subject(&what))), told, ..base });
+                self.pieces.push(Piece { keys, name: Some((2, subject(what))), told, ..base });
             }
             None => self.pieces.push(Piece {
                 follows,
-                name: Some((2, subject(&what))),
+                name: Some((2, subject(what))),
                 told: format!("{what} {how}"),
                 ..base
             }),
