@@ -3,6 +3,7 @@
 use crate::base::{Evidence, Name};
 use crate::inventory::{File, Inventory, Scene};
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 
 /// How a file stands to the packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,21 @@ impl<'a> Ground<'a> {
     /// How the file stands in which a row was read.
     pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {
         self.vouched(system, &evidence.path)
+    }
+    /// Of the programs that `prog:` keys name, those that no package vouches for: rows and words.
+    pub(in crate::judge) fn unvouched(&self, system: Option<u32>, keys: &[String]) -> (Vec<usize>, String) {
+        let mut rows = Vec::new();
+        let mut told = String::new();
+        for path in keys.iter().filter_map(|k| k.strip_prefix("prog:")) {
+            let path = Name::from(path);
+            let vouched = self.vouched(system, &path);
+            let Some((row, file)) = self.file(system, &path).filter(|_| vouched.is_altered()) else { continue };
+            if matches!(&*file.content, "elf" | "script") && !rows.contains(&row) {
+                rows.push(row);
+                let _ = write!(told, "; it runs {path}, which is {}", vouched.words());
+            }
+        }
+        (rows, told)
     }
     /// The package that owns a file.
     pub(in crate::judge) fn package(&self, system: Option<u32>, path: &Name) -> Option<&'a str> {

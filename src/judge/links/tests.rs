@@ -273,6 +273,9 @@ fn a_driver_no_package_vouches_for() {
         "{}",
         found.observed
     );
+    // Under another name, what it builds on tells.
+    let renamed = Driver { name: "crane_io".into(), depends: vec!["usbnet".into(), "cdc-wdm".into()], ..gobi.clone() };
+    assert_eq!(one(vec![renamed.into(), file(path, "unowned")]).rung, Some(Rung::Altered));
     // Alone, a blacklist is a protection.
     let found = one(vec![blacklist.into()]);
     assert_eq!(found.severity, Severity::Info);
@@ -356,6 +359,37 @@ fn sshd(check: &str) -> Vec<Row> {
         }
         .into(),
     ]
+}
+
+#[test]
+fn a_tunnel_known_by_its_settings_takes_its_program_along() {
+    let program = "/usr/lib/systemd/systemd-netwatchd";
+    let settings = Connection {
+        system: Some(0),
+        name: "/etc/netwatch.toml".into(),
+        manager: "frp".into(),
+        kind: "tunnel".into(),
+        endpoints: vec!["203.0.113.77:7000".into()],
+        evidence: at("/etc/netwatch.toml", 1),
+        ..Connection::default()
+    };
+    let elf = File {
+        system: Some(0),
+        path: program.into(),
+        content: "elf".into(),
+        package_check: "unowned".into(),
+        evidence: at(program, 0),
+        ..File::default()
+    };
+    let unit = service("netwatch.service", &format!("{program} -c /etc/netwatch.toml"), program, true);
+    let mut inventory = Inventory::default();
+    for row in [settings.into(), elf.into(), unit.into(), file("/usr/bin/true", "ok")] {
+        inventory.push(row);
+    }
+    let knowledge = Knowledge::load(&[]).unwrap();
+    let judged = judge(&knowledge, &Baselines::default(), "", &Scene::default(), &inventory, &[]);
+    let found: Vec<_> = judged.findings.iter().map(|f| (f.rule.as_str(), f.rung, f.evidence.len())).collect();
+    assert_eq!(found, [("remote-access-path", Some(Rung::Enabled), 3)]);
 }
 
 #[test]

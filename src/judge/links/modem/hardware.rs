@@ -65,11 +65,15 @@ impl View<'_> {
     }
     pub(super) fn drivers(&mut self) {
         for (row, d) in self.of(&self.ground.inventory.drivers, |d| d.system) {
-            if !self.know.is_module(&d.name) {
+            // A module may be called anything: its file's name and what it builds on tell as well.
+            let file = String::from_utf8_lossy(d.path.file_name()).replace('-', "_");
+            let file = file.split('.').next().unwrap_or_default();
+            let builds_on = |m: &String| matches!(m.replace('-', "_").as_str(), "usb_wwan" | "cdc_wdm" | "wwan");
+            if !self.know.is_module(&d.name) && !self.know.is_module(file) && !d.depends.iter().any(builds_on) {
                 continue;
             }
             let vouched = self.vouched(&d.path);
-            let vendor = self.know.vendor_modules.contains(&*d.name);
+            let vendor = self.know.vendor_modules.contains(&*d.name) || self.know.vendor_modules.contains(file);
             let mut reasons = Vec::new();
             if !d.builtin && vouched.is_altered() {
                 reasons.push(vouched.words().to_owned());

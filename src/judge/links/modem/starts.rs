@@ -93,14 +93,17 @@ impl View<'_> {
             return; // it starts a link of another kind
         }
         let command = dials.map(|d| format!(" ({d})")).unwrap_or_default();
+        let (programs, unvouched) = self.ground.unvouched(self.system, &follows);
+        let mut rows = vec![row];
+        rows.extend(programs.into_iter().map(|f| (self.ids.files, f)));
         self.pieces.push(Piece {
-            rows: vec![row],
+            rows,
             rung: Some(if enabled { Rung::Enabled } else { Rung::Configured }),
             chain: 5,
             keys: Vec::new(),
             follows: if follows.is_empty() { vec![format!("start:{what}")] } else { follows },
             name: Some((5, subject(what))),
-            told: format!("{what}{command} {how}"),
+            told: format!("{what}{command} {how}{unvouched}"),
             passive: !enabled,
             ..Piece::default()
         });

@@ -142,7 +142,10 @@ impl View<'_> {
             return;
         }
         let rung = Some(if enabled { Rung::Enabled } else { Rung::Configured });
-        let base = Piece { rows: vec![row], rung, chain: 0, passive: !enabled, ..Piece::default() };
+        let (programs, unvouched) = self.ground.unvouched(self.system, &follows);
+        let mut rows = vec![row];
+        rows.extend(programs.into_iter().map(|f| (self.ids.files, f)));
+        let base = Piece { rows, rung, chain: 0, passive: !enabled, ..Piece::default() };
         match tunnel {
             Some((command, found)) => {
                 let to = found
@@ -155,13 +158,13 @@ impl View<'_> {
                         .into_iter()
                         .filter(|f| !f.starts_with("tool:") && self.pieces.iter().any(|p| p.keys.contains(f))),
                 );
-                let told = format!("{what} {how}: {command}");
+                let told = format!("{what} {how}: {command}{unvouched}");
                 self.pieces.push(Piece { keys, name: Some((2, subject(what))), told, ..base });
             }
             None => self.pieces.push(Piece {
                 follows,
                 name: Some((2, subject(what))),
-                told: format!("{what} {how}"),
+                told: format!("{what} {how}{unvouched}"),
                 ..base
             }),
         }
