@@ -1,10 +1,19 @@
 //! Phase B: every artifact over every system, side by side.
 use super::{Sink, item_key};
-use crate::artifact::{self, Artifact, Os, Out, Ownership};
+use crate::artifact::{self, Artifact, Os, Out, Ownership, log_window};
 use crate::base::{Cancelled, Progress, Stage};
 use crate::evidence::System;
+use crate::inventory::{Event, LogWindow, Row};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What later stages need of this phase, for each system.
+pub(super) struct Found {
+    pub owners: Vec<Option<Ownership>>,
+    /// Of the logs that were read in this life of the worker.
+    pub logs: Vec<LogWindow>,
+}
 
 /// Runs them all; gives each system's package ownership, which phase C checks the files against.
 pub(super) fn run(
@@ -12,11 +21,12 @@ pub(super) fn run(
     threads: usize,
     sink: &dyn Sink,
     progress: &Progress,
-) -> Result<Vec<Option<Ownership>>, Cancelled> {
+) -> Result<Found, Cancelled> {
     let work: Vec<(&System, &Artifact)> =
         systems.iter().flat_map(|s| artifact::ALL.iter().filter(|a| fits(a, s)).map(move |a| (s, *a))).collect();
     sink.stage(Stage::Configuration, work.len() as u64);
     let next = AtomicUsize::new(0);
+    let events: Mutex<Vec<Event>> = Mutex::default();
     std::thread::scope(|scope| {
         for n in 0..threads.max(1) {
             let run = || {
@@ -24,7 +34,7 @@ pub(super) fn run(
                     if progress.step(1).is_err() {
                         return;
                     }
-                    one(system, artifact, sink);
+                    one(system, artifact, sink, &events);
                 }
             };
             let spawned = std::thread::Builder::new().name(format!("configuration-{n}")).spawn_scoped(scope, run);
@@ -34,7 +44,9 @@ pub(super) fn run(
         }
     });
     progress.step(0)?;
-    Ok(systems.iter().map(|s| ownership(s, sink)).collect())
+    let events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let logs = |s: &System| log_window(s, events.iter().filter(|e| e.system == Some(s.index)));
+    Ok(Found { owners: systems.iter().map(|s| ownership(s, sink)).collect(), logs: systems.iter().map(logs).collect() })
 }
 
 /// The package database of a system, and its packages as rows. Read in every life of a worker, since
@@ -70,7 +82,7 @@ fn fits(artifact: &Artifact, system: &System) -> bool {
     }
 }
 
-fn one(system: &System, artifact: &Artifact, sink: &dyn Sink) {
+fn one(system: &System, artifact: &Artifact, sink: &dyn Sink, events: &Mutex<Vec<Event>>) {
     let name = format!("{} on system {}", artifact.name, system.index);
     let key = item_key(&(artifact.name, system.index));
     if sink.is_done(key) || !sink.enter(key, &name) {
@@ -83,5 +95,7 @@ fn one(system: &System, artifact: &Artifact, sink: &dyn Sink) {
         out.gap_system(system, format!("parser fault in {}; what it had read before is kept", artifact.name));
         gaps.extend(out.take().1);
     }
+    let seen = rows.iter().filter_map(|r| if let Row::Event(e) = r { Some((**e).clone()) } else { None });
+    events.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
     sink.commit(&[key], rows, gaps);
 }

@@ -8,6 +8,7 @@ mod configuration;
 pub mod contents;
 #[cfg(test)]
 mod contents_tests;
+mod extra;
 mod file_row;
 mod flight;
 pub mod hash_image;
@@ -135,7 +136,14 @@ pub fn run(
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
-    let indexed = index(inputs, request, sink, progress)?;
-    let owners = configuration::run(&indexed.systems, request.threads, sink, progress)?;
-    bulk::run(&indexed.trees, &indexed.systems, &owners, request.threads, sink, progress)
+    let mut indexed = index(inputs, request, sink, progress)?;
+    let found = configuration::run(&indexed.systems, request.threads, sink, progress)?;
+    for (info, logs) in indexed.layout.scene.systems.iter_mut().zip(found.logs) {
+        info.logs = logs;
+    }
+    sink.scene(&indexed.layout.scene);
+    bulk::run(&indexed.trees, &indexed.systems, &found.owners, request.threads, sink, progress)?;
+    extra::image_hashes(&mut indexed.layout, &extra.stored, extra.hash_images, sink, progress)?;
+    sink.scene(&indexed.layout.scene);
+    Ok(())
 }

@@ -1,13 +1,14 @@
 //! The main job: open, read, judge, write the case.
+use super::intake::Intake;
 use super::open::{OpenedImage, open_all};
 use super::supervisor::{self, Taker};
 use super::{Examined, Failure, Plan, Watch};
 use crate::base::{Gap, Stage, Time};
 use crate::baseline::Baselines;
-use crate::case::{Case, CaseData, CaseError, Device, Exhibit, Run, Scope, Tool};
+use crate::case::{Case, CaseData, CaseError, Run, Tool};
 use crate::inventory::portable::Ids;
-use crate::inventory::{self, Row, Scene, StoredHash};
-use crate::judge::{self, Knowledge};
+use crate::inventory::{self, Row, Scene};
+use crate::judge::{self, Knowledge, Unexamined};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,11 +24,11 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     let knowledge = load_knowledge(&plan.rules)?;
     let baselines = load_baselines(&plan.baselines)?;
     watch.stage(Stage::Opening, 0, Stage::Opening.unit());
-    let images = open_all(&plan.images)?;
+    let intake = Intake::read(plan.intake.as_deref(), &plan.images)?;
+    let images = open_all(&intake.images)?;
     let path = plan.case.clone().unwrap_or_else(|| default_case(&plan.images));
     let case = Case::create(&path, plan.overwrite)?;
     case.log(&plan.examiner, &format!("examination begun: {}", plan.command.join(" ")))?;
-    let stored: Vec<Vec<StoredHash>> = images.iter().map(|_| Vec::new()).collect();
     let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);
     taking.data.run = Run {
         started: Some(started),
@@ -42,14 +43,17 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     for image in &images {
         taking.add_gaps(image.gaps.clone());
     }
-    let outcome = supervisor::examine(plan, &images, &stored, watch, &mut taking);
-    finish(outcome, taking, &images, path)
+    taking.add_gaps(intake.gaps.clone());
+    taking.add_gaps(intake.size_gaps(&images));
+    let outcome = supervisor::examine(plan, &images, &intake.stored, watch, &mut taking);
+    finish(outcome, taking, &images, &intake, path)
 }
 
 fn finish(
     outcome: Result<(), Failure>,
     mut taking: Taking<'_>,
     images: &[OpenedImage],
+    intake: &Intake,
     path: PathBuf,
 ) -> Result<Examined, Failure> {
     for change in images.iter().flat_map(OpenedImage::changed) {
@@ -57,13 +61,18 @@ fn finish(
         taking.add_gaps(vec![Gap { at: crate::base::Place::default(), by: "evidence".into(), what, bytes: 0 }]);
     }
     taking.stage(Stage::Joining)?;
-    taking.data.scope = assumed_scope(&taking.data.scene);
+    taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
     taking.data.inventory.sort();
     taking.data.gaps.sort();
     taking.data.gaps.dedup();
     taking.stage(Stage::Judging)?;
     taking.judge();
+    for (id, role) in intake.not_imaged() {
+        let excerpt = Some("named by the intake, without an image".to_owned());
+        let named_by = crate::base::Evidence { excerpt, filesystem: crate::base::FsId(u32::MAX), ..Default::default() };
+        taking.data.unexamined.push(Unexamined { device: format!("{id} {role}").trim().to_owned(), named_by });
+    }
     taking.stage(Stage::Writing)?;
     taking.data.run.finished = Some(Time::now());
     taking.write_all(outcome.is_ok())?;
@@ -154,7 +163,13 @@ impl<'a> Taking<'a> {
 impl Taker for Taking<'_> {
     fn scene(&mut self, scene: Scene) -> Result<(), Failure> {
         self.ids = Ids::of(&scene);
-        self.data.scene = scene;
+        let before = std::mem::replace(&mut self.data.scene, scene);
+        // A later worker does not read the logs again.
+        for (now, before) in self.data.scene.systems.iter_mut().zip(before.systems) {
+            if now.logs.first.is_none() && before.id == now.id {
+                now.logs = before.logs;
+            }
+        }
         Ok(())
     }
     fn rows(&mut self, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure> {
@@ -184,24 +199,6 @@ impl Taker for Taking<'_> {
         }
         Ok(())
     }
-}
-
-/// Without an intake: one crane, and a device and an exhibit for each image.
-fn assumed_scope(scene: &Scene) -> Scope {
-    let mut scope = Scope::default();
-    for (n, image) in scene.images.iter().enumerate() {
-        let number = n.saturating_add(1);
-        let (device, exhibit) = (format!("device-{number}"), format!("exhibit-{number}"));
-        let named_by = "assumed".to_owned();
-        scope.devices.push(Device {
-            id: device.clone(),
-            role: String::new(),
-            named_by,
-            exhibits: vec![exhibit.clone()],
-        });
-        scope.exhibits.push(Exhibit { id: exhibit, device, images: vec![image.id.clone()], ..Exhibit::default() });
-    }
-    scope
 }
 
 /// The built-in rules and knowledge, and the rules of further folders.
