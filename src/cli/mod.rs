@@ -1,4 +1,5 @@
 //! The command line. Verbs, options and exit codes are the outside contract: others script against them.
+mod baseline;
 mod case;
 mod evidence;
 mod examine;
@@ -31,6 +32,10 @@ enum Verb {
     Cat(evidence::CatArguments),
     /// Judge a saved case again, without its image.
     Judge(case::JudgeArguments),
+    /// Known-good sets.
+    Baseline(baseline::BaselineArguments),
+    /// What differs between cranes, or between two examinations of one.
+    Compare(baseline::CompareArguments),
     /// Reports from a saved case.
     Report(case::ReportArguments),
     /// A rule's or a finding's own words.
@@ -63,6 +68,8 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::Ls(a)) => evidence::ls(&a),
         Some(Verb::Cat(a)) => evidence::cat(&a),
         Some(Verb::Judge(a)) => case::judge(&a),
+        Some(Verb::Baseline(a)) => baseline::run(&a),
+        Some(Verb::Compare(a)) => baseline::compare(&a),
         Some(Verb::Report(a)) => case::report(&a),
         Some(Verb::Explain(a)) => rules::explain(&a),
         Some(Verb::Formats) => evidence::formats(),

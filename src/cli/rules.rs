@@ -44,7 +44,8 @@ fn test(knowledge: &Knowledge) -> Outcome {
     let baselines = crate::baseline::Baselines::default();
     for rule in knowledge.rules() {
         for test in &rule.tests {
-            let (scene, inventory, gaps) = session::examine_text(&Plan::default(), &test.tree)?;
+            let (scene, inventory, gaps) =
+                session::examine_text(&Plan::default(), &format!("{}\n{}", judge::TEST_GROUND, test.tree))?;
             let judged = judge::judge(knowledge, &baselines, "2026-01-01", &scene, &inventory, &gaps);
             let mut flagged: Vec<String> =
                 judged.findings.into_iter().filter(|f| f.rule == rule.id).map(|f| f.subject).collect();

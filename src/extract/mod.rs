@@ -143,6 +143,9 @@ pub fn run(
     }
     sink.scene(&indexed.layout.scene);
     bulk::run(&indexed.trees, &indexed.systems, &found.owners, request.threads, sink, progress)?;
+    if extra.second_reader {
+        extra::second_readers(&mut indexed.layout, &indexed.trees, sink, progress)?;
+    }
     extra::image_hashes(&mut indexed.layout, &extra.stored, extra.hash_images, sink, progress)?;
     sink.scene(&indexed.layout.scene);
     Ok(())

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json as j};
 use std::io::{self, Write};
 
-pub const SCHEMA: &str = "cranescope-report/1";
+pub(super) const SCHEMA: &str = "cranescope-report/1";
 
 pub(super) const FORMAT: Format =
     Format { name: "json", about: "everything, schema cranescope-report/1", write: |case, to| json(case, to) };

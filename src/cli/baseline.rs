@@ -1,0 +1,101 @@
+//! `baseline build` and `compare`: what is known to be good, and what differs.
+use super::{Outcome, case, print};
+use crate::baseline::{self, About, Origin, TableDiff};
+use crate::case::CaseData;
+use crate::inventory::AnyTable;
+use crate::session::{self, Failure};
+use clap::{Args, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct BaselineArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+#[derive(Subcommand)]
+enum Action {
+    /// Make a baseline of a case or an image.
+    Build(BuildArguments),
+}
+#[derive(Args)]
+struct BuildArguments {
+    /// A case, or an image.
+    source: PathBuf,
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Who vouches for it; what the examined party delivered itself never lowers a finding.
+    #[arg(long, value_enum, default_value = "approved")]
+    origin: OriginArgument,
+    #[arg(long, default_value = "")]
+    by: String,
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+#[derive(Clone, Copy, ValueEnum)]
+enum OriginArgument {
+    Approved,
+    Vendor,
+    Delivery,
+}
+
+pub(super) fn run(a: &BaselineArguments) -> Outcome {
+    let Action::Build(a) = &a.action;
+    let origin = match a.origin {
+        OriginArgument::Approved => Origin::Approved,
+        OriginArgument::Vendor => Origin::Vendor,
+        OriginArgument::Delivery => Origin::Delivery,
+    };
+    let data = case::load(&a.source)?;
+    let name = a.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let about = About::new(&name, origin, &a.by, &a.reason, &data.scene);
+    session::save(&a.output, &mut |to| baseline::build(&about, &data.inventory, &mut *to))?;
+    Ok(0)
+}
+
+#[derive(Args)]
+pub(super) struct CompareArguments {
+    /// Cases or images; each is compared with the first.
+    #[arg(required = true, num_args = 2..)]
+    sources: Vec<PathBuf>,
+}
+
+pub(super) fn compare(a: &CompareArguments) -> Outcome {
+    let mut sources = a.sources.iter();
+    let first = sources.next().ok_or_else(|| Failure::usage("name two cases to compare"))?;
+    let left = case::load(first)?;
+    for source in sources {
+        let right = case::load(source)?;
+        let differences = baseline::compare(&left.inventory, &right.inventory);
+        print(&mut |to| {
+            writeln!(to, "--- {}\n+++ {}", first.display(), source.display())?;
+            differences.iter().try_for_each(|d| write_table(d, &left, &right, to))
+        })?;
+    }
+    Ok(0)
+}
+
+/// One line a row: `-` only in the first, `+` only in the other, `~` changed with its columns.
+fn write_table(d: &TableDiff, left: &CaseData, right: &CaseData, to: &mut dyn Write) -> std::io::Result<()> {
+    let (Some(a), Some(b)) = (left.inventory.table(d.table.name), right.inventory.table(d.table.name)) else {
+        return Ok(());
+    };
+    let key = |t: &dyn AnyTable, row: usize| {
+        let cells: Vec<String> = d.table.key.iter().map(|k| t.get(row, k).to_string()).collect();
+        cells.join(" | ")
+    };
+    writeln!(to, "{}", d.table.name)?;
+    for row in &d.only_a {
+        writeln!(to, "  - {}", key(a, *row))?;
+    }
+    for row in &d.only_b {
+        writeln!(to, "  + {}", key(b, *row))?;
+    }
+    for change in &d.changed {
+        writeln!(to, "  ~ {}", key(a, change.a))?;
+        for column in &change.columns {
+            writeln!(to, "      {column}: {} -> {}", a.get(change.a, column), b.get(change.b, column))?;
+        }
+    }
+    Ok(())
+}
