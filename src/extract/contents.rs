@@ -51,7 +51,7 @@ const FLIGHTS: usize = 8;
 const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: u64 = 16 << 20;
 /// Bytes of large files that all threads together hold whole for content readers.
-const HELD: u64 = 64 << 20;
+const HELD: u64 = 32 << 20;
 
 /// Bytes that the pass will read of a job, for its total: none of a file whose hash is known or that is not
 /// hashed (the few that a content reader wants of those come on top).
