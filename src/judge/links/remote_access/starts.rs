@@ -39,6 +39,9 @@ static TUNNELS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 impl View<'_> {
     pub(super) fn starts(&mut self) {
         for (row, s) in self.of(&self.ground.inventory.services, |s| s.system) {
+            if &*s.state == "alias" {
+                continue; // another name of a unit that has a row of its own
+            }
             let source = self.ground.source(self.system, &s.evidence);
             // An instance of a packaged template was named on this machine.
             let instance =
