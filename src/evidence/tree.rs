@@ -72,7 +72,7 @@ impl Tree {
                 let new = entry(&*fs, id, path.clone(), item.node, false, &gaps);
                 if new.is_dir() || (new.stat.is_none() && item.kind == NodeKind::Directory) {
                     if !seen.insert(item.node) {
-                        here.add("walk", format!("directory {} stands in more than one place; listed once", path), 0);
+                        here.add("walk", format!("directory {path} stands in more than one place; listed once"), 0);
                         continue;
                     }
                     if depth >= MAX_DEPTH || path.bytes().len() >= MAX_PATH {

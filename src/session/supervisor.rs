@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Messages waiting between the reader and the case; bounds memory.
 const QUEUE: usize = 64;
 /// A worker that says nothing for this long hangs.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// How often the parent looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(100);
 /// After so many dead workers the evidence is not worth another one.

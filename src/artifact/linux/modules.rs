@@ -32,7 +32,12 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
     // A relocatable ELF file may be a module under another name: its content decides.
     let object =
         head.starts_with(b"\x7fELF") && matches!((head.get(16), head.get(17)), (Some(1), Some(0)) | (Some(0), Some(1)));
-    entry.is_file() && (object || (is_module_name(entry.path.bytes()) && !head.is_empty()))
+    entry.is_file() && (object || (is_module_name(entry.path.bytes()) && !head.is_empty() && !is_text(head)))
+}
+
+/// Other things end in `.ko` too, Korean texts among them.
+fn is_text(head: &[u8]) -> bool {
+    !head.contains(&0) && !head.starts_with(b"\x28\xb5\x2f\xfd") && !head.starts_with(b"\x1f\x8b") && !head.starts_with(b"\xfd7zXZ")
 }
 
 fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {

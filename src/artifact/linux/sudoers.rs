@@ -94,7 +94,7 @@ impl<'a> Reader<'a, '_> {
                         match self.system.resolve(target.as_bytes()).filter(|e| e.is_file()) {
                             Some(found) => self.file(found, depth.saturating_add(1)),
                             None => {
-                                self.out.gap_line(entry, line.number, format!("includes {target}, which is not there"))
+                                self.out.gap_line(entry, line.number, format!("includes {target}, which is not there"));
                             }
                         }
                     }
