@@ -147,8 +147,7 @@ impl Case {
         let values: Vec<crate::inventory::Value> = cells.collect();
         let json = serde_json::to_string(&PortableEvidence { evidence, ids }).unwrap_or_default();
         let mut statement = self.db.prepare_cached(insert(table, values.len()).as_str())?;
-        let first =
-            std::iter::once(system.map_or(ToSqlOutput::Owned(rusqlite::types::Value::Null), ToSqlOutput::from));
+        let first = std::iter::once(system.map_or(ToSqlOutput::Owned(rusqlite::types::Value::Null), ToSqlOutput::from));
         let last = std::iter::once(ToSqlOutput::from(json));
         statement.execute(params_from_iter(first.chain(values.iter().map(cells::store)).chain(last))).map(drop)
     }

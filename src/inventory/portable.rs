@@ -105,7 +105,9 @@ impl Serialize for Runs<'_> {
 
 /// A name as `key`, and as `key_bytes` (base64) where text cannot carry it.
 pub fn name<M: SerializeMap>(map: &mut M, key: &'static str, name: &Name) -> Result<(), M::Error> {
-    if let Some(text) = name.plain() { map.serialize_entry(key, text) } else {
+    if let Some(text) = name.plain() {
+        map.serialize_entry(key, text)
+    } else {
         map.serialize_entry(key, &name.display())?;
         map.serialize_entry(&format!("{key}_bytes"), &STANDARD.encode(name.bytes()))
     }

@@ -37,7 +37,10 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
 
 /// Other things end in `.ko` too, Korean texts among them.
 fn is_text(head: &[u8]) -> bool {
-    !head.contains(&0) && !head.starts_with(b"\x28\xb5\x2f\xfd") && !head.starts_with(b"\x1f\x8b") && !head.starts_with(b"\xfd7zXZ")
+    !head.contains(&0)
+        && !head.starts_with(b"\x28\xb5\x2f\xfd")
+        && !head.starts_with(b"\x1f\x8b")
+        && !head.starts_with(b"\xfd7zXZ")
 }
 
 fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {

@@ -243,7 +243,11 @@ fn key_file(system: &System, entry: &Entry, user: &str, host: bool, out: &Out) {
         public_file(system, &text, user, host, out);
         return;
     }
-    let parsed = if dropbear { PrivateKey::parse_dropbear(&text.bytes).or_else(|| PrivateKey::parse(&text.bytes)) } else { PrivateKey::parse(&text.bytes) };
+    let parsed = if dropbear {
+        PrivateKey::parse_dropbear(&text.bytes).or_else(|| PrivateKey::parse(&text.bytes))
+    } else {
+        PrivateKey::parse(&text.bytes)
+    };
     let Some(key) = parsed else {
         if dropbear || PrivateKey::looks_like(&text.bytes) {
             out.gap(entry, "a private key by its name or head that cannot be decoded");

@@ -1,3 +1,4 @@
+//! Text logs on text trees: times, patterns, rotation, hostile lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 use super::super::testing::{rows, system, system_of};
 use super::*;

@@ -1,3 +1,4 @@
+//! Addresses, interfaces and names, manager by manager.
 use super::run;
 use crate::artifact::linux::net::{ifupdown, names, netplan, networkd, wifi};
 

@@ -1,3 +1,4 @@
+//! Modem managers and dialers.
 use super::run;
 use crate::artifact::linux::net::{cellular, scripts, uci};
 

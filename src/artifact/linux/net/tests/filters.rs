@@ -1,3 +1,4 @@
+//! Packet filters as written.
 use super::run;
 use crate::artifact::linux::net::{firewalld, iptables, listeners, nftables};
 

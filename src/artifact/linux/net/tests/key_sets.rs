@@ -1,3 +1,4 @@
+//! Tunnel configurations known by their keys, wherever they lie.
 use super::run;
 use crate::artifact::linux::net::key_sets::ARTIFACT;
 

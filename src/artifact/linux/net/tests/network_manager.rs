@@ -1,3 +1,4 @@
+//! NetworkManager's profiles, state and secrets.
 use super::run;
 use crate::artifact::linux::net::network_manager::ARTIFACT;
 

@@ -1,3 +1,4 @@
+//! pppd peers and chat scripts.
 use super::run;
 use crate::artifact::linux::net::ppp::ARTIFACT;
 

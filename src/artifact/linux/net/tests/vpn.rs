@@ -1,3 +1,4 @@
+//! VPN and overlay configurations.
 use super::run;
 use crate::artifact::linux::net::{ipsec, openvpn, overlays, remote_control, tunnels};
 use crate::inventory::Inventory;
