@@ -62,7 +62,7 @@ pub const DARK: Tokens = Tokens {
     sunken: rgb(0x000f_1114),
     row_alternate: rgb(0x0017_1b1f),
     row_hover: rgb(0x0020_262d),
-    row_selected: rgb(0x001d_3a57),
+    row_selected: rgb(0x0019_334d),
     line: rgb(0x0029_2f36),
     line_strong: rgb(0x003c_444d),
     text: rgb(0x00d3_d9df),
