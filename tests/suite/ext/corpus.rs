@@ -98,7 +98,7 @@ fn the_corpus_lists_what_fls_lists() {
         let image = Image::from_bytes(bytes);
         let start = Instant::now();
         let look = Look::at(&image.source(), true);
-        assert!(start.elapsed() < Duration::from_secs(60), "{name} took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_mins(1), "{name} took {:?}", start.elapsed());
         let typed = look.as_ref().is_ok_and(|l| l.fs().info().features.iter().any(|f| f == "filetype"));
         let listed = fls(&image, typed).unwrap_or_default();
         let start = Instant::now();

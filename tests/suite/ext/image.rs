@@ -5,6 +5,7 @@ use cranescope::fs::{self, FileSystem, FsError, NodeKind, Options};
 use cranescope::image::{Segment, Source};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -114,7 +115,6 @@ impl Image {
         std::fs::read(self.path()).unwrap()
     }
     pub(super) fn write(&self, at: u64, bytes: &[u8]) {
-        use std::os::unix::fs::FileExt;
         std::fs::File::options().write(true).open(self.path()).unwrap().write_all_at(bytes, at).unwrap();
     }
     pub(super) fn source(&self) -> Source {
@@ -246,7 +246,6 @@ pub(super) fn odd_tree(names: usize) -> tempfile::TempDir {
     for n in 0..names {
         std::fs::write(root.join(format!("many/entry-with-a-longer-name-{n:06}")), b"").unwrap();
     }
-    use std::os::unix::fs::FileExt;
     let sparse = std::fs::File::create(root.join("sparse")).unwrap();
     sparse.write_all_at(b"head", 0).unwrap();
     sparse.write_all_at(&pattern(9, 5000), 300_001).unwrap();
