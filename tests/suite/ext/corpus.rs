@@ -65,7 +65,9 @@ fn fls(image: &Image, typed: bool) -> Option<HashSet<(u64, Vec<u8>)>> {
     let out =
         Command::new("timeout").args(["20", "fls", "-r", "-p", "-u", "-f", "ext"]).arg(image.path()).output().ok()?;
     let mut found = HashSet::new();
-    for line in out.stdout.split(|b| *b == b'\n') {
+    // Where the time limit stops it, the last line is cut off.
+    let whole = out.stdout.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    for line in out.stdout[..whole].split(|b| *b == b'\n') {
         let Some(tab) = line.iter().position(|b| *b == b'\t') else { continue };
         let head = String::from_utf8_lossy(&line[..tab]).into_owned();
         // An entry without a kind where entries have one: hash values of an index block, taken for a name.
