@@ -32,15 +32,18 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
     // A relocatable ELF file may be a module under another name: its content decides.
     let object =
         head.starts_with(b"\x7fELF") && matches!((head.get(16), head.get(17)), (Some(1), Some(0)) | (Some(0), Some(1)));
-    entry.is_file() && (object || (is_module_name(entry.path.bytes()) && !head.is_empty() && !is_text(head)))
+    // Elsewhere other things end in `.ko` too, Korean texts among them; below lib/modules whatever is
+    // named as a module and is none must be told.
+    let path = entry.path.bytes();
+    let among_modules = path.starts_with(b"/lib/modules/") || path.starts_with(b"/usr/lib/modules/");
+    let named = is_module_name(path) && !head.is_empty() && (among_modules || !is_text(head));
+    entry.is_file() && (object || named)
 }
 
-/// Other things end in `.ko` too, Korean texts among them.
+/// No byte that text does not have, and no mark of a compressed module.
 fn is_text(head: &[u8]) -> bool {
-    !head.contains(&0)
-        && !head.starts_with(b"\x28\xb5\x2f\xfd")
-        && !head.starts_with(b"\x1f\x8b")
-        && !head.starts_with(b"\xfd7zXZ")
+    let packed: [&[u8]; 3] = [b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\xfd7zXZ"];
+    !head.contains(&0) && !packed.iter().any(|mark| head.starts_with(mark))
 }
 
 fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
@@ -184,6 +187,7 @@ mod tests {
         fs.add("/opt/data/cache.bin", foreign);
         fs.add("/lib/modules/6.1.0/kernel/broken.ko.xz", b"\xfd7zXZ\0nothing".to_vec());
         fs.add("/lib/modules/6.1.0/kernel/text.ko", b"no module".to_vec());
+        fs.add("/usr/share/vim/vim90/tutor/tutor.ko", "vim 길잡이\n".into());
         let system = testing::system_of(fs);
         let (rows, gaps) = run(&system);
         let told: Vec<String> = rows
