@@ -87,7 +87,7 @@ fn groups<'a>(trees: &'a [Arc<Tree>], systems: &'a [System], sink: &dyn Sink) ->
         for entry in live.into_iter().chain(tree.entries.iter().filter(|e| e.deleted)) {
             let at = *by_node.entry((entry.node, entry.deleted)).or_insert(groups.len());
             if let Some(group) = groups.get_mut(at) {
-                group.entries.push(entry)
+                group.entries.push(entry);
             } else {
                 let key = item_key(&("file", tree.id, entry.node, entry.deleted));
                 groups.push(Group { tree, system, entries: vec![entry], key });
