@@ -19,7 +19,6 @@ pub use saved::{add_review, judge_again, open_case, save, save_text};
 pub use watch::{Status, Watch};
 
 use crate::case::CaseData;
-use crate::judge::Severity;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -33,7 +32,6 @@ pub struct Plan {
     pub overwrite: bool,
     pub intake: Option<PathBuf>,
     pub baselines: Vec<PathBuf>,
-    pub policy: Option<PathBuf>,
     /// Further folders of rules.
     pub rules: Vec<PathBuf>,
     pub hash_image: bool,
@@ -42,9 +40,6 @@ pub struct Plan {
     pub as_of: Option<String>,
     /// 0: as many as there are processors.
     pub threads: usize,
-    pub fail_on: Option<Severity>,
-    pub strict: bool,
-    pub no_sandbox: bool,
     pub examiner: String,
     /// The program to run as the worker; by default this very binary.
     pub worker: Option<PathBuf>,

@@ -154,7 +154,6 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
     ui.checkbox(&mut draft.overwrite, "Replace the case file if it exists");
     egui::CollapsingHeader::new("More").default_open(form.options).show(ui, |ui| {
         field(ui, tokens, "Intake", "intake file (TOML), optional", &mut draft.intake);
-        field(ui, tokens, "Policy", "delivery policy, optional", &mut draft.policy);
         field(ui, tokens, "Baseline", "baseline, optional", &mut draft.baseline);
         ui.checkbox(
             &mut draft.hash_image,
