@@ -8,6 +8,6 @@ pub fn short_id(prefix: &str, parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
-    format!("{prefix}-{hex}")
+    let digest = super::hex(&hash.finalize());
+    format!("{prefix}-{}", digest.get(..12).unwrap_or(&digest))
 }

@@ -11,7 +11,7 @@ mod stage;
 mod time;
 
 pub use budget::{Budget, Exceeded};
-pub use digest::{Digest, Md5};
+pub use digest::{Digest, Md5, hex};
 pub use gap::{Gap, Gaps};
 pub use ids::short_id;
 pub use name::Name;

@@ -2,7 +2,8 @@
 //! one is `[table, [key…], state]`, for hashed files `[table, [key…], state, sha256]`, sorted; the
 //! last counts them and carries the SHA-256 of all lines before it, so that a file cut short or
 //! edited is noticed.
-use super::volatile::{content, hex, is_state, key, state_hash};
+use super::volatile::{content, is_state, key, state_hash};
+use crate::base::hex;
 use crate::inventory::{AnyTable, Inventory, Scene};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

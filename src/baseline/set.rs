@@ -1,7 +1,8 @@
 //! One baseline in memory: sorted digests, so that a crane's 60,000 files cost a few megabytes.
 use super::file::{About, BaselineError, End, SCHEMA};
-use super::volatile::{hex, key_hash};
+use super::volatile::key_hash;
 use crate::base::Digest;
+use crate::base::hex;
 use crate::inventory::TABLES;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;

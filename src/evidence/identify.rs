@@ -28,7 +28,9 @@ pub fn find_systems(candidates: &[Candidate<'_>], gaps: &Gaps) -> Vec<System> {
         let gaps = gaps.at(|p| p.filesystem = Some(root.tree.id));
         let (info, mounts) = mounts(&alone, root, candidates, &gaps);
         let index = u32::try_from(systems.len()).unwrap_or(u32::MAX);
-        let mut system = System::new(index, SystemInfo::default(), mounts);
+        // Most systems lie on one file system, which is joined already.
+        let mut system = if mounts.len() == 1 { alone } else { System::new(index, SystemInfo::default(), mounts) };
+        system.index = index;
         system.info = SystemInfo { mounts: info, ..describe(&system, family, root.filesystem) };
         system.info.id = short_id("sys", &[root.filesystem.id.as_bytes(), system.info.machine_id.as_bytes()]);
         systems.push(system);

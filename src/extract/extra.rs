@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::{Sink, item_key, second_reader};
 use crate::base::{Cancelled, Gaps, Progress, Stage};
 use crate::evidence::{Entry, Tree};
-use crate::inventory::{SecondReading, StoredHash};
+use crate::inventory::StoredHash;
 use std::sync::Arc;
 
 /// Enters what the imagers recorded; with `compute`, hashes every image and compares.
@@ -31,8 +31,7 @@ pub(super) fn image_hashes(
         let hashes = hash_image(source, wanted, &gaps, progress)?;
         info.sha256 = hashes.sha256.map(|d| d.to_string());
         for hash in &mut info.stored_hashes {
-            hash.computed = hashes.hex(&hash.algorithm);
-            hash.matches = hash.computed.as_ref().map(|c| c.eq_ignore_ascii_case(&hash.stored));
+            hash.compare(hashes.hex(&hash.algorithm));
         }
         info.bytes.unreadable = hashes.unreadable.iter().map(|r| r.len).fold(0, u64::saturating_add);
         info.bytes.read = info.bytes.read.saturating_sub(info.bytes.unreadable);
@@ -61,8 +60,7 @@ pub(super) fn second_readers(
         let gaps = Gaps::default();
         let read = second_reader::compare(tree, &contents, &gaps, progress)?;
         if let (Some(read), Some(info)) = (read, layout.scene.filesystems.get_mut(tree.id.0 as usize)) {
-            let (compared, agree, differ) = (read.compared, read.agree, read.differ);
-            info.second_reader = Some(SecondReading { compared, agree, differ });
+            info.second_reader = Some((&read).into());
         }
         sink.commit(&[key], Vec::new(), gaps.take());
     }

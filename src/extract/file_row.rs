@@ -1,5 +1,5 @@
 //! One row of the files table: an entry, its inode, and what reading its content gave.
-use crate::base::{Digest, Evidence, ImageRun, Name};
+use crate::base::{Digest, Evidence, ImageRun, Name, hex};
 use crate::evidence::{Entry, Tree};
 use crate::fs::NodeKind;
 use crate::inventory::{File, Mode};
@@ -97,10 +97,6 @@ fn capabilities(value: &[u8]) -> String {
         parts.push(format!("{}=i", named(inheritable & !permitted)));
     }
     parts.join(" ")
-}
-
-fn hex(value: &[u8]) -> String {
-    value.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// capabilities(7), by bit.

@@ -2,9 +2,8 @@
 //!
 //! An image with an unreadable sector has no hash here: imagers write zeros, patterns or nothing in its
 //! place, and a hash over any of these would be one of other bytes than the disk's.
-use crate::base::{Cancelled, Digest, Gaps, Md5, Progress, Run};
+use crate::base::{Cancelled, Digest, Gaps, Md5, Progress, Run, hex};
 use crate::image::Source;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -86,14 +85,6 @@ pub fn hash_image(source: &Source, wanted: Wanted, gaps: &Gaps, progress: &Progr
             sha1: sha1.map(|d| hex(&d)),
             unreadable,
         })
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }
 

@@ -18,8 +18,8 @@ pub struct Input {
 pub struct Layout {
     pub scene: Scene,
     pub images: Vec<Source>,
-    /// `None` where the file system could not be opened; a gap says why.
-    pub filesystems: Vec<Option<Arc<dyn FileSystem>>>,
+    /// Those that could be opened; of the others a gap says why not.
+    pub filesystems: Vec<Arc<dyn FileSystem>>,
 }
 
 /// Longest unclaimed area that is read to see whether it is empty.
@@ -155,7 +155,7 @@ impl Layout {
     }
 
     fn free_bytes(&self, filesystem: Option<FsId>) -> u64 {
-        let fs = filesystem.and_then(|f| self.filesystems.get(f.0 as usize)).and_then(Option::as_ref);
+        let fs = filesystem.and_then(|f| self.filesystems.get(f.0 as usize));
         fs.map_or(0, |fs| fs.unallocated().iter().map(|r| r.len).fold(0, u64::saturating_add))
     }
 
@@ -205,7 +205,7 @@ impl Layout {
                     features: info.features.clone(),
                     ..FilesystemInfo::default()
                 });
-                self.filesystems.push(Some(fs));
+                self.filesystems.push(fs);
                 (VolumeState::Read, Some(id))
             }
             Err(e) => {

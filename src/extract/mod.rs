@@ -96,7 +96,6 @@ pub fn index(
         let id = crate::base::FsId(u32::try_from(number).unwrap_or(u32::MAX));
         let name = format!("walk of file system {number}");
         let key = item_key(&("walk", number));
-        let Some(fs) = fs else { continue };
         if !sink.enter(key, &name) {
             continue;
         }

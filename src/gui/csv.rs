@@ -1,42 +1,22 @@
 //! Rows as text for other programs: CSV (RFC 4180) for files, tab-separated for the clipboard.
 use super::rows::Rows;
-use std::borrow::Cow;
-
-/// A cell that a spreadsheet cannot take for a formula: what begins with `= + - @`, a tab or a
-/// carriage return gets an apostrophe in front. Evidence decides what stands in a cell.
-pub(super) fn inert(cell: &str) -> Cow<'_, str> {
-    match cell.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}").into(),
-        _ => cell.into(),
-    }
-}
-
-fn quoted(cell: &str, out: &mut String) {
-    let cell = inert(cell);
-    if cell.contains(['"', ',', '\n', '\r']) {
-        out.push('"');
-        out.push_str(&cell.replace('"', "\"\""));
-        out.push('"');
-    } else {
-        out.push_str(&cell);
-    }
-}
+use crate::report::{csv_cell, inert};
 
 /// These rows with all columns, where they were read, and a header line.
 pub(super) fn text(rows: &dyn Rows, order: &[u32]) -> String {
     let mut out = String::new();
     for spec in rows.specs() {
-        quoted(spec.name, &mut out);
+        out.push_str(&csv_cell(spec.name));
         out.push(',');
     }
     out.push_str("evidence_path,evidence_inode,evidence_line\r\n");
     for row in order.iter().map(|r| *r as usize) {
         for column in 0..rows.specs().len() {
-            quoted(&rows.value(row, column).to_string(), &mut out);
+            out.push_str(&csv_cell(&rows.value(row, column).to_string()));
             out.push(',');
         }
         if let Some(evidence) = rows.evidence(row).first() {
-            quoted(&evidence.path.display(), &mut out);
+            out.push_str(&csv_cell(&evidence.path.display()));
             out.push(',');
             out.push_str(&evidence.node.number.to_string());
             out.push(',');
@@ -76,8 +56,6 @@ mod tests {
             assert!(inert(cell).starts_with('\''), "{cell:?}");
         }
         assert_eq!(inert("/etc/=x"), "/etc/=x");
-        let mut out = String::new();
-        quoted("=\"a\",b", &mut out);
-        assert_eq!(out, "\"'=\"\"a\"\",b\"");
+        assert_eq!(csv_cell("=\"a\",b"), "\"'=\"\"a\"\",b\"");
     }
 }

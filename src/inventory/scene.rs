@@ -21,6 +21,14 @@ pub struct StoredHash {
     pub matches: Option<bool>,
 }
 
+impl StoredHash {
+    /// Enters our hash beside the stored one: hex of either case, `None` where it was not computed.
+    pub fn compare(&mut self, ours: Option<String>) {
+        self.matches = ours.as_ref().map(|c| c.eq_ignore_ascii_case(&self.stored));
+        self.computed = ours;
+    }
+}
+
 /// Where the bytes of an image went. The sum is the size of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BytesRead {

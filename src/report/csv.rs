@@ -1,5 +1,6 @@
 //! A table as CSV (RFC 4180). No cell can start a formula, whatever a name in the evidence says.
 use crate::inventory::AnyTable;
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Writes the rows, in the order given, with a header; every row ends with where it was read.
@@ -20,15 +21,23 @@ pub fn csv(table: &dyn AnyTable, rows: &[usize], to: &mut dyn Write) -> io::Resu
 }
 
 fn line(to: &mut dyn Write, cells: &[String]) -> io::Result<()> {
-    let cells: Vec<String> = cells.iter().map(|c| cell(c)).collect();
+    let cells: Vec<Cow<'_, str>> = cells.iter().map(|c| csv_cell(c)).collect();
     write!(to, "{}\r\n", cells.join(","))
 }
 
-/// Quoted where needed; a leading `= + - @`, tab or return gets an apostrophe before it.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+/// A cell that a spreadsheet cannot take for a formula: what begins with `= + - @`, a tab or a carriage
+/// return gets an apostrophe in front. Evidence decides what stands in a cell.
+pub fn inert(cell: &str) -> Cow<'_, str> {
+    match cell.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}").into(),
+        _ => cell.into(),
+    }
+}
+
+/// [`inert`], and quoted where CSV needs it.
+pub fn csv_cell(cell: &str) -> Cow<'_, str> {
+    let cell = inert(cell);
+    if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")).into() } else { cell }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ mod csv;
 mod json;
 mod table;
 
-pub use csv::csv;
+pub use csv::{csv, csv_cell, inert};
 pub use json::{json, json_rows};
 pub use table::text_table;
 

@@ -60,20 +60,20 @@ fn finish(
         let what = format!("the evidence changed during the examination: {change}");
         taking.add_gaps(vec![Gap { at: crate::base::Place::default(), by: "evidence".into(), what, bytes: 0 }]);
     }
-    taking.stage(Stage::Joining)?;
+    taking.stage(Stage::Joining, 0)?;
     taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
     taking.data.inventory.sort();
     taking.data.gaps.sort();
     taking.data.gaps.dedup();
-    taking.stage(Stage::Judging)?;
+    taking.stage(Stage::Judging, 0)?;
     taking.judge();
     for (id, role) in intake.not_imaged() {
         let excerpt = Some("named by the intake, without an image".to_owned());
         let named_by = crate::base::Evidence { excerpt, filesystem: crate::base::FsId(u32::MAX), ..Default::default() };
         taking.data.unexamined.push(Unexamined { device: format!("{id} {role}").trim().to_owned(), named_by });
     }
-    taking.stage(Stage::Writing)?;
+    taking.stage(Stage::Writing, 0)?;
     taking.data.run.finished = Some(Time::now());
     taking.write_all(outcome.is_ok())?;
     outcome?;
@@ -138,9 +138,8 @@ impl<'a> Taking<'a> {
         }
         self.end_transaction()?;
         self.case.begin()?;
-        // Joined tables are written again; the bulk of the rows stays as it came.
+        // What was joined is written again; everything else stays as it came.
         self.case.replace_table(&*self.data.inventory.packages, &self.ids)?;
-        self.case.replace_table(&*self.data.inventory.drivers, &self.ids)?;
         self.case.write_documents(&self.data)?;
         if finished {
             self.case.finish()?;
@@ -188,10 +187,10 @@ impl Taker for Taking<'_> {
         }
         Ok(())
     }
-    fn stage(&mut self, stage: Stage) -> Result<(), Failure> {
+    fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure> {
         let (last, since) = std::mem::replace(&mut self.stage, (stage, Instant::now()));
         self.data.run.timings.push((last.label().to_owned(), since.elapsed().as_secs_f64()));
-        self.watch.stage(stage, self.watch.status().total, stage.unit());
+        self.watch.stage(stage, total, stage.unit());
         // At the end of a phase: what is known so far is judged and shown, provisionally.
         if stage > Stage::Configuration && stage < Stage::Judging && self.watch.is_watched() {
             self.judge();

@@ -140,14 +140,6 @@ impl Intake {
     }
 }
 
-/// Enters our hashes beside the stored ones. `ours` gives the hex of an algorithm, where it was computed.
-pub fn compare(stored: &mut [StoredHash], ours: impl Fn(&str) -> Option<String>) {
-    for hash in stored {
-        hash.computed = ours(&hash.algorithm);
-        hash.matches = hash.computed.as_ref().map(|c| c.eq_ignore_ascii_case(&hash.stored));
-    }
-}
-
 fn read_text(path: &Path) -> Result<String, Failure> {
     let bytes = read_file(path, INTAKE_LIMIT)
         .map_err(|e| Failure::usage(format!("{}: {e}; name the intake file", shown(path))))?;
@@ -421,9 +413,9 @@ mod tests {
         let mut intake = Intake::read(Some(&dir.path().join("intake.toml")), &[]).unwrap();
         assert_eq!(intake.stored.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0]);
         assert!(intake.gaps[0].what.contains("not of which of 2 images"));
-        compare(&mut intake.stored[0], |_| Some(md5('A')));
+        intake.stored[0].iter_mut().for_each(|h| h.compare(Some(md5('A'))));
         assert_eq!((intake.stored[0][0].matches, intake.stored[0][0].computed.clone()), (Some(true), Some(md5('A'))));
-        compare(&mut intake.stored[0], |_| None);
+        intake.stored[0].iter_mut().for_each(|h| h.compare(None));
         assert_eq!(intake.stored[0][0].matches, None);
     }
 

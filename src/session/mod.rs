@@ -12,7 +12,7 @@ mod watch;
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
 pub use examine::{examine, load_knowledge, open_or_examine};
-pub use intake::{Intake, compare as compare_hashes};
+pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use saved::{add_review, judge_again, open_case, save, save_text};

@@ -32,7 +32,8 @@ const MAX_IDLE_DEATHS: u32 = 5;
 pub(super) trait Taker {
     fn scene(&mut self, scene: Scene) -> Result<(), Failure>;
     fn rows(&mut self, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure>;
-    fn stage(&mut self, stage: Stage) -> Result<(), Failure>;
+    /// A stage begins; `total` in its unit, 0 where that is not known.
+    fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure>;
 }
 
 /// A running worker.
@@ -217,8 +218,7 @@ fn live(
                 // Items of a stage that is over were finished, whether they had anything to commit or not.
                 in_flight.clear();
                 if !probing {
-                    watch.stage(stage, total, stage.unit());
-                    taker.stage(stage)?;
+                    taker.stage(stage, total)?;
                 }
             }
             Next::Report(Report::Advance { done }) => watch.advance(done),
