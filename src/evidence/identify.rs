@@ -31,7 +31,8 @@ pub fn find_systems(candidates: &[Candidate<'_>], gaps: &Gaps) -> Vec<System> {
         // Most systems lie on one file system, which is joined already.
         let mut system = if mounts.len() == 1 { alone } else { System::new(index, SystemInfo::default(), mounts) };
         system.index = index;
-        system.info = SystemInfo { mounts: info, ..describe(&system, family, root.filesystem) };
+        system.info =
+            SystemInfo { mounts: info, ..describe(&Look { system: &system, gaps: &gaps }, family, root.filesystem) };
         system.info.id = short_id("sys", &[root.filesystem.id.as_bytes(), system.info.machine_id.as_bytes()]);
         systems.push(system);
     }
@@ -52,13 +53,42 @@ fn family(system: &System) -> Option<&'static str> {
     has("/Windows/System32").then_some("windows")
 }
 
-fn small(system: &System, path: &str) -> Option<String> {
-    let entry = system.resolve(path).filter(|e| e.is_file())?;
-    let text = system.read(entry, SMALL).ok()?;
-    Some(text.text().into_owned())
+/// A system as it is identified: what of it cannot be read on the way is a gap.
+struct Look<'a> {
+    system: &'a System,
+    gaps: &'a Gaps,
 }
-fn first_line(system: &System, path: &str) -> Option<String> {
-    small(system, path)?.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
+
+impl Look<'_> {
+    fn small(&self, path: &str) -> Option<String> {
+        self.read(self.system.resolve(path).filter(|e| e.is_file())?)
+    }
+    fn read(&self, entry: &Entry) -> Option<String> {
+        let gaps = self.gaps.at(|p| {
+            p.path = Some(entry.path.clone());
+            p.inode = Some(entry.node.number);
+        });
+        match self.system.read(entry, SMALL) {
+            Ok(text) => {
+                if text.truncated {
+                    let rest = entry.len().saturating_sub(SMALL);
+                    gaps.add("identify", format!("read to byte {SMALL} only"), rest);
+                }
+                Some(text.text().into_owned())
+            }
+            Err(e) => {
+                gaps.add("identify", format!("not read: {e}"), entry.len());
+                None
+            }
+        }
+    }
+    fn first_line(&self, path: &str) -> Option<String> {
+        first_line(&self.small(path)?)
+    }
+}
+
+fn first_line(text: &str) -> Option<String> {
+    text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
 }
 
 /// `KEY=value` lines, quotes removed.
@@ -69,41 +99,43 @@ fn assignments(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn describe(system: &System, family: &str, filesystem: &FilesystemInfo) -> SystemInfo {
+fn describe(look: &Look<'_>, family: &str, filesystem: &FilesystemInfo) -> SystemInfo {
+    let system = look.system;
     let architecture = ["/sbin/init", "/bin/sh", "/bin/busybox", "/usr/lib/systemd/systemd"]
         .iter()
         .find_map(|p| machine(system, system.resolve(p)?))
         .unwrap_or_default();
     SystemInfo {
-        os: os(system, family),
-        hostname: hostname(system),
-        machine_id: first_line(system, "/etc/machine-id")
-            .or_else(|| first_line(system, "/var/lib/dbus/machine-id"))
+        os: os(look, family),
+        hostname: hostname(look),
+        machine_id: look
+            .first_line("/etc/machine-id")
+            .or_else(|| look.first_line("/var/lib/dbus/machine-id"))
             .unwrap_or_default(),
         architecture: architecture.to_owned(),
         kernels: kernels(system),
         installed: installed(system, filesystem),
-        timezone: timezone(system),
-        clone_signs: clone_signs(system),
+        timezone: timezone(look),
+        clone_signs: clone_signs(look),
         package_database: package_database(system).to_owned(),
         ..SystemInfo::default()
     }
 }
 
-fn os(system: &System, family: &str) -> OsInfo {
-    let release = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| small(system, p));
+fn os(look: &Look<'_>, family: &str) -> OsInfo {
+    let release = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|p| look.small(p));
     let release = assignments(&release.unwrap_or_default());
     let get = |key: &str| release.get(key).cloned().unwrap_or_default();
     let mut os = OsInfo { family: family.into(), id: get("ID"), version: get("VERSION_ID"), name: get("PRETTY_NAME") };
     // The point release stands only here.
     if os.id == "debian"
-        && let Some(exact) = first_line(system, "/etc/debian_version")
+        && let Some(exact) = look.first_line("/etc/debian_version")
     {
         os.version = exact;
     }
     if os.id.is_empty() {
-        let openwrt = assignments(&small(system, "/etc/openwrt_release").unwrap_or_default());
-        let lsb = assignments(&small(system, "/etc/lsb-release").unwrap_or_default());
+        let openwrt = assignments(&look.small("/etc/openwrt_release").unwrap_or_default());
+        let lsb = assignments(&look.small("/etc/lsb-release").unwrap_or_default());
         let from = |m: &BTreeMap<String, String>, k: &str| m.get(k).cloned().unwrap_or_default();
         let source = if openwrt.is_empty() { &lsb } else { &openwrt };
         os.id = from(source, "DISTRIB_ID").to_lowercase();
@@ -113,17 +145,17 @@ fn os(system: &System, family: &str) -> OsInfo {
     if os.name.is_empty() {
         let line = ["/etc/redhat-release", "/etc/alpine-release", "/etc/issue", "/etc/version"]
             .iter()
-            .find_map(|p| first_line(system, p));
+            .find_map(|p| look.first_line(p));
         os.name = line.unwrap_or_default();
     }
     os
 }
 
-fn hostname(system: &System) -> String {
-    if let Some(name) = first_line(system, "/etc/hostname").filter(|l| !l.starts_with('#')) {
+fn hostname(look: &Look<'_>) -> String {
+    if let Some(name) = look.first_line("/etc/hostname").filter(|l| !l.starts_with('#')) {
         return name;
     }
-    let uci = small(system, "/etc/config/system").unwrap_or_default();
+    let uci = look.small("/etc/config/system").unwrap_or_default();
     uci.lines()
         .find_map(|l| l.trim().strip_prefix("option hostname"))
         .map(|v| v.trim().trim_matches(['"', '\'']).to_owned())
@@ -150,10 +182,11 @@ fn installed(system: &System, filesystem: &FilesystemInfo) -> Option<crate::base
     by_log.or(filesystem.created)
 }
 
-fn timezone(system: &System) -> String {
-    if let Some(zone) = first_line(system, "/etc/timezone") {
+fn timezone(look: &Look<'_>) -> String {
+    if let Some(zone) = look.first_line("/etc/timezone") {
         return zone;
     }
+    let system = look.system;
     let link = system.get("/etc/localtime").filter(|e| e.kind() == NodeKind::Symlink);
     let target = link.and_then(|e| system.link_target(e)).unwrap_or_default();
     target.lossy().split_once("zoneinfo/").map(|(_, zone)| zone.to_owned()).unwrap_or_default()
@@ -174,10 +207,11 @@ fn package_database(system: &System) -> &'static str {
 }
 
 /// Traces of another machine: the disk may hold a copy of a master.
-fn clone_signs(system: &System) -> Vec<String> {
+fn clone_signs(look: &Look<'_>) -> Vec<String> {
+    let system = look.system;
     let mut signs = Vec::new();
-    let id = first_line(system, "/etc/machine-id").unwrap_or_default();
-    if let Some(dbus) = first_line(system, "/var/lib/dbus/machine-id")
+    let id = look.first_line("/etc/machine-id").unwrap_or_default();
+    if let Some(dbus) = look.first_line("/var/lib/dbus/machine-id")
         && !id.is_empty()
         && dbus != id
     {
@@ -189,9 +223,9 @@ fn clone_signs(system: &System) -> Vec<String> {
             signs.push(format!("the journal holds a folder of another machine-id: {name}"));
         }
     }
-    let host = hostname(system);
+    let host = hostname(look);
     for key in system.glob("/etc/ssh/ssh_host_*_key.pub") {
-        let text = system.read(key, SMALL).map(|t| t.text().into_owned()).unwrap_or_default();
+        let text = look.read(key).unwrap_or_default();
         let comment = text.split_whitespace().nth(2).unwrap_or_default();
         if let Some((_, made_on)) = comment.rsplit_once('@')
             && !host.is_empty()
@@ -231,7 +265,16 @@ fn mounts(root: &System, own: &Candidate<'_>, all: &[Candidate<'_>], gaps: &Gaps
     let mut listed = vec![Mount { at: "/".into(), filesystem: Some(own.tree.id), device: String::new() }];
     let mut joined: Mounts = vec![(Vec::new(), own.tree.clone())];
     let fstab = root.resolve("/etc/fstab").filter(|e| e.is_file());
-    let Some(text) = fstab.and_then(|e| root.read(e, SMALL).ok()) else { return (listed, joined) };
+    let text = fstab.map(|e| root.read(e, SMALL));
+    let text = match text {
+        Some(Ok(text)) => text,
+        Some(Err(e)) => {
+            let here = gaps.at(|p| p.path = Some(Name::from("/etc/fstab")));
+            here.add("fstab", format!("not read: {e}; only the root is known of what this system mounts"), 0);
+            return (listed, joined);
+        }
+        None => return (listed, joined),
+    };
     for (number, line, _) in text.lines() {
         let mut words = line.split_whitespace();
         let (Some(device), Some(at), Some(kind)) = (words.next(), words.next(), words.next()) else { continue };

@@ -3,6 +3,8 @@
 mod glob;
 mod identify;
 mod system;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use glob::matches;

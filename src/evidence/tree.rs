@@ -104,8 +104,7 @@ impl Tree {
                 None if item.name.is_empty() => Name::from(format!("/$deleted/{}", item.node.number)),
                 None => Name::from("/$deleted").join(item.name.bytes()),
             };
-            let stat = fs.stat(item.node).ok().map(Arc::new);
-            entries.push(Entry { path, fs: id, node: item.node, stat, deleted: true });
+            entries.push(entry(&*fs, id, path, item.node, true, &gaps));
         }
         entries.sort_by(|a, b| (&a.path, a.deleted, a.node).cmp(&(&b.path, b.deleted, b.node)));
         Ok(Self { id, fs, entries })

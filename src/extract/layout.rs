@@ -1,6 +1,7 @@
 //! From images to file systems: which parts each disk has, and what lies on them.
 use crate::base::{Budget, FsId, Gaps, Run, short_id};
 use crate::fs::{self, FileSystem, Options};
+use crate::image::magic::{self, Class};
 use crate::image::{self, Segment, Slice, Source};
 use crate::inventory::{FilesystemInfo, ImageInfo, Scene, VolumeInfo, VolumeState};
 use crate::volume::{self, Part, PartKind};
@@ -125,7 +126,9 @@ impl Layout {
             }
             PartKind::Unallocated => {
                 bytes.unallocated = bytes.unallocated.saturating_add(part.run.len);
-                if let Some(name) = fs::recognise(&source).map(|f| f.name).or_else(|| fs::name_unsupported(&source)) {
+                if let Some(name) =
+                    fs::recognise(&source).map(|f| f.name).or_else(|| magic::name(&*source).map(|m| m.name))
+                {
                     gaps.add(
                         "volume",
                         format!("no table entry claims this area, and it begins like {name}"),
@@ -168,11 +171,16 @@ impl Layout {
         gaps: &Gaps,
         enter: &Guard<'_>,
     ) -> (VolumeState, Option<FsId>) {
-        let Some(format) = fs::recognise(source) else {
-            let (state, what) = match fs::name_unsupported(source) {
-                Some(name @ ("LUKS" | "BitLocker")) => (VolumeState::Encrypted, format!("encrypted: {name}")),
-                Some("Linux swap") => (VolumeState::Unsupported, "swap area: not read".to_owned()),
-                Some(name) => (VolumeState::Unsupported, format!("{name} is not read by this version")),
+        let known = fs::recognise(source).or_else(|| match magic::name(&**source) {
+            // Something else begins here: what older structures may lie further on no longer counts.
+            Some(_) => None,
+            None => fs::recognise_damaged(source),
+        });
+        let Some(format) = known else {
+            let (state, what) = match magic::name(&**source).map(|m| (m.class, m.name)) {
+                Some((Class::Encrypted, name)) => (VolumeState::Encrypted, format!("encrypted: {name}")),
+                Some((_, "Linux swap")) => (VolumeState::Unsupported, "swap area: not read".to_owned()),
+                Some((_, name)) => (VolumeState::Unsupported, format!("{name} is not read by this version")),
                 None if is_zero(source) => (VolumeState::Read, String::new()),
                 None => (VolumeState::Unsupported, "no known file system".to_owned()),
             };

@@ -1,55 +1,8 @@
 //! What a file's content is, by its first bytes. A word for the `content` column; the readers decide for themselves.
+use crate::image::magic;
 
 /// How many bytes at the start of a file are looked at.
 pub(super) const HEAD: usize = 4096;
-
-/// Magic numbers: word, byte at which they stand, bytes. The first that fits names the content.
-const MAGIC: &[(&str, usize, &[u8])] = &[
-    ("elf", 0, b"\x7fELF"),
-    ("kernel-image", 0x202, b"HdrS"),
-    ("kernel-image", 56, b"ARM\x64"),
-    ("kernel-image", 36, &[0x18, 0x28, 0x6f, 0x01]),
-    ("kernel-image", 0, &[0x27, 0x05, 0x19, 0x56]),
-    ("gzip", 0, &[0x1f, 0x8b]),
-    ("xz", 0, b"\xfd7zXZ\0"),
-    ("zstd", 0, &[0x28, 0xb5, 0x2f, 0xfd]),
-    ("bzip2", 0, b"BZh"),
-    ("lz4", 0, &[0x04, 0x22, 0x4d, 0x18]),
-    ("7z", 0, b"7z\xbc\xaf\x27\x1c"),
-    ("rar", 0, b"Rar!\x1a\x07"),
-    ("zip", 0, b"PK\x03\x04"),
-    ("zip", 0, b"PK\x05\x06"),
-    ("png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("jpeg", 0, &[0xff, 0xd8, 0xff]),
-    ("gif", 0, b"GIF8"),
-    ("pdf", 0, b"%PDF-"),
-    ("sqlite", 0, b"SQLite format 3\0"),
-    ("deb", 0, b"!<arch>\ndebian-binary"),
-    ("ar", 0, b"!<arch>\n"),
-    ("ar", 0, b"!<thin>\n"),
-    ("rpm", 0, &[0xed, 0xab, 0xee, 0xdb]),
-    ("tar", 257, b"ustar"),
-    ("cpio", 0, b"070701"),
-    ("cpio", 0, b"070702"),
-    ("cpio", 0, b"070707"),
-    ("cpio", 0, &[0xc7, 0x71]),
-    ("luks", 0, b"LUKS\xba\xbe"),
-    ("squashfs", 0, b"hsqs"),
-    ("journal", 0, b"LPKSHHRH"),
-    ("java-class", 0, &[0xca, 0xfe, 0xba, 0xbe]),
-    ("wasm", 0, b"\0asm"),
-    ("font", 0, &[0, 1, 0, 0, 0]),
-    ("font", 0, b"OTTO"),
-    ("font", 0, b"wOF"),
-    ("gettext", 0, &[0xde, 0x12, 0x04, 0x95]),
-    ("evtx", 0, b"ElfFile\0"),
-    ("registry", 0, b"regf"),
-    ("pcap", 0, &[0xd4, 0xc3, 0xb2, 0xa1]),
-    ("pcap", 0, &[0x0a, 0x0d, 0x0d, 0x0a]),
-    ("ole", 0, &[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]),
-    ("qcow2", 0, b"QFI\xfb"),
-    ("ext", 1080, &[0x53, 0xef]),
-];
 
 /// Names the content of a file of `len` bytes that begins with `head` (up to [`HEAD`] bytes of it).
 pub(super) fn sniff(head: &[u8], len: u64) -> &'static str {
@@ -70,8 +23,7 @@ pub(super) fn sniff(head: &[u8], len: u64) -> &'static str {
 }
 
 fn binary(head: &[u8]) -> Option<&'static str> {
-    let found = MAGIC.iter().find(|(_, at, magic)| head.get(*at..).is_some_and(|h| h.starts_with(magic)));
-    if let Some((word, ..)) = found {
+    if let Some(word) = magic::word(head) {
         return Some(word);
     }
     if head.starts_with(b"MZ") {

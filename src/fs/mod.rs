@@ -208,7 +208,11 @@ pub struct Format {
     pub name: &'static str,
     pub about: &'static str,
     pub limits: &'static str,
+    /// Whether a volume begins like it. Cheap: asked of every volume.
     pub probe: fn(&Source) -> bool,
+    /// Whether a copy of its first structure is found elsewhere. Asked only of a volume that nothing
+    /// recognises, so it may search; `open` must then find the copy as well.
+    pub probe_damaged: fn(&Source) -> bool,
     pub open: fn(&Source, &Options) -> Result<Arc<dyn FileSystem>, FsError>,
 }
 
@@ -220,38 +224,7 @@ pub fn recognise(source: &Source) -> Option<&'static Format> {
     ALL.iter().find(|f| (f.probe)(source)).copied()
 }
 
-/// Signatures of file systems and containers that we do not open, so that they are named in the Gap.
-pub fn name_unsupported(source: &Source) -> Option<&'static str> {
-    const KNOWN: &[(&str, u64, &[u8])] = &[
-        ("NTFS", 3, b"NTFS    "),
-        ("exFAT", 3, b"EXFAT   "),
-        ("FAT", 54, b"FAT"),
-        ("FAT32", 82, b"FAT32"),
-        ("XFS", 0, b"XFSB"),
-        ("Btrfs", 65600, b"_BHRfS_M"),
-        ("SquashFS", 0, b"hsqs"),
-        ("F2FS", 1024, &[0x10, 0x20, 0xf5, 0xf2]),
-        ("EROFS", 1024, &[0xe2, 0xe1, 0xf5, 0xe0]),
-        ("ISO 9660", 32769, b"CD001"),
-        ("LVM2 physical volume", 536, b"LVM2 001"),
-        ("LVM2 physical volume", 512, b"LABELONE"),
-        ("LUKS", 0, b"LUKS\xba\xbe"),
-        ("BitLocker", 3, b"-FVE-FS-"),
-        ("Linux swap", 4086, b"SWAPSPACE2"),
-        ("md RAID", 4096, &[0xfc, 0x4e, 0x2b, 0xa9]),
-        ("UBI", 0, b"UBI#"),
-        ("JFFS2", 0, &[0x85, 0x19]),
-        ("romfs", 0, b"-rom1fs-"),
-        ("cramfs", 0, &[0x45, 0x3d, 0xcd, 0x28]),
-        ("EWF (E01)", 0, b"EVF\x09\x0d\x0a\xff\x00"),
-        ("QCOW2", 0, b"QFI\xfb"),
-        ("VMDK", 0, b"KDMV"),
-        ("VHD", 0, b"conectix"),
-        ("VHDX", 0, b"vhdxfile"),
-    ];
-    KNOWN.iter().find_map(|(name, at, magic)| {
-        let mut buf = vec![0; magic.len()];
-        let n = source.read_at(*at, &mut buf).ok()?;
-        (n == magic.len() && buf == *magic).then_some(*name)
-    })
+/// The first format that finds a copy of its first structure on a volume that nothing recognises.
+pub fn recognise_damaged(source: &Source) -> Option<&'static Format> {
+    ALL.iter().find(|f| (f.probe_damaged)(source)).copied()
 }

@@ -3,6 +3,7 @@
 //! Reads are positioned and `&self`; no write method exists. `locate` leads any bytes back to runs
 //! of the acquired images, so that every fact can be checked with `dd`.
 mod cursor;
+pub mod magic;
 mod raw;
 mod slice;
 

@@ -4,6 +4,7 @@ mod cli;
 mod common;
 mod debian;
 mod dpkg;
+mod evidence;
 mod ext;
 #[cfg(feature = "gui")]
 mod fixture;

@@ -30,6 +30,7 @@ pub(super) const FORMAT: Format = Format {
     about: "ext2, ext3 and ext4",
     limits: "contents encrypted by fscrypt or compressed by e2compr are listed but not read; an external journal and fast commits are not replayed",
     probe: |source| superblock::has_magic(&**source),
+    probe_damaged: |source| superblock::backup(source).is_some(),
     open: |source, options| Ok(Arc::new(open::open(source, options)?)),
 };
 
