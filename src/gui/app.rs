@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// Settings outlive a crash but for the last of these.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
 /// An examination under way.
 pub(super) struct Run {
     pub watch: Arc<Watch>,
@@ -42,6 +45,7 @@ pub struct App {
     pub(super) run: Option<Run>,
     pub(super) form: OpenForm,
     pub(super) form_open: bool,
+    pub(super) help: bool,
     pub(super) notices: Vec<Notice>,
     pub(super) previews: Previews,
     /// Set by a job when there is something to show; so that a busy job costs one repaint a frame.
@@ -57,6 +61,7 @@ impl App {
             ctx: ctx.clone(),
             form: OpenForm {
                 draft: super::command::PlanDraft { examiner: settings.examiner.clone(), ..Default::default() },
+                focus: true,
                 ..OpenForm::default()
             },
             settings,
@@ -70,6 +75,7 @@ impl App {
             opening: None,
             run: None,
             form_open: false,
+            help: false,
             notices: Vec::new(),
             previews: Previews::new(),
             woken: Arc::default(),
@@ -141,6 +147,10 @@ impl App {
         self.modals(tokens, &mut commands);
         shell::notices(&self.ctx, tokens, &self.notices, &mut commands);
         self.drop_hint(tokens);
+        if !commands.is_empty() {
+            // Settings are saved with a frame; without one, a change would wait for the next movement.
+            self.ctx.request_repaint_after(SAVE_EVERY + Duration::from_secs(1));
+        }
         for command in commands {
             self.apply(command);
         }
@@ -208,6 +218,15 @@ impl App {
                 commands.push(Command::HideOpen);
             }
         }
+        if self.help {
+            let modal = egui::Modal::new(egui::Id::unique("help")).frame(frame).show(&self.ctx, |ui| {
+                ui.set_width(720.0);
+                widgets::help::show(ui, tokens, commands);
+            });
+            if modal.should_close() {
+                commands.push(Command::Help(false));
+            }
+        }
         if let Some((table, mut path)) = self.state.export.take() {
             let mut keep = true;
             let modal = egui::Modal::new(egui::Id::unique("export form")).frame(frame).show(&self.ctx, |ui| {
@@ -264,6 +283,9 @@ impl App {
         let pressed = |key| self.ctx.input_mut(|i| i.consume_key(Modifiers::COMMAND, key));
         if pressed(Key::O) {
             commands.push(Command::ShowOpen);
+        }
+        if self.ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::F1)) {
+            commands.push(Command::Help(!self.help));
         }
         if modal {
             return;
@@ -347,6 +369,9 @@ impl eframe::App for App {
     }
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::set_value(storage, Settings::KEY, &self.settings);
+    }
+    fn auto_save_interval(&self) -> Duration {
+        SAVE_EVERY
     }
     /// Only [`Settings`] are kept: egui's own memory would carry scroll positions from one case to another.
     fn persist_egui_memory(&self) -> bool {

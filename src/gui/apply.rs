@@ -3,7 +3,7 @@ use super::app::{App, Run};
 use super::command::{BytesAt, Command, PlanDraft};
 use super::job::{Done, Ordered, Pick};
 use super::snapshot::Snapshot;
-use super::state::Shown;
+use super::state::{Shown, TableState};
 use super::widgets::open_form::is_case;
 use super::widgets::shell::Notice;
 use super::{csv, query, views};
@@ -22,6 +22,7 @@ impl App {
             Command::ShowOpen => {
                 self.form_open = true;
                 self.form.hint = false;
+                self.form.focus = true;
             }
             Command::HideOpen => self.form_open = false,
             Command::PickImages => self.pick(Pick::Images),
@@ -42,6 +43,10 @@ impl App {
             Command::Go { view, table } => {
                 self.state.view = views::index(view).unwrap_or(self.state.view);
                 self.state.tabs.insert(view, table);
+            }
+            Command::ShowRow { view, table, row } => {
+                self.apply(Command::Go { view, table });
+                self.show_row(table, row);
             }
             Command::ShowFinding(id) => self.show_finding(&id),
             Command::Query(table) => self.query(table),
@@ -66,6 +71,19 @@ impl App {
                     self.settings.hidden.remove(table);
                 }
             }
+            Command::Widths { table, widths } => {
+                if widths.is_empty() {
+                    self.settings.widths.remove(table);
+                    if let Some(state) = self.state.tables.get_mut(table) {
+                        // Measured anew with the next order.
+                        state.widths_from = 0;
+                        state.asked = None;
+                    }
+                } else {
+                    self.settings.widths.insert(table.to_owned(), widths);
+                }
+            }
+            Command::Help(shown) => self.help = shown,
             Command::Dismiss(n) => {
                 if n < self.notices.len() {
                     self.notices.remove(n);
@@ -184,28 +202,38 @@ impl App {
     }
 
     fn show_finding(&mut self, id: &str) {
-        let Some(view) = views::index("findings") else { return };
-        self.state.view = view;
+        let row = self.snapshot.as_ref().and_then(|s| s.data.findings.iter().position(|f| f.id == id));
+        if let Some(row) = row {
+            self.apply(Command::ShowRow { view: "findings", table: "findings", row });
+        }
+    }
+
+    /// Chooses a row of the newest snapshot, now or as soon as its order is known.
+    fn show_row(&mut self, table: &'static str, row: usize) {
         let Some(snapshot) = &self.snapshot else { return };
-        let state = self.state.tables.entry("findings").or_default();
-        let row = snapshot.data.findings.iter().position(|f| f.id == id).and_then(|r| u32::try_from(r).ok());
-        let Some(shown) = state.shown.clone() else {
-            // The table was never drawn: its first order is the list's own.
-            state.selection.cursor = row.map(|r| r as usize);
-            return;
-        };
-        if let Some(at) = row.and_then(|row| shown.order.iter().position(|r| *r == row)) {
-            state.selection.only(at, &shown.order);
-            state.reveal_cursor = true;
-        } else {
-            state.query = query::Query::default();
+        let Ok(row) = u32::try_from(row) else { return };
+        let state = self.state.tables.entry(table).or_insert_with(|| TableState::of(table));
+        let current = state.shown.as_ref().filter(|s| s.generation == snapshot.generation);
+        match current.map(|s| (s.order.clone(), s.order.iter().position(|r| *r == row))) {
+            Some((order, Some(at))) => {
+                state.selection.only(at, &order);
+                state.reveal_cursor = true;
+            }
+            shown => {
+                // A search or filter leaves it out: it is asked for, so they give way.
+                if shown.is_some() {
+                    state.query.search.clear();
+                    state.query.filters.clear();
+                }
+                state.wanted = Some(row);
+            }
         }
     }
 
     fn query(&mut self, table: &'static str) {
         let Some(snapshot) = &self.snapshot else { return };
         let Some(rows) = snapshot.rows(table).cloned() else { return };
-        let state = self.state.tables.entry(table).or_default();
+        let state = self.state.tables.entry(table).or_insert_with(|| TableState::of(table));
         if !state.is_stale(snapshot.generation) {
             return;
         }
@@ -235,7 +263,7 @@ impl App {
         }
         state.cancel = None;
         let grown = found.rows.len() > state.widths_from.saturating_mul(3);
-        if !state.widths_fixed && (grown || state.widths.is_empty()) {
+        if grown || state.widths.is_empty() {
             let names = found.rows.specs().iter().map(|s| s.name);
             state.widths = names.zip(found.widths).collect();
             state.widths_from = found.rows.len();
@@ -243,7 +271,10 @@ impl App {
         let was_sorted = state.shown.as_ref().map(|s| s.query.sort.clone());
         let order = Arc::new(found.order);
         let before = state.selection.cursor;
-        match found.cursor.or(before.filter(|_| state.shown.is_none())).filter(|at| *at < order.len()) {
+        let wanted = state.wanted.take().and_then(|row| order.iter().position(|r| *r == row));
+        // A finding is there to be read: without a choice, the first is shown.
+        let first = (found.table == "findings" && !order.is_empty()).then_some(0);
+        match wanted.or(found.cursor).or(first) {
             Some(at) => {
                 state.selection.only(at, &order);
                 state.reveal_cursor = before != Some(at);

@@ -1,5 +1,6 @@
 //! Everything a view can ask for. Views collect commands while they draw; the app applies them after.
 use crate::session::Plan;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,12 @@ pub enum Command {
         view: &'static str,
         table: &'static str,
     },
+    /// One row of a table of a view.
+    ShowRow {
+        view: &'static str,
+        table: &'static str,
+        row: usize,
+    },
     /// Shows a finding in its view.
     ShowFinding(String),
     /// Sort, filter or search of this table changed, or there is newer data.
@@ -48,6 +55,12 @@ pub enum Command {
         column: &'static str,
         hidden: bool,
     },
+    /// Widths of a table's columns; none: by what the rows hold.
+    Widths {
+        table: &'static str,
+        widths: BTreeMap<String, f32>,
+    },
+    Help(bool),
     Dismiss(usize),
     ForgetRecent(Vec<PathBuf>),
 }

@@ -86,7 +86,7 @@ pub(crate) struct Ordered {
     pub query: Query,
     pub generation: u64,
     pub order: Vec<u32>,
-    pub widths: Vec<f32>,
+    pub widths: Vec<super::query::Width>,
     /// Where the row that was under the cursor is now.
     pub cursor: Option<usize>,
 }

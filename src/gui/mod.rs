@@ -14,6 +14,7 @@ mod snapshot;
 mod state;
 pub mod theme;
 mod views;
+mod ways;
 mod widgets;
 
 pub use app::App;

@@ -15,6 +15,11 @@ pub struct Query {
     pub search: String,
 }
 impl Query {
+    /// What a table is asked first: log events in the order of their time, all else as it was read.
+    pub fn of(table: &str) -> Self {
+        let sort = (table == "events").then(|| ("time".to_owned(), false));
+        Self { sort, ..Self::default() }
+    }
     pub fn narrows(&self) -> bool {
         !self.search.trim().is_empty() || self.filters.values().any(|f| !f.trim().is_empty())
     }
@@ -189,8 +194,16 @@ fn narrowed(rows: &dyn Rows, len: u32, query: &Query, cancelled: &AtomicBool) ->
     (!cancelled.load(Ordering::Relaxed)).then_some(found)
 }
 
+/// Width of a column in points: what it has anyhow, and what would show all of its cells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Width {
+    pub given: f32,
+    pub wanted: f32,
+}
+
 /// Widths for the columns, by what stands in the first rows and in the headers.
-pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
+pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<Width> {
+    const MOST: u16 = 900;
     const SAMPLE: usize = 300;
     let specs = rows.specs();
     specs
@@ -207,8 +220,9 @@ pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
                 Kind::Path => (160, 340),
                 Kind::Text | Kind::List => (64, 206),
             };
-            let width = widest.unwrap_or(0).saturating_add(22).clamp(least, most).max(header.min(170));
-            f32::from(width)
+            let all = widest.unwrap_or(0).saturating_add(22);
+            let given = all.clamp(least, most).max(header.min(170));
+            Width { given: f32::from(given), wanted: f32::from(all.clamp(given, MOST)) }
         })
         .collect()
 }
@@ -217,7 +231,7 @@ pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<f32> {
 fn units(text: &str) -> u16 {
     let tenths: u32 = text
         .chars()
-        .take(80)
+        .take(160)
         .map(|c| match c {
             'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '!' | 'f' | 't' | 'r' | '/' | '-' => 46,
             'm' | 'w' | 'M' | 'W' | '@' | '%' => 105,

@@ -1,8 +1,9 @@
 //! Whatever a table of the window can show: the inventory's tables through their columns, findings,
 //! gaps, applied rules and devices without an image.
-use crate::base::{Evidence, Name};
+use crate::base::{Evidence, FsId, Gap, Name};
 use crate::case::CaseData;
 use crate::inventory::{AnyTable, Kind, Value};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -168,13 +169,42 @@ pub(super) struct ListRows {
     data: Arc<CaseData>,
     list: List,
     specs: Vec<Spec>,
+    /// For every gap, what is known of its place.
+    places: Vec<Vec<Evidence>>,
 }
 impl ListRows {
     pub(super) fn all(data: &Arc<CaseData>) -> Vec<Self> {
         [List::Findings, List::Gaps, List::Searched, List::Unexamined]
-            .map(|list| Self { data: data.clone(), list, specs: specs(list) })
+            .map(|list| Self {
+                data: data.clone(),
+                list,
+                specs: specs(list),
+                places: if list == List::Gaps { places(data) } else { Vec::new() },
+            })
             .into()
     }
+}
+
+/// Gaps name a place; where that is a file of the inventory or a run of an image, its bytes can be looked at.
+fn places(data: &CaseData) -> Vec<Vec<Evidence>> {
+    let mut files: HashMap<(FsId, &[u8]), Option<&Evidence>> = HashMap::new();
+    for gap in &data.gaps {
+        if let (Some(filesystem), Some(path)) = (gap.at.filesystem, &gap.at.path) {
+            files.insert((filesystem, path.bytes()), None);
+        }
+    }
+    for file in data.inventory.files.iter() {
+        if let Some(found) = files.get_mut(&(file.evidence.filesystem, file.evidence.path.bytes()))
+            && found.is_none_or(|f| f.deleted)
+        {
+            *found = Some(&file.evidence);
+        }
+    }
+    let place = |gap: &Gap| {
+        let file = gap.at.filesystem.zip(gap.at.path.as_ref());
+        file.and_then(|(fs, path)| files.get(&(fs, path.bytes())).copied().flatten()).cloned()
+    };
+    data.gaps.iter().map(|gap| place(gap).into_iter().collect()).collect()
 }
 
 fn specs(list: List) -> Vec<Spec> {
@@ -319,7 +349,8 @@ impl Rows for ListRows {
             List::Unexamined => {
                 self.data.unexamined.get(row).map(|u| std::slice::from_ref(&u.named_by)).unwrap_or_default()
             }
-            List::Gaps | List::Searched => &[],
+            List::Gaps => self.places.get(row).map(Vec::as_slice).unwrap_or_default(),
+            List::Searched => &[],
         }
     }
     fn identity(&self, row: usize) -> u64 {

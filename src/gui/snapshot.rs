@@ -1,8 +1,9 @@
 //! What the views draw from: a case as it stood at one moment, with everything that would be a
 //! query answered beforehand, on the thread that made it.
 use super::rows::{ListRows, Rows, TableRows};
+use super::ways::Way;
 use crate::case::CaseData;
-use crate::inventory::{Account, Connection, Event, Inventory, Listener, Service, Task};
+use crate::inventory::{Account, Event, Inventory, Service, Task};
 use crate::judge::{Category, Severity};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -36,19 +37,6 @@ impl Snapshot {
     }
 }
 
-/// A link out or in, however it is set up.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Way {
-    pub kind: String,
-    pub name: String,
-    /// What it leads to: endpoints, APN, number, address and port.
-    pub leads: String,
-    pub enabled: Option<bool>,
-    pub enabled_by: String,
-    pub last_used: Option<crate::base::Time>,
-    pub table: &'static str,
-}
-
 /// A start that no package owns, or whose file differs from what its package lists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
@@ -58,6 +46,8 @@ pub struct Start {
     /// Why nothing vouches for it.
     pub why: String,
     pub table: &'static str,
+    /// Its row there.
+    pub row: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +55,8 @@ pub struct Login {
     pub name: String,
     pub uid: u32,
     pub how: Vec<String>,
+    /// Its row in accounts.
+    pub row: usize,
 }
 
 /// Answers to the overview's questions that take more than a look at one value.
@@ -98,7 +90,7 @@ impl Overview {
         let (starts, starts_seen) = starts(data);
         let missing_database = |s: &&crate::inventory::SystemInfo| s.package_database.is_empty();
         Self {
-            ways: ways(inventory),
+            ways: super::ways::ways(data),
             starts,
             starts_seen,
             unvouched_systems: data
@@ -108,7 +100,13 @@ impl Overview {
                 .filter(missing_database)
                 .map(|s| super::rows::system_name(s).to_owned())
                 .collect(),
-            logins: inventory.accounts.iter().filter(|a| a.login).map(|a| login(a, inventory)).collect(),
+            logins: inventory
+                .accounts
+                .iter()
+                .enumerate()
+                .filter(|(_, a)| a.login)
+                .map(|(row, a)| login(row, a, inventory))
+                .collect(),
             clock: inventory.events.iter().filter(|e| &*e.class == "clock").map(clock).collect(),
             severities,
             unreviewed: data.findings.iter().filter(|f| f.severity >= Severity::Medium && f.reviews.is_empty()).count(),
@@ -127,60 +125,20 @@ fn clock(event: &Event) -> String {
     format!("{at}  {}", crate::base::Name::from(event.text.as_str()).display_text())
 }
 
-fn ways(inventory: &Inventory) -> Vec<Way> {
-    let link = |c: &Connection| {
-        let mut leads = c.endpoints.clone();
-        leads.extend(
-            [("APN ", &c.apn), ("number ", &c.number), ("on ", &c.device), ("on ", &c.interface)]
-                .iter()
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(what, value)| format!("{what}{value}")),
-        );
-        Way {
-            kind: c.kind.to_string(),
-            name: c.name.clone(),
-            leads: leads.join(", "),
-            enabled: Some(c.enabled),
-            enabled_by: c.enabled_by.join(", "),
-            last_used: c.last_used,
-            table: "connections",
-        }
-    };
-    let unit = |l: &Listener| l.service.strip_suffix(".service").unwrap_or(&l.service).to_owned();
-    let listener = |l: &Listener| Way {
-        kind: "listens".to_owned(),
-        name: l.program.clone(),
-        leads: format!("{} {}:{}", l.protocol, l.address, l.port),
-        // A listener is on if a unit that is named for it is; where none is, nothing is said.
-        enabled: inventory
-            .services
-            .iter()
-            .find(|s| s.system == l.system && s.name.strip_suffix(".service").unwrap_or(&s.name) == unit(l))
-            .map(|s| s.enabled),
-        enabled_by: l.service.clone(),
-        last_used: None,
-        table: "listeners",
-    };
-    let mut ways: Vec<Way> = inventory.connections.iter().map(link).collect();
-    ways.extend(inventory.listeners.iter().filter(|l| &*l.protocol != "unix").map(listener));
-    // What is on comes first, then what was used last.
-    ways.sort_by_key(|way| std::cmp::Reverse((way.enabled, way.last_used)));
-    ways
-}
-
 /// What the files table says of a program: the package check, and the package.
 type Owned<'a> = (&'a str, Option<&'a str>);
 
 /// Enabled services and tasks whose program no package vouches for, and how many were looked at.
 fn starts(data: &CaseData) -> (Vec<Start>, usize) {
     let inventory = &data.inventory;
-    let services = inventory.services.iter().filter(|s| s.enabled && (s.program.is_some() || !s.commands.is_empty()));
-    let tasks = inventory.tasks.iter().filter(|t| t.enabled);
+    let services = inventory.services.iter().enumerate();
+    let services = services.filter(|(_, s)| s.enabled && (s.program.is_some() || !s.commands.is_empty()));
+    let tasks = inventory.tasks.iter().enumerate().filter(|(_, t)| t.enabled);
     let mut wanted: HashMap<(Option<u32>, &[u8]), Option<Owned<'_>>> = HashMap::new();
     for (system, program) in services
         .clone()
-        .map(|s| (s.system, &s.program))
-        .chain(tasks.clone().map(|t| (t.system, &t.program)))
+        .map(|(_, s)| (s.system, &s.program))
+        .chain(tasks.clone().map(|(_, t)| (t.system, &t.program)))
         .filter_map(|(s, p)| Some((s, p.as_ref()?)))
     {
         wanted.insert((system, program.bytes()), None);
@@ -205,29 +163,31 @@ fn starts(data: &CaseData) -> (Vec<Start>, usize) {
             Some(_) => None,
         }
     };
-    let service = |s: &Service| {
+    let service = |(row, s): (usize, &Service)| {
         Some(Start {
             name: s.name.clone(),
             by: s.manager.to_string(),
             program: s.program.as_ref().map_or_else(|| s.commands.join("; "), crate::base::Name::display),
             why: verdict(s.system, s.program.as_ref())?,
             table: "services",
+            row,
         })
     };
-    let task = |t: &Task| {
+    let task = |(row, t): (usize, &Task)| {
         Some(Start {
             name: format!("{} {}", t.name, t.schedule),
             by: t.manager.to_string(),
             program: t.program.as_ref().map_or_else(|| t.command.clone(), crate::base::Name::display),
             why: verdict(t.system, t.program.as_ref())?,
             table: "tasks",
+            row,
         })
     };
     let seen = services.clone().count().saturating_add(tasks.clone().count());
     (services.filter_map(service).chain(tasks.filter_map(task)).collect(), seen)
 }
 
-fn login(account: &Account, inventory: &Inventory) -> Login {
+fn login(row: usize, account: &Account, inventory: &Inventory) -> Login {
     let mut how = vec![match &*account.password {
         "empty" => "no password needed".to_owned(),
         "none" | "locked" | "disabled" => format!("password {}", account.password),
@@ -254,5 +214,5 @@ fn login(account: &Account, inventory: &Inventory) -> Login {
         let free = sudo.iter().any(|s| s.nopasswd);
         how.push(if free { "sudo without password" } else { "sudo" }.to_owned());
     }
-    Login { name: account.name.clone(), uid: account.uid, how }
+    Login { name: account.name.clone(), uid: account.uid, how, row }
 }

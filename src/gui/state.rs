@@ -16,11 +16,19 @@ pub struct Settings {
     pub recent: Vec<Vec<PathBuf>>,
     /// Columns that are not shown, by table.
     pub hidden: BTreeMap<String, BTreeSet<String>>,
+    /// Widths of columns in points, by table, where the user set them.
+    pub widths: BTreeMap<String, BTreeMap<String, f32>>,
     pub examiner: String,
 }
 impl Default for Settings {
     fn default() -> Self {
-        Self { dark: true, recent: Vec::new(), hidden: BTreeMap::new(), examiner: String::new() }
+        Self {
+            dark: true,
+            recent: Vec::new(),
+            hidden: BTreeMap::new(),
+            widths: BTreeMap::new(),
+            examiner: String::new(),
+        }
     }
 }
 impl Settings {
@@ -108,14 +116,18 @@ pub(crate) struct TableState {
     /// First row in sight, with its fraction: exact at any number of rows, where points would not be.
     pub top: f64,
     pub left: f32,
-    pub widths: HashMap<&'static str, f32>,
-    /// The user set a width: no more automatic ones.
-    pub widths_fixed: bool,
+    /// Widths by what the rows hold, for tables whose widths the user did not set.
+    pub widths: HashMap<&'static str, super::query::Width>,
     /// Rows that the automatic widths were made from.
     pub widths_from: usize,
     pub reveal_cursor: bool,
+    /// A row to choose as soon as there is an order of the newest snapshot.
+    pub wanted: Option<u32>,
 }
 impl TableState {
+    pub(super) fn of(table: &str) -> Self {
+        Self { query: Query::of(table), ..Self::default() }
+    }
     pub(super) fn busy(&self) -> bool {
         self.cancel.is_some()
     }

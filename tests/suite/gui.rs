@@ -216,7 +216,6 @@ fn the_overview_answers_in_the_order_in_which_is_asked() {
 fn a_finding_says_what_it_shows_and_what_not() {
     let (mut window, _) = opened();
     click(&mut window, "Findings");
-    window.key_press(Key::ArrowDown);
     settle(&mut window);
     for text in [
         "Observed",
@@ -243,7 +242,6 @@ fn a_finding_says_what_it_shows_and_what_not() {
 fn a_review_is_recorded_under_its_examiner() {
     let (mut window, fake) = opened();
     click(&mut window, "Findings");
-    window.key_press(Key::ArrowDown);
     settle(&mut window);
     window.get_by_role_and_label(Role::Button, "Record review").scroll_to_me();
     window.run_steps(4);
@@ -279,4 +277,41 @@ fn keys_lead_to_views_and_the_look_changes() {
     window.key_press_modifiers(egui::Modifiers::COMMAND, Key::O);
     settle(&mut window);
     assert!(shows(&window, "Choose images…"));
+}
+
+#[test]
+fn a_name_on_the_overview_leads_to_its_row() {
+    let (mut window, _) = opened();
+    let data = app(&window).snapshot().unwrap().data.clone();
+    let row = data.inventory.connections.iter().position(|c| c.name == "岸桥远程维护").unwrap();
+    let link = |w: &Window| w.query_all_by_role_and_label(Role::Link, "岸桥远程维护").next().unwrap().rect().center();
+    window.query_all_by_role_and_label(Role::Link, "岸桥远程维护").next().unwrap().scroll_to_me();
+    window.run_steps(4);
+    let at = link(&window);
+    window.drag_at(at);
+    window.step();
+    window.drop_at(at);
+    until(&mut window, "the row", |w| rows(w).iter().any(|r| r.contains("岸桥远程维护")));
+    settle(&mut window);
+    // The detail below the table is that row's: its place in the evidence.
+    let place = data.inventory.connections[row].evidence.path.display();
+    assert!(shows(&window, &place), "{place}");
+    // A search that leaves the row out gives way.
+    type_into(&mut window, "search all columns", "nothing like it");
+    assert!(rows(&window).is_empty());
+    command(&mut window, Command::ShowRow { view: "network", table: "connections", row });
+    until(&mut window, "the row again", |w| rows(w).iter().any(|r| r.contains("岸桥远程维护")));
+    settle(&mut window);
+    assert!(shows(&window, &place));
+}
+
+#[test]
+fn help_tells_the_keys_and_goes_away() {
+    let (mut window, _) = opened();
+    window.key_press(Key::F1);
+    settle(&mut window);
+    assert!(shows(&window, "export the rows shown as CSV") && shows(&window, env!("CARGO_PKG_VERSION")));
+    window.key_press(Key::Escape);
+    settle(&mut window);
+    assert!(!shows(&window, "export the rows shown as CSV"));
 }

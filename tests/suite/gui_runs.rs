@@ -70,7 +70,6 @@ fn a_finished_examination_is_no_longer_provisional() {
     assert_eq!(recent[1], [PathBuf::from("/tmp/quick.cranecase")]);
     // A review can be added now: there is a case to record it in.
     click(&mut window, "Findings");
-    window.key_press(Key::ArrowDown);
     settle(&mut window);
     assert!(shows(&window, "Record review"));
 }

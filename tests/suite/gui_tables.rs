@@ -168,3 +168,48 @@ fn two_million_rows_scroll() {
     window.run_steps(3);
     assert!(rows(&window)[0].starts_with("group-0 · 0"), "{:?}", rows(&window)[0]);
 }
+
+#[test]
+fn a_width_that_was_set_is_kept_and_can_be_undone() {
+    let (mut window, _) = opened();
+    click(&mut window, "Packages");
+    let edge = |w: &super::gui::Window| w.get_by_label("width of version").rect().center();
+    let from = edge(&window);
+    window.drag_at(from);
+    window.step();
+    window.hover_at(from + egui::vec2(60.0, 0.0));
+    window.step();
+    window.drop_at(from + egui::vec2(60.0, 0.0));
+    window.run_steps(3);
+    let moved = edge(&window);
+    assert!((moved.x - from.x - 60.0).abs() < 2.0, "{from:?} {moved:?}");
+    // Another view and another case later, it is still that wide; and it is part of what survives a restart.
+    click(&mut window, "Files");
+    command(&mut window, Command::OpenCase("/tmp/other.cranecase".into()));
+    until(&mut window, "the case", |w| app(w).snapshot().is_some());
+    settle(&mut window);
+    click(&mut window, "Packages");
+    assert!((edge(&window).x - moved.x).abs() < 1.0);
+    let kept = serde_json::to_string(app(&window).settings()).unwrap();
+    let kept: cranescope::gui::Settings = serde_json::from_str(&kept).unwrap();
+    assert!(kept.widths["packages"].contains_key("version"));
+    command(&mut window, Command::Widths { table: "packages", widths: std::collections::BTreeMap::new() });
+    settle(&mut window);
+    assert!((edge(&window).x - from.x).abs() < 1.0, "fitted again");
+    assert!(app(&window).settings().widths.is_empty());
+}
+
+#[test]
+fn events_stand_in_the_order_of_their_time() {
+    let (mut window, _) = opened();
+    click(&mut window, "Events");
+    let times: Vec<String> =
+        rows(&window).iter().map(|r| r.split(" · ").nth(1).unwrap_or_default().to_owned()).collect();
+    assert!(times.len() > 3 && times.is_sorted(), "{times:?}");
+    // Reset leads back to that order, not to none.
+    click(&mut window, "sort by kind");
+    click(&mut window, "Reset");
+    let again: Vec<String> =
+        rows(&window).iter().map(|r| r.split(" · ").nth(1).unwrap_or_default().to_owned()).collect();
+    assert_eq!(times, again);
+}

@@ -5,7 +5,7 @@ use crate::gui::command::Command;
 use crate::gui::rows::{finding_identity, word};
 use crate::gui::theme;
 use crate::gui::widgets::{Cx, chip, detail, dim, grid, heading, nothing, strong};
-use crate::judge::{Conformity, Finding, Standing};
+use crate::judge::{Conformity, Finding, Rung, Standing};
 use egui::{Panel, RichText, Ui};
 
 pub(super) const VIEW: View = View {
@@ -59,7 +59,7 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
         let empty = if cx.running {
             "No rule has found anything so far. The examination is still running."
         } else {
-            "No rule found anything. That holds for what could be read: see Gaps, and Gaps → searched for what the rules looked at."
+            "No rule found anything. That holds for what could be read: see Gaps, and its tab searched for what the rules looked at."
         };
         grid::show(cx, ui, "findings", empty);
     });
@@ -103,7 +103,7 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
     ui.add(egui::Label::new(strong(t, subject.display_text())).wrap());
     ui.add_space(6.0);
     for (title, text) in [
-        ("Observed", &f.observed),
+        ("Observed", &by_rung(&f.observed)),
         ("Supports", &f.supports),
         ("Does not show", &f.does_not_show),
         ("Ordinary explanations", &f.ordinary_explanations),
@@ -140,6 +140,23 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
         ids.push(format!("ATT&CK {}", f.attack.join(", ")));
     }
     ui.add(egui::Label::new(dim(t, ids.join("  ·  ")).font(theme::small())).wrap());
+}
+
+/// What a link's finding observed is told rung by rung; each begins a line of its own.
+fn by_rung(observed: &str) -> String {
+    const STARTS: &[&str] = &["Raised by: ", "Lowered by: "];
+    const RUNGS: &[Rung] =
+        &[Rung::Capable, Rung::Installed, Rung::Altered, Rung::Configured, Rung::Enabled, Rung::Seen, Rung::Used];
+    let mut text = observed.to_owned();
+    let rungs = RUNGS.iter().map(|rung| {
+        let word = word(rung);
+        let (first, rest) = word.split_at(1);
+        format!("{}{rest}: ", first.to_uppercase())
+    });
+    for start in rungs.chain(STARTS.iter().map(ToString::to_string)) {
+        text = text.replace(&format!(". {start}"), &format!(".\n{start}"));
+    }
+    text
 }
 
 fn label(tokens: &theme::Tokens, text: &str) -> RichText {
@@ -207,5 +224,18 @@ fn reviews(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
             disposition: (*disposition).to_owned(),
             note: cx.state.review.note.trim().to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_rung_of_a_link_begins_a_line() {
+        let told = "Highest rung: used (a record). Capable: the driver a. Seen: x; y. Used: z. Raised by: w.";
+        let lines: Vec<String> = super::by_rung(told).lines().map(str::to_owned).collect();
+        let starts = ["Highest rung: ", "Capable: ", "Seen: ", "Used: ", "Raised by: "];
+        assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+        assert_eq!(lines.join(" "), told);
+        assert_eq!(super::by_rung("The file is empty."), "The file is empty.");
     }
 }

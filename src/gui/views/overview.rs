@@ -56,7 +56,8 @@ pub(super) fn absent(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
 /// The question at the left, the answer at the right.
 fn section(cx: &mut Cx<'_>, ui: &mut Ui, title: &str, body: fn(&mut Cx<'_>, &mut Ui)) {
     const LEFT: f32 = 150.0;
-    ui.add_space(5.0);
+    ui.spacing_mut().interact_size.y = 18.0;
+    ui.add_space(1.0);
     ui.horizontal_top(|ui| {
         ui.allocate_ui_with_layout(vec2(LEFT, 20.0), egui::Layout::top_down(egui::Align::LEFT), |ui| {
             ui.set_width(LEFT);
@@ -68,8 +69,7 @@ fn section(cx: &mut Cx<'_>, ui: &mut Ui, title: &str, body: fn(&mut Cx<'_>, &mut
             ui.push_id(title, |ui| body(cx, ui));
         });
     });
-    ui.add_space(3.0);
-    ui.separator();
+    ui.add(egui::Separator::default().spacing(5.0));
 }
 
 fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
@@ -107,7 +107,6 @@ fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
             }
         }
         hashes(cx, ui, image);
-        ui.add_space(3.0);
     }
 }
 
@@ -362,8 +361,8 @@ fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
     }
     if !data.gaps.is_empty() {
         let text = format!(
-            "{} unread: see whether one of them matters for the question.",
-            plural(data.gaps.len(), "part is", "parts are")
+            "{} recorded: see whether one of them matters for the question.",
+            plural(data.gaps.len(), "gap is", "gaps are")
         );
         steps.push((text, "Show gaps", Some(Command::Go { view: "gaps", table: "gaps" })));
     }
@@ -394,7 +393,8 @@ fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
             }
         });
     }
-    for reason in data.verdict.reasons.iter().take(SHORT) {
+    let assessed = data.verdict.result != Outcome::NotAssessed;
+    for reason in data.verdict.reasons.iter().filter(|_| assessed).take(SHORT) {
         ui.add(Label::new(dim(t, format!("Policy: {reason}"))).wrap());
     }
 }

@@ -2,8 +2,9 @@
 use super::overview::{SHORT, absent, day};
 use crate::gui::command::Command;
 use crate::gui::rows::grouped;
-use crate::gui::snapshot::Way;
+use crate::gui::rows::word;
 use crate::gui::theme;
+use crate::gui::ways::Way;
 use crate::gui::widgets::{Cx, dim, plural, strong};
 use egui::{Grid, RichText, Ui};
 
@@ -19,8 +20,8 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
         );
         return;
     }
-    Grid::new("ways").num_columns(5).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
-        for title in ["kind", "name", "leads to", "enabled", "last used"] {
+    Grid::new("ways").num_columns(6).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
+        for title in ["kind", "name", "leads to", "enabled", "last used", "finding"] {
             ui.label(dim(t, title).font(theme::small()));
         }
         ui.end_row();
@@ -29,12 +30,18 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
             ui.end_row();
         }
     });
-    for (table, words) in [("connections", "connection"), ("listeners", "listening port")] {
-        let n = snapshot.count(table);
-        if n > 0 && ui.link(format!("Show {}", plural(n, words, &format!("{words}s")))).clicked() {
-            cx.ask(Command::Go { view: "network", table });
+    ui.horizontal(|ui| {
+        for (table, words) in [("connections", "connection"), ("listeners", "listening port")] {
+            let n = snapshot.count(table);
+            if n > 0 && ui.link(format!("Show {}", plural(n, words, &format!("{words}s")))).clicked() {
+                cx.ask(Command::Go { view: "network", table });
+            }
         }
-    }
+        let more = ways.len().saturating_sub(SHORT + 4);
+        if more > 0 {
+            ui.label(dim(t, format!("{} more than shown here", grouped(more as i128))));
+        }
+    });
 }
 
 fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
@@ -42,7 +49,7 @@ fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
     ui.label(&way.kind);
     let name = shown(&way.name, 34);
     if ui.link(if name.is_empty() { "unnamed".to_owned() } else { name }).clicked() {
-        cx.ask(Command::Go { view: "network", table: way.table });
+        cx.ask(Command::ShowRow { view: "network", table: way.table, row: way.row });
     }
     ui.label(shown(&way.leads, 56)).on_hover_text(&way.leads);
     match way.enabled {
@@ -51,9 +58,21 @@ fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
         None => ui.label(dim(t, "not known")),
     };
     match way.last_used {
-        Some(at) => ui.label(day(at)),
+        Some(at) => ui.label(day(at)).on_hover_text(shown(&format!("{at}, {}", way.used_by), 600)),
         None => ui.label(dim(t, "not recorded")),
     };
+    match &way.finding {
+        Some((id, rung)) => {
+            let text = rung.map_or_else(|| "finding".to_owned(), word);
+            let link = ui.link(text).on_hover_text("Shows the finding; the word says how far its evidence reaches");
+            if link.clicked() {
+                cx.ask(Command::ShowFinding(id.clone()));
+            }
+        }
+        None => {
+            ui.label(dim(t, "none"));
+        }
+    }
 }
 
 /// Text of the evidence, escaped, with its middle left out.
@@ -93,7 +112,7 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
         ui.end_row();
         for start in overview.starts.iter().take(SHORT + 4) {
             if ui.link(shown(&start.name, 40)).clicked() {
-                cx.ask(Command::Go { view: "services", table: start.table });
+                cx.ask(Command::ShowRow { view: "services", table: start.table, row: start.row });
             }
             ui.label(&start.by);
             ui.label(shown(&start.program, 52)).on_hover_text(shown(&start.program, 2000));
@@ -119,7 +138,7 @@ pub(super) fn logins(cx: &mut Cx<'_>, ui: &mut Ui) {
     Grid::new("logins").num_columns(3).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
         for login in logins.iter().take(SHORT + 4) {
             if ui.link(shown(&login.name, 40)).clicked() {
-                cx.ask(Command::Go { view: "accounts", table: "accounts" });
+                cx.ask(Command::ShowRow { view: "accounts", table: "accounts", row: login.row });
             }
             ui.label(dim(t, format!("uid {}", login.uid)));
             ui.label(login.how.join(", "));

@@ -5,20 +5,25 @@
 use super::grid_input::{Geometry, keyboard, scroll};
 use super::{Cx, text};
 use crate::gui::command::Command;
+use crate::gui::query::Width;
 use crate::gui::rows::{Rows, Spec, is_marked};
 use crate::gui::state::{Shown, TableState};
 use crate::gui::theme;
 use crate::inventory::{Kind, Value};
 use crate::judge::Severity;
 use egui::{Align2, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use std::collections::BTreeMap;
 
 const HEADER: f32 = 25.0;
 const FILTER: f32 = 25.0;
 const PADDING: f32 = 7.0;
+/// Narrowest and widest column.
+const LEAST: f32 = 30.0;
+const MOST: f32 = 1600.0;
 
 /// A table with its tools above it. `empty` says what it means that there is no row, and what to do.
 pub(crate) fn show(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, empty: &str) {
-    let mut state = cx.state.tables.remove(table).unwrap_or_default();
+    let mut state = cx.state.tables.remove(table).unwrap_or_else(|| TableState::of(table));
     if state.is_stale(cx.snapshot.generation) {
         cx.ask(Command::Query(table));
     }
@@ -64,11 +69,12 @@ fn tools(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableSta
             if copy.on_hover_text("Copies the chosen rows, tab-separated (Ctrl+C)").clicked() {
                 cx.ask(Command::Copy(table));
             }
-            columns_menu(cx, ui, table, state);
-            let asked = state.query.narrows() || state.query.sort.is_some();
+            columns_menu(cx, ui, table);
+            let first = crate::gui::Query::of(table);
+            let asked = state.query != first;
             if ui.add_enabled(asked, egui::Button::new("Reset")).on_hover_text("No search, filter or sorting").clicked()
             {
-                state.query = crate::gui::Query::default();
+                state.query = first;
             }
         });
     });
@@ -79,7 +85,7 @@ pub(crate) fn default_export(table: &str) -> String {
     here.join(format!("{table}.csv")).to_string_lossy().into_owned()
 }
 
-fn columns_menu(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableState) {
+fn columns_menu(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str) {
     let Some(rows) = cx.snapshot.rows(table) else { return };
     let hidden = cx.settings.hidden.get(table);
     let label = match hidden.map_or(0, std::collections::BTreeSet::len) {
@@ -98,9 +104,7 @@ fn columns_menu(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut T
         });
         ui.separator();
         if ui.button("Fit widths").clicked() {
-            state.widths_fixed = false;
-            state.widths_from = 0;
-            state.asked = None;
+            asked.push(Command::Widths { table, widths: BTreeMap::new() });
         }
     });
     cx.commands.append(&mut asked);
@@ -115,15 +119,29 @@ struct Placed {
 
 fn place(cx: &Cx<'_>, table: &str, rows: &dyn Rows, state: &TableState, width: f32) -> (Vec<Placed>, f32) {
     let hidden = cx.settings.hidden.get(table);
-    let mut left = 0.0;
+    let set = cx.settings.widths.get(table);
     let mut placed: Vec<Placed> = Vec::new();
+    let mut missing = Vec::new();
     for (column, spec) in rows.specs().iter().enumerate() {
         if hidden.is_some_and(|h| h.contains(spec.name)) {
             continue;
         }
-        let width = state.widths.get(spec.name).copied().unwrap_or(120.0);
-        placed.push(Placed { column, left, width });
-        left += width;
+        let auto = state.widths.get(spec.name).copied().unwrap_or(Width { given: 120.0, wanted: 120.0 });
+        let width = set.and_then(|s| s.get(spec.name)).map_or(auto.given, |w| w.clamp(LEAST, MOST));
+        placed.push(Placed { column, left: 0.0, width });
+        missing.push(auto.wanted - auto.given);
+    }
+    // Room that is left goes to the columns whose cells are cut, as long as the user set no widths.
+    let spare = width - placed.iter().map(|p| p.width).sum::<f32>();
+    let short: f32 = missing.iter().sum();
+    if set.is_none() && spare > 0.0 && short > 0.0 {
+        let share = (spare / short).min(1.0);
+        placed.iter_mut().zip(missing).for_each(|(p, missing)| p.width += (missing * share).floor());
+    }
+    let mut left = 0.0;
+    for p in &mut placed {
+        p.left = left;
+        left += p.width;
     }
     // What is left over goes to the last column, so that the stripes reach the edge.
     if left < width
@@ -264,7 +282,7 @@ fn header(
             response.on_hover_text(format!("{}{zone}", spec.about));
         }
         filter(ui, table, state, spec, placed, geometry);
-        resize(ui, table, state, spec, cell, geometry);
+        resize(cx, ui, table, rows, columns, placed.column, cell, geometry);
         clip.vline(cell.right(), cell.y_range(), Stroke::new(1.0, t.line_strong));
     }
     clip.hline(geometry.head.x_range(), geometry.head.bottom() - 0.5, Stroke::new(1.0, t.line_strong));
@@ -300,7 +318,18 @@ fn filter(ui: &mut Ui, table: &'static str, state: &mut TableState, spec: &Spec,
     }
 }
 
-fn resize(ui: &Ui, table: &'static str, state: &mut TableState, spec: &Spec, cell: Rect, geometry: &Geometry) {
+#[allow(clippy::too_many_arguments)] // plain values of one column
+fn resize(
+    cx: &mut Cx<'_>,
+    ui: &Ui,
+    table: &'static str,
+    rows: &dyn Rows,
+    columns: &[Placed],
+    column: usize,
+    cell: Rect,
+    geometry: &Geometry,
+) {
+    let Some(spec) = rows.specs().get(column) else { return };
     let edge = Rect::from_x_y_ranges(cell.right() - 3.0..=cell.right() + 3.0, cell.y_range()).intersect(geometry.head);
     if !edge.is_positive() {
         return;
@@ -308,11 +337,21 @@ fn resize(ui: &Ui, table: &'static str, state: &mut TableState, spec: &Spec, cel
     let response = ui.interact(edge, ui.scope_id().with((table, "edge", spec.name)), Sense::DRAG);
     response.widget_info(|| WidgetInfo::labeled(Role::Splitter, true, format!("width of {}", spec.title())));
     let response = response.on_hover_and_drag_cursor(egui::CursorIcon::ResizeColumn);
-    if response.dragged() {
-        let width = state.widths.entry(spec.name).or_insert(cell.width());
-        *width = (*width + response.drag_delta().x).clamp(30.0, 1600.0);
-        state.widths_fixed = true;
+    let Some(pointer) = response.interact_pointer_pos().filter(|_| response.dragged()) else { return };
+    if response.drag_delta().x == 0.0 {
+        return;
     }
+    // From here on all columns stay as they are, so that the edge stays under the pointer.
+    let mut widths = cx.settings.widths.get(table).cloned().unwrap_or_default();
+    for placed in columns {
+        let Some(name) = rows.specs().get(placed.column).map(|s| s.name) else { continue };
+        if placed.column == column {
+            widths.insert(name.to_owned(), (pointer.x - cell.left()).clamp(LEAST, MOST));
+        } else {
+            widths.entry(name.to_owned()).or_insert(placed.width);
+        }
+    }
+    cx.ask(Command::Widths { table, widths });
 }
 
 /// The cells of one row.

@@ -2,6 +2,7 @@
 pub(crate) mod detail;
 pub(crate) mod grid;
 mod grid_input;
+pub(crate) mod help;
 pub(crate) mod hex;
 pub(crate) mod open_form;
 pub(crate) mod shell;

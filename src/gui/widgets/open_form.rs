@@ -19,6 +19,8 @@ pub(crate) struct OpenForm {
     pub busy: bool,
     /// Said once by the dialog's end: nothing was chosen, or there is no dialog here.
     pub hint: bool,
+    /// The path is to be typed next.
+    pub focus: bool,
 }
 impl OpenForm {
     /// Takes paths: a case is to be opened at once, images are put into the draft.
@@ -58,16 +60,23 @@ pub(crate) fn show(
     ui.add(egui::Label::new(dim(tokens, "A raw disk image (one file or the first part of a split one), a block device, or a saved case. Images are opened read-only.")).wrap());
     ui.add_space(4.0);
     ui.horizontal(|ui| {
-        let width = (ui.available_width() - 70.0).max(200.0);
-        let edit =
-            egui::TextEdit::singleline(&mut form.path).hint_text("Path of an image or a case").desired_width(width);
-        let response = ui.add(edit).accessible_name("path to open");
-        let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
-        let typed = !form.path.trim().is_empty();
-        if (ui.add_enabled(typed, egui::Button::new("Add")).clicked() || enter) && typed {
-            commands.push(Command::Offer(vec![PathBuf::from(form.path.trim())]));
-            form.path.clear();
-        }
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let typed = !form.path.trim().is_empty();
+            let add = ui.add_enabled(typed, egui::Button::new("Add")).clicked();
+            let width = ui.available_width();
+            let edit =
+                egui::TextEdit::singleline(&mut form.path).hint_text("Path of an image or a case").desired_width(width);
+            let response = ui.add(edit).accessible_name("path to open");
+            if std::mem::take(&mut form.focus) {
+                response.request_focus();
+            }
+            let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+            let typed = !form.path.trim().is_empty();
+            if (add || enter) && typed {
+                commands.push(Command::Offer(vec![PathBuf::from(form.path.trim())]));
+                form.path.clear();
+            }
+        });
     });
     ui.horizontal(|ui| {
         ui.add_enabled_ui(!form.picking, |ui| {

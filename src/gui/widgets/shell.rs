@@ -51,6 +51,9 @@ pub(crate) fn top(
             if ui.button(label).on_hover_text("Changes the look").clicked() {
                 commands.push(Command::SetDark(!dark));
             }
+            if ui.button("Help").on_hover_text("Keys, filters, version (F1)").clicked() {
+                commands.push(Command::Help(true));
+            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(egui::Label::new(title).truncate()).on_hover_text(hover);
             });
