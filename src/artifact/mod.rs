@@ -2,6 +2,7 @@
 mod executables;
 mod linux;
 mod ownership;
+mod secrets;
 
 pub use linux::logs::log_window;
 
@@ -105,6 +106,7 @@ pub struct Out {
     by: &'static str,
     gaps: Gaps,
     rows: Mutex<Vec<Row>>,
+    show_secrets: bool,
 }
 
 /// Configuration files beyond this are no configuration; a gap says so.
@@ -112,23 +114,29 @@ pub const TEXT_LIMIT: u64 = 16 << 20;
 
 impl Out {
     pub fn new(system: Option<u32>, by: &'static str) -> Self {
-        Self { system, by, gaps: Gaps::default(), rows: Mutex::default() }
+        Self { system, by, gaps: Gaps::default(), rows: Mutex::default(), show_secrets: false }
     }
-    /// Adds a row; its system is set here.
+    /// Whether secrets come out as they are; by default they are masked.
+    #[must_use]
+    pub fn showing_secrets(self, show_secrets: bool) -> Self {
+        Self { show_secrets, ..self }
+    }
+    /// A text that its place, not its name, tells to be a secret: as it is shown.
+    pub fn secret<'a>(&self, text: &'a str) -> &'a str {
+        if self.show_secrets { text } else { crate::base::secret::MASK }
+    }
+    /// Adds a row; its system is set and its secrets are masked here.
     pub fn push(&self, row: impl Into<Row>) {
         let mut row = row.into();
         row.set_system(self.system);
+        if !self.show_secrets {
+            secrets::mask(&mut row);
+        }
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     }
     /// Records that a file, or something in it, could not be read.
     pub fn gap(&self, entry: &Entry, what: impl std::fmt::Display) {
-        self.gaps
-            .at(|p| {
-                p.filesystem = Some(entry.fs);
-                p.path = Some(entry.path.clone());
-                p.inode = Some(entry.node.number);
-            })
-            .add(self.by, what, entry.len());
+        self.gap_bytes(entry, what, entry.len());
     }
     /// Records that this many bytes of a file were not looked at.
     pub fn gap_bytes(&self, entry: &Entry, what: impl std::fmt::Display, bytes: u64) {
@@ -138,7 +146,7 @@ impl Out {
                 p.path = Some(entry.path.clone());
                 p.inode = Some(entry.node.number);
             })
-            .add(self.by, what, bytes);
+            .add(self.by, self.told(&what), bytes);
     }
     /// Records a gap at a path that may not exist.
     pub fn gap_at(&self, system: &System, path: &str, what: impl std::fmt::Display) {
@@ -148,11 +156,16 @@ impl Out {
                 p.filesystem = fs;
                 p.path = Some(path.into());
             })
-            .add(self.by, what, 0);
+            .add(self.by, self.told(&what), 0);
     }
     /// Records a gap that concerns a system as a whole.
     pub fn gap_system(&self, system: &System, what: impl std::fmt::Display) {
-        self.gaps.at(|p| p.filesystem = system.trees().first().map(|t| t.id)).add(self.by, what, 0);
+        self.gaps.at(|p| p.filesystem = system.trees().first().map(|t| t.id)).add(self.by, self.told(&what), 0);
+    }
+    /// What a gap says, which may quote the line that was not understood.
+    fn told(&self, what: &dyn std::fmt::Display) -> String {
+        let what = what.to_string();
+        if self.show_secrets { what } else { crate::base::secret::masked_prose(&what) }
     }
     /// Records that a line could not be understood.
     pub fn gap_line(&self, entry: &Entry, line: u32, what: impl std::fmt::Display) {

@@ -7,6 +7,7 @@ mod ids;
 mod name;
 mod place;
 mod progress;
+pub mod secret;
 mod stage;
 mod time;
 

@@ -5,6 +5,9 @@ use crate::inventory::{Inventory, Scene};
 use crate::judge::{Finding, Searched, Severity, Unexamined};
 use serde::{Deserialize, Serialize};
 
+/// The word in a run's command that says that the case holds secrets as they are.
+pub const SHOW_SECRETS: &str = "--show-secrets";
+
 /// The moment and machine of an examination: the only part of a report that differs between two runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -96,6 +99,10 @@ pub struct CaseData {
 }
 
 impl CaseData {
+    /// Whether it was examined with `--show-secrets`, and so holds secrets as they are.
+    pub fn shows_secrets(&self) -> bool {
+        self.run.command.iter().any(|word| word == SHOW_SECRETS)
+    }
     /// Findings at a severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()

@@ -5,5 +5,5 @@ mod load;
 mod schema;
 mod store;
 
-pub use data::{CaseData, Device, Exhibit, Outcome, Run, Scope, Tool, Verdict};
+pub use data::{CaseData, Device, Exhibit, Outcome, Run, SHOW_SECRETS, Scope, Tool, Verdict};
 pub use store::{Case, CaseError};

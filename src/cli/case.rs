@@ -26,6 +26,9 @@ pub(super) struct ListArguments {
     filters: Vec<String>,
     #[arg(long, value_enum, default_value = "table")]
     format: ListFormat,
+    /// Show keys, passwords and PINs of the configuration as they are. Otherwise they are masked.
+    #[arg(long)]
+    show_secrets: bool,
 }
 
 pub(super) fn list(a: &ListArguments) -> Outcome {
@@ -36,7 +39,7 @@ pub(super) fn list(a: &ListArguments) -> Outcome {
     if !TABLES.iter().any(|t| t.name == name.as_str()) {
         return Err(Failure::usage(format!("there is no table {name}; `cranescope list` names them all")));
     }
-    let data = load(source)?;
+    let data = session::open_or_examine(source, a.show_secrets)?;
     let table = data.inventory.table(name).ok_or_else(|| Failure::usage(format!("there is no table {name}")))?;
     let filters = a.filters.iter().map(|f| filter(table, f)).collect::<Result<Vec<_>, _>>()?;
     let fits = |row: &usize| filters.iter().all(|(c, p)| matches(p, &table.value(*row, *c).to_string()));
@@ -84,7 +87,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// A case; an image is examined into a case in a temporary place and forgotten.
 pub(super) fn load(path: &std::path::Path) -> Result<CaseData, Failure> {
-    session::open_or_examine(path)
+    session::open_or_examine(path, false)
 }
 
 #[derive(Args)]
@@ -113,6 +116,9 @@ pub(super) struct ReportArguments {
     /// The file to write; - for standard output.
     #[arg(short, long)]
     output: PathBuf,
+    /// Show keys, passwords and PINs of the configuration as they are. Otherwise they are masked.
+    #[arg(long)]
+    show_secrets: bool,
 }
 
 pub(super) fn report(a: &ReportArguments) -> Outcome {
@@ -121,7 +127,7 @@ pub(super) fn report(a: &ReportArguments) -> Outcome {
         let names: Vec<&str> = known.iter().map(|f| f.name).collect();
         Failure::usage(format!("no report format {}; there are: {}", a.format, names.join(", ")))
     })?;
-    let data = session::open_case(&a.case)?;
+    let data = session::allowed(&a.case, session::open_case(&a.case)?, a.show_secrets)?;
     if a.output.as_os_str() == "-" {
         print(&mut |to| (format.write)(&data, to))?;
     } else {

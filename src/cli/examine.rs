@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Read every ext file system a second time, with an independent reader, and compare.
     #[arg(long)]
     second_reader: bool,
+    /// Show keys, passwords and PINs of the configuration as they are; the case then holds them. Otherwise they are masked.
+    #[arg(long)]
+    show_secrets: bool,
     /// The day against which validity is judged: YYYY-MM-DD; by default today.
     #[arg(long, value_parser = day)]
     as_of: Option<String>,
@@ -86,6 +89,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         rules: a.rules,
         hash_image: a.hash_image,
         second_reader: a.second_reader,
+        show_secrets: a.show_secrets,
         as_of: a.as_of,
         threads: a.threads,
         examiner: a.examiner,
@@ -169,7 +173,8 @@ pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std:
     )?;
     for f in data.findings.iter().filter(|f| f.severity >= Severity::Medium) {
         let word = format!("{:?}", f.severity).to_lowercase();
-        let subject = crate::base::Name::from(f.subject.as_str()).display_text();
+        let subject = crate::base::secret::masked_command(&f.subject);
+        let subject = crate::base::Name::from(subject.as_str()).display_text();
         writeln!(to, "  {word:8} {}  {}: {subject}", f.id, f.title)?;
         if let Some(e) = f.evidence.first() {
             let line = e.line.map(|l| format!(", line {l}")).unwrap_or_default();

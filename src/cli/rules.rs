@@ -66,7 +66,7 @@ fn test(knowledge: &Knowledge) -> Outcome {
 
 pub(super) fn explain(a: &ExplainArguments) -> Outcome {
     if let Some(case) = &a.case {
-        let data = session::open_case(case)?;
+        let data = session::allowed(case, session::open_case(case)?, false)?;
         let finding = data.findings.iter().find(|f| f.id == a.id);
         let finding =
             finding.ok_or_else(|| session::Failure::usage(format!("{}: no finding {}", case.display(), a.id)))?;

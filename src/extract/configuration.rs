@@ -1,5 +1,5 @@
 //! Phase B: every artifact over every system, side by side.
-use super::{Sink, item_key};
+use super::{Request, Sink, item_key};
 use crate::artifact::{self, Artifact, Os, Out, Ownership, log_window};
 use crate::base::{Cancelled, Progress, Stage};
 use crate::evidence::System;
@@ -18,7 +18,7 @@ pub(super) struct Found {
 /// Runs them all; gives each system's package ownership, which phase C checks the files against.
 pub(super) fn run(
     systems: &[System],
-    threads: usize,
+    request: &Request,
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<Found, Cancelled> {
@@ -28,13 +28,13 @@ pub(super) fn run(
     let next = AtomicUsize::new(0);
     let events: Mutex<Vec<Event>> = Mutex::default();
     std::thread::scope(|scope| {
-        for n in 0..threads.max(1) {
+        for n in 0..request.threads.max(1) {
             let run = || {
                 while let Some((system, artifact)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if progress.step(1).is_err() {
                         return;
                     }
-                    one(system, artifact, sink, &events);
+                    one(system, artifact, request.show_secrets, sink, &events);
                 }
             };
             let spawned = std::thread::Builder::new().name(format!("configuration-{n}")).spawn_scoped(scope, run);
@@ -82,13 +82,13 @@ fn fits(artifact: &Artifact, system: &System) -> bool {
     }
 }
 
-fn one(system: &System, artifact: &Artifact, sink: &dyn Sink, events: &Mutex<Vec<Event>>) {
+fn one(system: &System, artifact: &Artifact, show_secrets: bool, sink: &dyn Sink, events: &Mutex<Vec<Event>>) {
     let name = format!("{} on system {}", artifact.name, system.index);
     let key = item_key(&(artifact.name, system.index));
     if sink.is_done(key) || !sink.enter(key, &name) {
         return;
     }
-    let out = Out::new(Some(system.index), artifact.name);
+    let out = Out::new(Some(system.index), artifact.name).showing_secrets(show_secrets);
     let outcome = catch_unwind(AssertUnwindSafe(|| (artifact.extract)(system, &out)));
     let (rows, mut gaps) = out.take();
     if outcome.is_err() {

@@ -33,10 +33,12 @@ pub struct Request {
     /// Threads for phases B and C; at least 1.
     pub threads: usize,
     pub replay_journal: bool,
+    /// Rows and excerpts show secrets of the configuration; otherwise they are masked.
+    pub show_secrets: bool,
 }
 impl Default for Request {
     fn default() -> Self {
-        Self { threads: 1, replay_journal: true }
+        Self { threads: 1, replay_journal: true, show_secrets: false }
     }
 }
 
@@ -136,7 +138,7 @@ pub fn run(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let mut indexed = index(inputs, request, sink, progress)?;
-    let found = configuration::run(&indexed.systems, request.threads, sink, progress)?;
+    let found = configuration::run(&indexed.systems, request, sink, progress)?;
     for (info, logs) in indexed.layout.scene.systems.iter_mut().zip(found.logs) {
         info.logs = logs;
     }

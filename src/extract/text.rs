@@ -63,7 +63,7 @@ pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
     sink.scene(&scene);
     sink.commit(&[], Vec::new(), gaps.take());
     let request = Request::default();
-    let ran = configuration::run(&systems, request.threads, &sink, &progress)
+    let ran = configuration::run(&systems, &request, &sink, &progress)
         .and_then(|found| bulk::run(&[tree], &systems, &found.owners, request.threads, &sink, &progress));
     debug_assert!(ran.is_ok(), "nobody cancels");
     sink.finish()

@@ -11,7 +11,6 @@ pub mod pe;
 pub mod rustcrates;
 pub mod script;
 pub mod search;
-pub mod secret;
 pub mod sshkey;
 pub mod syslog;
 pub mod tags;

@@ -4,6 +4,7 @@ use super::finding::{Confidence, Conformity, Finding, Rung, Severity};
 use super::knowledge::Knowledge;
 use super::rows::{TableId, Tables};
 use super::rule::RuleSeverity;
+use crate::base::secret::masked_command;
 use crate::base::{Evidence, FsId, Name, short_id};
 use crate::baseline::{BaselineVerdict, Baselines, Standing};
 use crate::inventory::Scene;
@@ -92,8 +93,9 @@ impl Draft {
             let _ = write!(observed, " {left_out} further places are not listed.");
         }
         let system_id = self.system.and_then(|s| scene.systems.get(usize::try_from(s).ok()?)).map(|s| s.id.as_str());
-        let id =
-            short_id("f", &[rule.id.as_bytes(), system_id.unwrap_or_default().as_bytes(), self.subject.as_bytes()]);
+        // The same finding has the same id whether secrets are shown or not.
+        let subject = masked_command(&self.subject);
+        let id = short_id("f", &[rule.id.as_bytes(), system_id.unwrap_or_default().as_bytes(), subject.as_bytes()]);
         Some(Finding {
             id,
             rule: rule.id.clone(),

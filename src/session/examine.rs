@@ -5,7 +5,7 @@ use super::supervisor::{self, Taker};
 use super::{Examined, Failure, Plan, Watch};
 use crate::base::{Gap, Stage, Time};
 use crate::baseline::Baselines;
-use crate::case::{Case, CaseData, CaseError, Run, Tool};
+use crate::case::{Case, CaseData, CaseError, Run, SHOW_SECRETS, Tool};
 use crate::inventory::portable::Ids;
 use crate::inventory::{self, Row, Scene};
 use crate::judge::{self, Knowledge, Unexamined};
@@ -34,7 +34,7 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
         started: Some(started),
         host: host(),
         examiner: plan.examiner.clone(),
-        command: plan.command.clone(),
+        command: command(plan),
         ..Run::default()
     };
     taking.data.tool = tool(&knowledge);
@@ -228,6 +228,16 @@ fn default_case(images: &[PathBuf]) -> PathBuf {
     PathBuf::from(name).with_extension("cranecase")
 }
 
+/// As typed; that secrets are shown stands in it however it was asked for.
+fn command(plan: &Plan) -> Vec<String> {
+    let mut words = plan.command.clone();
+    words.retain(|w| plan.show_secrets || w != SHOW_SECRETS);
+    if plan.show_secrets && !words.iter().any(|w| w == SHOW_SECRETS) {
+        words.push(SHOW_SECRETS.to_owned());
+    }
+    words
+}
+
 fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map(|s| s.trim().to_owned()).unwrap_or_default()
 }
@@ -242,17 +252,35 @@ impl From<CaseError> for Failure {
     }
 }
 
-/// A saved case, or an image examined into a case that is not kept.
-pub fn open_or_examine(path: &Path) -> Result<CaseData, Failure> {
+/// A saved case, or an image examined into a case that is not kept. Secrets are shown if `show_secrets`
+/// is given and the case holds them; a case that holds them is not shown without it.
+pub fn open_or_examine(path: &Path, show_secrets: bool) -> Result<CaseData, Failure> {
     match super::open_case(path) {
         Err(failure) if failure.code == 3 && path.is_file() => {}
-        other => return other,
+        Err(failure) => return Err(failure),
+        Ok(data) => return allowed(path, data, show_secrets),
     }
     let folder = std::env::temp_dir().join(format!("cranescope-{}", std::process::id()));
     let fail = |e: std::io::Error| Failure::environment(format!("{}: {e}", folder.display()));
     std::fs::create_dir(&folder).map_err(fail)?;
-    let plan = Plan { images: vec![path.to_owned()], case: Some(folder.join("case.cranecase")), ..Plan::default() };
+    let case = Some(folder.join("case.cranecase"));
+    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, ..Plan::default() };
     let examined = examine(&plan, &Watch::unattended());
     std::fs::remove_dir_all(&folder).map_err(fail)?;
     examined.map(|e| Arc::unwrap_or_clone(e.data))
+}
+
+/// Refuses to show what a case holds of secrets unasked, and to promise what it does not hold.
+pub fn allowed(path: &Path, data: CaseData, show_secrets: bool) -> Result<CaseData, Failure> {
+    match (data.shows_secrets(), show_secrets) {
+        (true, false) => Err(Failure::usage(format!(
+            "{}: examined with {SHOW_SECRETS}, so it holds secrets; list and report show it with {SHOW_SECRETS} only",
+            path.display()
+        ))),
+        (false, true) => Err(Failure::usage(format!(
+            "{}: examined without {SHOW_SECRETS}, so it holds no secrets; examine the image again with it",
+            path.display()
+        ))),
+        _ => Ok(data),
+    }
 }

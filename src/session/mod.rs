@@ -11,7 +11,7 @@ mod watch;
 
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
-pub use examine::{examine, load_knowledge, open_or_examine};
+pub use examine::{allowed, examine, load_knowledge, open_or_examine};
 pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
@@ -36,6 +36,8 @@ pub struct Plan {
     pub rules: Vec<PathBuf>,
     pub hash_image: bool,
     pub second_reader: bool,
+    /// The case holds secrets of the configuration as they are; otherwise they are masked.
+    pub show_secrets: bool,
     /// `YYYY-MM-DD`: the day against which validity is judged; by default today.
     pub as_of: Option<String>,
     /// 0: as many as there are processors.

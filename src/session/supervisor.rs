@@ -174,6 +174,7 @@ pub(super) fn examine(
                 only,
                 hash_images: plan.hash_image && !probing,
                 second_reader: plan.second_reader && !probing,
+                show_secrets: plan.show_secrets,
                 stored: stored.to_vec(),
             },
         };

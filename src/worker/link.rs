@@ -42,7 +42,9 @@ fn serve() -> io::Result<()> {
     let inputs = inputs(&order.images, files);
     let progress = Progress::default();
     let link = Link::new(socket, &order.job);
-    let request = Request { threads: order.threads.max(1) as usize, replay_journal: order.replay_journal };
+    let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
+    let request =
+        Request { threads: order.threads.max(1) as usize, replay_journal: order.replay_journal, show_secrets };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ticker = std::thread::Builder::new().name("progress".into());

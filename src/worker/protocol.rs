@@ -49,6 +49,7 @@ pub enum Job {
         only: Vec<u64>,
         hash_images: bool,
         second_reader: bool,
+        show_secrets: bool,
         /// Hashes of the imager's logs, for each image.
         stored: Vec<Vec<StoredHash>>,
     },

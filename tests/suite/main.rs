@@ -18,5 +18,6 @@ mod host_fs;
 mod lives;
 mod rules;
 mod samples;
+mod secrets;
 mod systemd;
 mod tidy;

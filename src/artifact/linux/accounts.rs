@@ -103,7 +103,7 @@ fn extract(system: &System, out: &Out) {
                 continue;
             };
             let (password, changed) = password(&user, &shadow);
-            let evidence = mask(text.line_at(number, run), &user.password);
+            let evidence = mask(text.line_at(number, run), &user.password, out);
             out.push(account(system, user, &password, changed, &groups, &keyed, evidence));
         }
     }
@@ -240,7 +240,7 @@ fn groups(system: &System, place: &str, out: &Out) -> Vec<(String, u32, Vec<Stri
         };
         let members = fields.next().unwrap_or_default().split(',').map(str::trim).filter(|m| !m.is_empty());
         let members: Vec<String> = members.map(str::to_owned).collect();
-        let evidence = mask(text.line_at(number, run), password);
+        let evidence = mask(text.line_at(number, run), password, out);
         let hash = if password == "x" { secrets.get(name).map_or("", String::as_str) } else { password };
         // Anyone who knows a group's password can enter the group (newgrp).
         if !matches!(kind(hash), "empty" | "disabled" | "locked") {
@@ -269,11 +269,11 @@ fn group_passwords(system: &System, place: &str, out: &Out) -> BTreeMap<String, 
 }
 
 /// Takes a password hash out of an excerpt.
-fn mask(mut evidence: Evidence, secret: &str) -> Evidence {
+fn mask(mut evidence: Evidence, secret: &str, out: &Out) -> Evidence {
     if !matches!(secret, "" | "x" | "*" | "!")
         && let Some(excerpt) = &mut evidence.excerpt
     {
-        *excerpt = excerpt.replacen(&format!(":{secret}:"), ":(masked):", 1);
+        *excerpt = excerpt.replacen(&format!(":{secret}:"), &format!(":{}:", out.secret(secret)), 1);
     }
     evidence
 }

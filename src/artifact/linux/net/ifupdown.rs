@@ -3,9 +3,9 @@
 use super::{cite, is_yes, kind_of_interface, list, once, ppp};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::secret::is_secret;
 use crate::base::{Evidence, Run};
 use crate::evidence::{System, Text};
-use crate::format::secret::{is_secret, masked};
 use crate::inventory::{Connection, Interface, NameSetting, Route};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -192,8 +192,7 @@ fn rows(system: &System, out: &Out, found: &Found) {
                         });
                     }
                 }
-                key if is_secret(key) => i.details.push(format!("{key}={}", crate::format::secret::MASK)),
-                key => i.details.push(format!("{key}={}", masked(&o.value))),
+                key => i.details.push(format!("{key}={}", o.value)),
             }
             if COMMANDS.contains(&o.key.as_str()) && !o.key.contains("down") {
                 route(&o.value, &s.name, &o.evidence, out);

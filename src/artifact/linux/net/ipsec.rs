@@ -4,10 +4,10 @@ use super::{BY_UNIT, cite, is_yes, list, once};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::ini::Ini;
 use crate::format::lines::unquote;
-use crate::format::secret::is_secret;
 use crate::inventory::{Connection, Listener};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {

@@ -7,9 +7,9 @@ mod wireguard;
 
 use super::{BY_UNIT, cite, once};
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::secret::is_secret;
 use crate::evidence::{Entry, System, Text};
 use crate::format::lines::is_text;
-use crate::format::secret::is_secret;
 use crate::format::tree::{Leaf, Tree};
 use crate::inventory::{Connection, Listener};
 use memchr::memmem;

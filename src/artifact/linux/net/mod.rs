@@ -31,7 +31,6 @@ use crate::base::{Evidence, Run};
 use crate::evidence::Text;
 use crate::format::ini::Ini;
 use crate::format::lines::{Line, decode, lines};
-use crate::format::secret::masked;
 
 /// Said of what only a unit, task or script can start.
 pub(super) const BY_UNIT: &str = "nothing in this file: needs a unit, task or script that names it";
@@ -39,16 +38,16 @@ pub(super) const BY_UNIT: &str = "nothing in this file: needs a unit, task or sc
 /// Longest excerpt.
 const EXCERPT: usize = 300;
 
-/// One line as evidence, with secrets masked in its excerpt, under the name of the setting it holds.
+/// One line as evidence, under the name of the setting it holds.
 pub(super) fn cite(text: &Text<'_>, line: u32, run: Run, key: &str) -> Evidence {
     if line == 0 {
         return Evidence { key: named(key), ..text.evidence() };
     }
-    let shown = excerpt(&masked(&line_text(text, run)));
+    let shown = excerpt(&line_text(text, run));
     Evidence { key: named(key), excerpt: Some(shown), ..text.line_at(line, run) }
 }
 
-/// As [`cite`], for lines whose secrets are told by their place, not by a name.
+/// As [`cite`], with what is shown of the line.
 pub(super) fn cite_as(text: &Text<'_>, line: u32, run: Run, key: &str, shown: &str) -> Evidence {
     Evidence { key: named(key), excerpt: Some(excerpt(shown)), ..text.line_at(line, run) }
 }

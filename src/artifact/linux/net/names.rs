@@ -6,7 +6,6 @@ use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{System, Text};
 use crate::format::lines::{Line, decode, unquote, words};
-use crate::format::secret::masked;
 use crate::inventory::{NameSetting, Setting};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -262,7 +261,7 @@ fn proxies(system: &System, out: &Out) {
                             &line,
                             out,
                             "proxy",
-                            &format!("{}={}", name.to_ascii_lowercase(), masked(value)),
+                            &format!("{}={}", name.to_ascii_lowercase(), value),
                             &program,
                             name,
                         );
@@ -284,7 +283,7 @@ fn proxies(system: &System, out: &Out) {
                     &line,
                     out,
                     "proxy",
-                    &format!("{}={}", key.to_ascii_lowercase(), masked(unquote(value.trim_end_matches(';')))),
+                    &format!("{}={}", key.to_ascii_lowercase(), unquote(value.trim_end_matches(';'))),
                     "apt",
                     key,
                 );

@@ -2,8 +2,8 @@
 use super::{cite, is_no, is_yes, once, problems};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
+use crate::base::secret::is_secret;
 use crate::evidence::{Entry, System, Text};
-use crate::format::secret::is_secret;
 use crate::format::tree::{Leaf, Tree};
 use crate::inventory::{Connection, Interface, Listener, NameSetting, Route, Setting};
 use std::collections::BTreeMap;

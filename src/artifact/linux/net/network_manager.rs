@@ -5,9 +5,9 @@ mod ip;
 use super::{cite, ini, is_no, list, once};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Time;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::ini::{Entry, Ini, Section};
-use crate::format::secret::is_secret;
 use crate::inventory::{Connection, Setting};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,9 +2,9 @@
 //! Format: systemd.network(5), systemd.netdev(5), systemd.link(5).
 use super::{cite, ini, is_yes, kind_of_interface, list, once};
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::secret::is_secret;
 use crate::evidence::{Entry as File, System, Text};
 use crate::format::ini::{Entry, Ini, Section};
-use crate::format::secret::is_secret;
 use crate::fs::NodeKind;
 use crate::inventory::{Connection, Interface, Listener, NameSetting, Route, Setting};
 use std::collections::BTreeMap;

@@ -159,7 +159,7 @@ fn config(text: &Text<'_>, out: &Out, start: &Start) {
             | "client-config-dir"
                 if c.details.len() < 200 =>
             {
-                c.details.push(crate::format::secret::masked(body));
+                c.details.push(body.to_owned());
             }
             _ => {}
         }

@@ -3,9 +3,9 @@
 use super::{BY_UNIT, cite, ini, once};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::secret::is_secret;
 use crate::evidence::{Entry, System, Text};
 use crate::format::lines::decode;
-use crate::format::secret::is_secret;
 use crate::format::tree::Tree;
 use crate::inventory::{Connection, Listener};
 

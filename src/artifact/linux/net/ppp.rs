@@ -6,7 +6,6 @@ use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{Entry, System, Text};
 use crate::format::lines::{decode, words};
-use crate::format::secret::masked_from;
 use crate::inventory::{Connection, Setting};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -373,7 +372,7 @@ fn peer<'a>(shared: &Shared<'a>, out: &Out, text: Text<'a>, name: &str) -> Optio
         "remotename",
     ] {
         for opt in o.list.iter().filter(|p| p.name == key) {
-            c.details.push(format!("{key}={}", crate::format::secret::masked(&opt.arg)));
+            c.details.push(format!("{key}={}", opt.arg));
         }
     }
     for script in &dial.files {
@@ -427,6 +426,9 @@ fn extract(system: &System, out: &Out) {
         out.each(system, &[&format!("/etc/ppp/{file}")], |text| {
             for line in bounded(text, out) {
                 let w = words(&line.text);
+                let parts: Vec<&str> = line.text.split_whitespace().collect();
+                let (who, rest) = parts.split_at(parts.len().min(2));
+                let (who, rest) = (who.join(" "), rest.join(" "));
                 if let [client, server, secret, ..] = w.as_slice()
                     && !secret.is_empty()
                     && secret != "*"
@@ -437,7 +439,7 @@ fn extract(system: &System, out: &Out) {
                         name: "credential".into(),
                         value: format!("{client} {server}"),
                         effective: true,
-                        evidence: cite_as(text, line.number, line.run, "", &masked_from(&line.text, 2)),
+                        evidence: cite_as(text, line.number, line.run, "", &format!("{who} {}", out.secret(&rest))),
                         ..Setting::default()
                     });
                 }

@@ -2,9 +2,9 @@
 //! one's own, a password for unattended access. Formats: the programs' own files, by their keys.
 use super::{BY_UNIT, cite, once};
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::ini::Ini;
-use crate::format::secret::is_secret;
 use crate::inventory::Connection;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -160,7 +160,7 @@ fn one(text: &Text<'_>, program: &Program, out: &Out) {
     let find = |keys: &[&str]| {
         entries.iter().find(|(k, v, ..)| !v.is_empty() && keys.iter().any(|w| w.eq_ignore_ascii_case(k)))
     };
-    let Some((key, _, line, run)) = find(program.keys) else { return };
+    let Some((key, value, line, run)) = find(program.keys) else { return };
     // The bytes differ from the text where the type was taken away: the line still fits.
     let run =
         text.lines().find(|(n, ..)| n == line).filter(|_| text.bytes.first() != Some(&b'{')).map_or(*run, |(.., r)| r);
@@ -175,7 +175,7 @@ fn one(text: &Text<'_>, program: &Program, out: &Out) {
         ..Connection::default()
     };
     if program.secrets.iter().any(|s| s.eq_ignore_ascii_case(key)) || is_secret(key) {
-        c.evidence.excerpt = Some(format!("{key}={}", crate::format::secret::MASK));
+        c.evidence.excerpt = Some(format!("{key}={}", out.secret(value)));
     }
     for (k, v, ..) in &entries {
         if v.is_empty() {

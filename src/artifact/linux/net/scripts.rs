@@ -5,7 +5,6 @@ use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{Entry, System};
 use crate::format::lines::is_text;
-use crate::format::secret::masked_command;
 use crate::inventory::{Connection, Listener};
 use std::collections::BTreeSet;
 
@@ -115,7 +114,7 @@ fn extract(system: &System, out: &Out) {
             if body.is_empty() || body.starts_with(['#', ';']) || body.starts_with("//") {
                 continue;
             }
-            let evidence = || cite_as(&text, line.number, line.run, "command", &masked_command(body));
+            let evidence = || cite_as(&text, line.number, line.run, "command", body);
             if let Some((program, protocol, address, port)) = commands::listens(body) {
                 let (protocol, evidence) = (protocol.into(), evidence());
                 out.push(Listener { protocol, address, port, program, evidence, ..Listener::default() });

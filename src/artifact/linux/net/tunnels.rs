@@ -5,9 +5,9 @@ use super::{BY_UNIT, cite, ini, once};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::lines::{decode, words};
-use crate::format::secret::{is_secret, masked};
 use crate::format::tree::{Leaf, Tree};
 use crate::inventory::{Connection, Listener};
 
@@ -281,7 +281,7 @@ fn ssh_config(text: &Text<'_>, out: &Out) {
                 | "proxyjump"
                 | "stricthostkeychecking"
                 | "identityfile"),
-            ) => open.details.push(format!("{key}={}", masked(&rest))),
+            ) => open.details.push(format!("{key}={}", rest)),
             _ => {}
         }
     }
@@ -337,7 +337,7 @@ fn proxy(text: &Text<'_>, out: &Out) {
                 })
             })
         });
-        let host = masked(&l.value);
+        let host = &l.value;
         once(&mut c.endpoints, &port.map_or_else(|| host.clone(), |p| format!("{host}:{}", p.value)));
     }
     secrets(&tree, &mut c);

@@ -3,8 +3,8 @@
 use super::{BY_UNIT, cite, is_no, is_yes, kind_of_interface, once, problems};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
-use crate::format::secret::is_secret;
 use crate::format::uci::{Entry, Section, parse};
 use crate::inventory::{Connection, FirewallRule, Interface, Listener, NameSetting, Route};
 

@@ -4,9 +4,9 @@ use super::{BY_UNIT, cite, ini, is_no, once};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
+use crate::base::secret::is_secret;
 use crate::evidence::{System, Text};
 use crate::format::lines::decode;
-use crate::format::secret::is_secret;
 use crate::inventory::Connection;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {

@@ -38,7 +38,7 @@ pub(super) fn frp(text: &Text<'_>, out: &Out) -> bool {
             "transport.proxyURL",
         ] {
             if let Some(v) = tree.get(key) {
-                c.details.push(format!("{}={}", key.trim_start_matches("common."), crate::format::secret::masked(v)));
+                c.details.push(format!("{}={}", key.trim_start_matches("common."), v));
             }
         }
         if old.is_some() {
@@ -135,7 +135,7 @@ pub(super) fn nps(text: &Text<'_>, out: &Out) -> bool {
         c.details.push("role=client".into());
         for key in ["conn_type", "auto_reconnection", "proxy_url"] {
             if let Some(v) = tree.named(key) {
-                c.details.push(format!("{key}={}", crate::format::secret::masked(&v.value)));
+                c.details.push(format!("{key}={}", v.value));
             }
         }
         for s in ini.sections.iter().filter(|s| !s.name.is_empty() && s.name != "common").take(500) {

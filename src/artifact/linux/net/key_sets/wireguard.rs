@@ -2,10 +2,10 @@
 use super::super::{BY_UNIT, cite, once};
 use crate::artifact::Out;
 use crate::base::Run;
+use crate::base::secret::is_secret;
 use crate::evidence::Text;
 use crate::format::ini::Ini;
 use crate::format::lines::decode;
-use crate::format::secret::{is_secret, masked};
 use crate::inventory::{Connection, Interface, Listener, NameSetting};
 
 pub(super) fn read(text: &Text<'_>, out: &Out) -> bool {
@@ -37,7 +37,7 @@ pub(super) fn read(text: &Text<'_>, out: &Out) -> bool {
         if is_secret(&e.key) && !e.value.is_empty() {
             once(&mut c.secrets, &e.key);
         } else if !e.key.eq_ignore_ascii_case("DNS") {
-            c.details.push(format!("{}={}", e.key, masked(&e.value)));
+            c.details.push(format!("{}={}", e.key, e.value));
         }
         if e.key.eq_ignore_ascii_case("PrivateKey") {
             telling = Some((e.line, e.run, "Interface.PrivateKey".into()));

@@ -22,8 +22,19 @@ const NOT: &[&str] = &[
     "method",
 ];
 /// Secret wherever it stands in a name.
-const PART: &[&str] =
-    &["password", "passwd", "passphrase", "presharedkey", "privatekey", "secret", "authtoken", "accesskey", "wepkey"];
+const PART: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "presharedkey",
+    "privatekey",
+    "secret",
+    "authtoken",
+    "accesskey",
+    "wepkey",
+    "authorization",
+    "community",
+];
 /// Secret at the end of a name.
 const END: &[&str] =
     &["psk", "token", "pincode", "pass", "pwd", "vkey", "apikey", "authkey", "n2nkey", "connectionstring", "pin2"];
@@ -44,6 +55,16 @@ pub fn is_secret(name: &str) -> bool {
 /// `key value`), options (`--token x`), passwords in addresses (`//user:x@host`) and in AT commands
 /// (`AT+CPIN=`, `AT+CGAUTH=`).
 pub fn masked(line: &str) -> String {
+    by_name(line, false)
+}
+
+/// As [`masked`], for sentences: there a word after `password` is a value only behind `=` or `:`, or
+/// where `password` is an option.
+pub fn masked_prose(line: &str) -> String {
+    short_options(by_name(line, true))
+}
+
+fn by_name(line: &str, prose: bool) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     // Before the first name, only what may open a line of settings has been seen.
@@ -61,10 +82,12 @@ pub fn masked(line: &str) -> String {
         let leads = matches!(name, "option" | "set" | "export" | "list");
         if is_secret(name.trim_start_matches('-')) || name == "--auth" {
             let (gap, value) = separator(after);
-            if !value.is_empty() && (!gap.is_empty()) {
+            let blank = !gap.contains(['=', ':']);
+            let word = blank && (is_word(before, value) || prose && !name.starts_with('-'));
+            if !value.is_empty() && !gap.is_empty() && !word && !is_switch(value) && !is_source(name, value) {
                 out.push_str(gap);
                 out.push_str(MASK);
-                if first {
+                if first && !(prose && blank) {
                     return out;
                 }
                 rest = value.get(value_len(value)..).unwrap_or_default();
@@ -76,11 +99,31 @@ pub fn masked(line: &str) -> String {
     mask_at(&mask_pairs(&mask_userinfo(&out)))
 }
 
-/// The line with its words from the given one on (0-based) replaced: for tables such as chap-secrets,
-/// where the place tells the secret.
-pub fn masked_from(line: &str, word: usize) -> String {
-    let kept: Vec<&str> = line.split_whitespace().take(word).collect();
-    if line.split_whitespace().count() > word { format!("{} {MASK}", kept.join(" ")) } else { kept.join(" ") }
+/// Whether a secret's name with mere blanks behind it is something else here: a file (`/etc/passwd`),
+/// a program with its options, a line of PAM.
+fn is_word(before: &str, value: &str) -> bool {
+    before.ends_with('/')
+        || value.starts_with(['-', '[', '|', '>', '<', '&', ';'])
+        || ["required", "requisite", "sufficient", "optional", "include", "substack"]
+            .iter()
+            .any(|w| value.starts_with(w))
+}
+
+/// `passwd: files sss`: where nsswitch.conf looks accounts up.
+fn is_source(name: &str, value: &str) -> bool {
+    let sources = ["files", "compat", "systemd", "sss", "db", "nis", "nisplus", "ldap", "winbind", "hesiod"];
+    name == "passwd" && value.split_whitespace().all(|w| sources.contains(&w) || w.starts_with('['))
+}
+
+/// Values that switch something on or off, and secrets that are masked already.
+fn is_switch(value: &str) -> bool {
+    let word = value.get(..value_len(value)).unwrap_or(value).trim_matches(['"', '\'']);
+    let rest = value.get(value_len(value)..).unwrap_or_default();
+    rest.trim().is_empty()
+        && matches!(
+            word.to_ascii_lowercase().as_str(),
+            "yes" | "no" | "true" | "false" | "on" | "off" | "none" | "null"
+        )
 }
 
 fn is_name(c: char) -> bool {
@@ -123,6 +166,10 @@ fn value_len(value: &str) -> usize {
             }
             value.len()
         }
+        // `Authorization: Bearer …`
+        Some(_) if let Some(at) = ["Bearer ", "Basic "].iter().find_map(|kind| value.strip_prefix(kind)) => {
+            value.len().saturating_sub(at.len()).saturating_add(at.find(char::is_whitespace).unwrap_or(at.len()))
+        }
         Some(_) => value.find(|c: char| c.is_whitespace() || matches!(c, ',' | '}' | ']')).unwrap_or(value.len()),
         None => 0,
     }
@@ -148,7 +195,19 @@ fn mask_userinfo(line: &str) -> String {
                 out.push('@');
                 out.push_str(host);
             }
-            None => out.push_str(authority),
+            // An excerpt may end before the `@`.
+            None => match authority.rsplit_once(':') {
+                Some((user, cut))
+                    if after.is_empty()
+                        && !cut.is_empty()
+                        && !cut.ends_with(|c: char| c.is_ascii_digit() || c == ']') =>
+                {
+                    out.push_str(user);
+                    out.push(':');
+                    out.push_str(MASK);
+                }
+                _ => out.push_str(authority),
+            },
         }
         rest = after;
     }
@@ -175,9 +234,13 @@ fn mask_pairs(line: &str) -> String {
 /// A command line, with what the short options of some programs hold masked as well: PINs and
 /// passwords of dialers, keys of tunnels.
 pub fn masked_command(line: &str) -> String {
-    let shown = masked(line);
+    short_options(masked(line))
+}
+
+fn short_options(shown: String) -> String {
     let has = |program: &str| {
         shown.split_whitespace().any(|w| {
+            let w = w.trim_matches(['\'', '"', '`', '(', ')', '$', ';']);
             let w = w.rsplit(['/', '=']).next().unwrap_or(w);
             w.eq_ignore_ascii_case(program)
         })
@@ -195,6 +258,14 @@ pub fn masked_command(line: &str) -> String {
         &["-t", "-c"]
     } else if has("bore") || has("x11vnc") {
         &["-s", "-passwd"]
+    } else if ["curl", "wget", "lftp", "ncftpget"].iter().any(|p| has(p)) {
+        &["-u", "-U"]
+    } else if ["mosquitto_pub", "mosquitto_sub", "ipmitool", "smbclient"].iter().any(|p| has(p)) {
+        &["-P", "-U"]
+    } else if ["mysql", "mysqldump", "mariadb", "mariadb-dump", "mysqladmin", "redis-cli"].iter().any(|p| has(p)) {
+        &["-p", "-a"]
+    } else if ["openssl", "snmpget", "snmpwalk", "snmpset"].iter().any(|p| has(p)) {
+        &["-k", "-c", "-A", "-X"]
     } else {
         return shown;
     };
@@ -305,6 +376,7 @@ mod tests {
         for (line, shown) in [
             ("/opt/bin/quectel-CM -s cmnet user pw 2 -p 1234 &", "/opt/bin/quectel-CM -s cmnet *** *** *** -p *** &"),
             ("quectel-CM -s cmnet -i wwan0", "quectel-CM -s cmnet -i wwan0"),
+            ("sh -c 'sshpass -p hunter2 ssh h'", "sh -c 'sshpass -p *** ssh h'"),
             ("sshpass -phunter2 ssh -p 22 h", "sshpass -p*** ssh -p *** h"),
             ("edge -c net -k key -l h:1", "edge -c net -k *** -l h:1"),
             ("chisel client --auth u:p https://h R:1", "chisel client --auth *** https://h R:1"),
@@ -313,6 +385,47 @@ mod tests {
         ] {
             assert_eq!(masked_command(line), shown);
         }
-        assert_eq!(masked_from("user * secret *", 2), "user * ***");
+        for (line, shown) in [
+            ("curl -u bob:x1 https://h/x", "curl -u *** https://h/x"),
+            ("curl -H 'Authorization: Bearer abc' https://h", "curl -H 'Authorization: *** https://h"),
+            ("mysqldump -uroot -phunter2 db", "mysqldump -uroot -p*** db"),
+            ("PGPASSWORD=abc psql -h h", "PGPASSWORD=***"),
+            // Names of files, programs and kinds of line.
+            ("cp /etc/passwd /root/x", "cp /etc/passwd /root/x"),
+            ("/bin/systemd-ask-password --no-tty", "/bin/systemd-ask-password --no-tty"),
+            ("password requisite pam_deny.so", "password requisite pam_deny.so"),
+            ("PermitEmptyPasswords yes", "PermitEmptyPasswords yes"),
+            ("see https://u:pass", "see https://u:***"),
+            ("see https://h:8080", "see https://h:8080"),
+        ] {
+            assert_eq!(masked_command(line), shown);
+        }
+        for (line, shown) in [
+            (
+                "sshd[1]: Accepted password for root from 192.0.2.1",
+                "sshd[1]: Accepted password for root from 192.0.2.1",
+            ),
+            ("Password agent", "Password agent"),
+            ("cron: CMD (x --token abc)", "cron: CMD (x --token ***"),
+            ("pppd: sent [PAP AuthReq user=\"x\" password=\"y\"]", "pppd: sent [PAP AuthReq user=\"x\" password=***]"),
+        ] {
+            assert_eq!(masked_prose(line), shown);
+        }
+    }
+
+    #[test]
+    fn masking_twice_changes_nothing() {
+        for line in [
+            "quectel-CM -s cmnet user pw 2 -p 1234 &",
+            "psk=\"a b\"c\"",
+            "{\"server\":\"h\",\"password\":\"a\\\"b\",\"port\":1}",
+            "http_proxy=http://u:p@h:3128/",
+            "AT+QICSGP=1,1,\"apn\",\"u\",\"p\",1",
+            "curl -u bob:pw https://h/x",
+            "gost -L=admin:pw@:8080",
+        ] {
+            let once = masked_command(line);
+            assert_eq!(masked_command(&once), once);
+        }
     }
 }
