@@ -111,11 +111,13 @@ impl CaseData {
 
 impl Verdict {
     /// What stands where no policy was given: nothing is assessed, and the report says so.
-    pub fn without_policy(data: &CaseData) -> Self {
+    /// `judged` are the bounds that the judgement found.
+    pub fn without_policy(data: &CaseData, judged: Vec<String>) -> Self {
         let mut reasons = vec!["no delivery policy was given".to_owned()];
         if !data.gaps.is_empty() {
             reasons.push(format!("{} gaps: parts of the evidence were not read or not understood", data.gaps.len()));
         }
+        reasons.extend(judged);
         Self { result: Outcome::NotAssessed, policy: String::new(), reasons }
     }
 }

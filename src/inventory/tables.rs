@@ -363,6 +363,8 @@ record! {
         password: Arc<str>,
         /// Date of the last password change.
         changed: Option<Time>,
+        /// From this day on the account is refused, whatever the password.
+        expires: Option<Time>,
         /// Can log in: a shell that is none of nologin and false, and a usable password or a key.
         login: bool,
         /// Groups it is in.

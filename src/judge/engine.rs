@@ -1,8 +1,8 @@
 //! Applies table rules: each table is walked once, each cell read once, for all rules on it.
-use super::finding::Searched;
 use super::predicate::text;
 use super::rows::{Match, TableId, Tables};
 use super::rule::{Conditions, Join, Logic, Own, Rule};
+use super::unread::{Bounded, Unread};
 use crate::inventory::{AnyTable, TABLES, Value};
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ struct Cells<'a> {
     table: &'a dyn AnyTable,
     row: usize,
     read: Vec<Option<Value>>,
+    as_of: Option<i64>,
 }
 impl Cells<'_> {
     fn go_to(&mut self, row: usize) {
@@ -30,7 +31,7 @@ impl Cells<'_> {
     }
     fn holds(&mut self, all: &Conditions) -> bool {
         all.iter().all(|(column, predicate)| match self.read.get_mut(*column) {
-            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.value(self.row, *column))),
+            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.value(self.row, *column)), self.as_of),
             None => false,
         })
     }
@@ -40,7 +41,8 @@ impl Cells<'_> {
 }
 
 /// Applies every table rule; hits come in the order of rules and of their subjects' first rows.
-pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>) -> (Vec<Hit>, Vec<Searched>) {
+/// Before the inventory is `whole`, no rule takes the absence of a file for a fact.
+pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole: bool) -> (Vec<Hit>, Vec<Bounded>) {
     let mut hits: BTreeMap<(usize, Option<u32>, String), Hit> = BTreeMap::new();
     let mut searched = Vec::new();
     for (id, described) in TABLES.iter().enumerate() {
@@ -49,7 +51,7 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>) -> (Vec<Hit>, Vec<Searc
             .iter()
             .enumerate()
             .filter_map(|(at, rule)| match &rule.logic {
-                Logic::Rows { table, when, joins } if *table == id => {
+                Logic::Rows { table, when, joins } if *table == id && (whole || !joins.iter().any(by_absent_file)) => {
                     Some((at, rule, when.as_slice(), joins.as_slice()))
                 }
                 _ => None,
@@ -58,7 +60,7 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>) -> (Vec<Hit>, Vec<Searc
         if on_it.is_empty() {
             continue;
         }
-        let mut cells = Cells { table, row: 0, read: vec![None; described.columns.len()] };
+        let mut cells = Cells { table, row: 0, read: vec![None; described.columns.len()], as_of: tables.as_of };
         for row in 0..table.len() {
             cells.go_to(row);
             for (at, rule, when, joins) in &on_it {
@@ -79,15 +81,21 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>) -> (Vec<Hit>, Vec<Searc
                 hit.matches.push(found);
             }
         }
-        for (at, rule, ..) in on_it {
-            searched.push(Searched {
-                rule: rule.id.clone(),
-                inputs: format!("{} {}", table.len(), described.name),
-                hits: hits.keys().filter(|(r, ..)| *r == at).count() as u64,
-            });
+        for (at, rule, _, joins) in on_it {
+            let inputs = format!("{} {}", table.len(), described.name);
+            let joined = joins.iter().filter_map(|j| TABLES.get(j.table)).map(|t| t.name);
+            let read: Vec<&str> = std::iter::once(described.name).chain(joined).collect();
+            let hits = hits.keys().filter(|(r, ..)| *r == at).count() as u64;
+            searched.push(unread.searched(&rule.id, &inputs, &read, hits));
         }
     }
     (hits.into_values().collect(), searched)
+}
+
+/// Whether a join asks that something out of the contents is not there.
+fn by_absent_file(join: &Join) -> bool {
+    let table = TABLES.get(join.table).map_or("", |t| t.name);
+    join.none && matches!(table, "files" | "binaries" | "drivers")
 }
 
 /// The first fitting row of each join; `None` if one has none (or has one, where none is asked for).
@@ -161,6 +169,6 @@ fn wanted(
 
 fn fits(tables: &Tables<'_>, join: &Join, row: usize) -> bool {
     let Some(table) = tables.get(join.table) else { return false };
-    let all = |all: &Conditions| all.iter().all(|(c, p)| p.holds(&table.value(row, *c)));
+    let all = |all: &Conditions| all.iter().all(|(c, p)| p.holds(&table.value(row, *c), tables.as_of));
     join.when.iter().any(all)
 }

@@ -18,6 +18,7 @@ mod test_ground;
 #[cfg(test)]
 mod tests;
 mod unexamined;
+mod unread;
 
 pub use crate::baseline::{BaselineVerdict, Standing};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
@@ -29,7 +30,9 @@ use crate::base::Gap;
 use crate::baseline::Baselines;
 use crate::inventory::{Inventory, Scene};
 use draft::Draft;
+use links::Ground;
 use rows::Tables;
+use unread::Unread;
 
 /// What judging gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,9 +42,12 @@ pub struct Judgement {
     /// Every rule, also those that found nothing, by id.
     pub searched: Vec<Searched>,
     pub unexamined: Vec<Unexamined>,
+    /// What bounds the result, for the verdict.
+    pub reasons: Vec<String>,
 }
 
-/// Judges what was found so far. `as_of` (`YYYY-MM-DD`) is the day against which validity is judged.
+/// Judges a whole inventory. `as_of` (`YYYY-MM-DD`) is the day against which validity is judged; empty
+/// for none.
 pub fn judge(
     knowledge: &Knowledge,
     baselines: &Baselines,
@@ -50,10 +56,35 @@ pub fn judge(
     inventory: &Inventory,
     gaps: &[Gap],
 ) -> Judgement {
-    let _ = (as_of, gaps);
-    let tables = Tables::new(inventory);
-    let (hits, mut searched) = engine::apply(knowledge.rules(), &tables);
-    let (mut drafts, correlated) = links::apply(knowledge, scene, inventory);
+    judged(knowledge, baselines, as_of, scene, inventory, gaps, true)
+}
+
+/// Judges what was found so far, before all contents were read: what is not known yet of a file counts
+/// in its favor, so that a finding can only rise until the end.
+pub fn judge_so_far(
+    knowledge: &Knowledge,
+    baselines: &Baselines,
+    as_of: &str,
+    scene: &Scene,
+    inventory: &Inventory,
+    gaps: &[Gap],
+) -> Judgement {
+    judged(knowledge, baselines, as_of, scene, inventory, gaps, false)
+}
+
+fn judged(
+    knowledge: &Knowledge,
+    baselines: &Baselines,
+    as_of: &str,
+    scene: &Scene,
+    inventory: &Inventory,
+    gaps: &[Gap],
+    whole: bool,
+) -> Judgement {
+    let tables = Tables::new(inventory, as_of);
+    let unread = Unread::new(gaps);
+    let (hits, mut searched) = engine::apply(knowledge.rules(), &tables, &unread, whole);
+    let (mut drafts, correlated) = links::apply(knowledge, &Ground::new(scene, inventory, whole), &unread);
     searched.extend(correlated);
     drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, &tables, hit)));
     let drafts = draft::drop_told_elsewhere(knowledge, &tables, drafts);
@@ -63,6 +94,16 @@ pub fn judge(
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.rule.clone(), f.system, f.subject.clone());
         key(a).cmp(&key(b))
     });
-    searched.sort_by(|a, b| a.rule.cmp(&b.rule));
-    Judgement { findings, searched, unexamined: unexamined::devices(inventory) }
+    searched.sort_by(|a, b| a.searched.rule.cmp(&b.searched.rule));
+    let mut reasons = Vec::new();
+    if !as_of.is_empty() {
+        reasons.push(format!("judged as of {as_of}"));
+    }
+    let bounded = searched.iter().filter(|s| s.bounded && s.searched.hits == 0).count();
+    if bounded > 0 {
+        let rules = if bounded == 1 { "rule" } else { "rules" };
+        reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
+    }
+    let searched = searched.into_iter().map(|s| s.searched).collect();
+    Judgement { findings, searched, unexamined: unexamined::devices(inventory), reasons }
 }

@@ -1,7 +1,7 @@
 //! Conditions on one cell, as rules write them in TOML.
 //!
 //! A string, number or boolean means equality, a list of them any of it; a table combines `is`,
-//! `not`, `glob`, `not-glob`, `regex`, `not-regex`, `more`, `less` and `empty`, all of which must
+//! `not`, `glob`, `not-glob`, `regex`, `not-regex`, `more`, `less`, `empty` and `after-as-of`, all of which must
 //! hold. On a list column a positive condition holds if it holds for any element, a negated one if
 //! it holds for all. Text is compared raw (bytes that are no UTF-8 count as U+FFFD), not in the
 //! escaped form in which it is shown.
@@ -24,6 +24,8 @@ enum Part {
     More(i128),
     Less(i128),
     Empty(bool),
+    /// A time that lies after the day as of which is judged, or (false) does not.
+    AfterAsOf(bool),
 }
 
 impl Predicate {
@@ -44,14 +46,20 @@ impl Predicate {
     pub(super) fn is_cheap(&self) -> bool {
         self.parts.iter().all(|p| !matches!(p, Part::Matches(_) | Part::MatchesNot(_)))
     }
-    pub(super) fn holds(&self, value: &Value) -> bool {
-        self.parts.iter().all(|p| p.holds(value))
+    /// `as_of`: the first second after the day as of which is judged.
+    pub(super) fn holds(&self, value: &Value, as_of: Option<i64>) -> bool {
+        self.parts.iter().all(|p| p.holds(value, as_of))
     }
 }
 
 impl Part {
-    fn holds(&self, value: &Value) -> bool {
+    fn holds(&self, value: &Value, as_of: Option<i64>) -> bool {
         match self {
+            Self::AfterAsOf(wanted) => match (value, as_of) {
+                (Value::Time(time), Some(end)) => (time.seconds >= end) == *wanted,
+                // Without a time, or without a day, nothing lies behind it.
+                _ => !wanted,
+            },
             Self::Is(any) => any_text(value, |t| any.iter().any(|a| a == t)),
             Self::Not(none) => !any_text(value, |t| none.iter().any(|a| a == t)),
             Self::Matches(r) => any_text(value, |t| r.is_match(t)),
@@ -76,6 +84,8 @@ fn part(word: &str, value: &toml::Value, kind: Kind) -> Result<Part, String> {
         }
         "more" => Part::More(integer(value)?),
         "less" => Part::Less(integer(value)?),
+        "after-as-of" if kind != Kind::Time => return Err("`after-as-of` needs a time column".into()),
+        "after-as-of" => Part::AfterAsOf(value.as_bool().ok_or("`after-as-of` must be true or false")?),
         "empty" => Part::Empty(value.as_bool().ok_or("`empty` must be true or false")?),
         other => return Err(format!("unknown condition `{other}`")),
     })
@@ -178,7 +188,7 @@ mod tests {
     fn holds(toml: &str, value: &Value) -> bool {
         let table: toml::Table = toml.parse().unwrap();
         let kind = if matches!(value, Value::Number(_)) { Kind::Number } else { Kind::Text };
-        Predicate::parse(table.get("c").unwrap(), kind).unwrap().holds(value)
+        Predicate::parse(table.get("c").unwrap(), kind).unwrap().holds(value, Some(1_000))
     }
 
     #[test]

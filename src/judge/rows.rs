@@ -1,5 +1,6 @@
 //! The inventory as rules see it: tables by number, cells by raw text, rows found by value.
 use super::predicate::text;
+use crate::base::Time;
 use crate::inventory::{AnyTable, Inventory, TABLES, Value};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ type Index = HashMap<(Option<u32>, String), Vec<usize>>;
 pub(super) struct Tables<'a> {
     all: Vec<&'a dyn AnyTable>,
     indices: RefCell<HashMap<(TableId, usize), Rc<Index>>>,
+    /// The first second after the day against which validity is judged.
+    pub(super) as_of: Option<i64>,
 }
 
 /// A row that met a rule's conditions, with the row each join found.
@@ -30,8 +33,12 @@ pub(super) fn table_id(name: &str) -> Option<TableId> {
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn new(inventory: &'a Inventory) -> Self {
-        Self { all: inventory.all(), indices: RefCell::default() }
+    /// `as_of` is `YYYY-MM-DD`; any other text stands for no such day.
+    pub(super) fn new(inventory: &'a Inventory, as_of: &str) -> Self {
+        const DAY: i64 = 86_400;
+        let day = Time::parse(&format!("{as_of}T00:00:00Z"));
+        let as_of = day.map(|day| day.seconds.saturating_add(DAY));
+        Self { all: inventory.all(), indices: RefCell::default(), as_of }
     }
     pub(super) fn get(&self, id: TableId) -> Option<&'a dyn AnyTable> {
         self.all.get(id).copied()

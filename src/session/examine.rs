@@ -67,7 +67,7 @@ fn finish(
     taking.data.gaps.sort();
     taking.data.gaps.dedup();
     taking.stage(Stage::Judging, 0)?;
-    taking.judge();
+    taking.judge(true);
     for (id, role) in intake.not_imaged() {
         let excerpt = Some("named by the intake, without an image".to_owned());
         let named_by = crate::base::Evidence { excerpt, filesystem: crate::base::FsId(u32::MAX), ..Default::default() };
@@ -122,14 +122,15 @@ impl<'a> Taking<'a> {
         self.dropped_gaps = self.dropped_gaps.saturating_add(gaps.len().saturating_sub(room) as u64);
         self.data.gaps.extend(gaps.into_iter().take(room));
     }
-    fn judge(&mut self) {
+    /// `whole`: every content was read.
+    fn judge(&mut self, whole: bool) {
         let data = &mut self.data;
-        let judged =
-            judge::judge(self.knowledge, self.baselines, &self.as_of, &data.scene, &data.inventory, &data.gaps);
+        let judge = if whole { judge::judge } else { judge::judge_so_far };
+        let judged = judge(self.knowledge, self.baselines, &self.as_of, &data.scene, &data.inventory, &data.gaps);
         data.findings = judged.findings;
         data.searched = judged.searched;
         data.unexamined = judged.unexamined;
-        data.verdict = crate::case::Verdict::without_policy(data);
+        data.verdict = crate::case::Verdict::without_policy(data, judged.reasons);
     }
     fn write_all(&mut self, finished: bool) -> Result<(), Failure> {
         if self.dropped_gaps > 0 {
@@ -140,6 +141,7 @@ impl<'a> Taking<'a> {
         self.case.begin()?;
         // What was joined is written again; everything else stays as it came.
         self.case.replace_table(&*self.data.inventory.packages, &self.ids)?;
+        self.case.replace_table(&*self.data.inventory.listeners, &self.ids)?;
         self.case.write_documents(&self.data)?;
         if finished {
             self.case.finish()?;
@@ -193,7 +195,7 @@ impl Taker for Taking<'_> {
         self.watch.stage(stage, total, stage.unit());
         // At the end of a phase: what is known so far is judged and shown, provisionally.
         if stage > Stage::Configuration && stage < Stage::Judging && self.watch.is_watched() {
-            self.judge();
+            self.judge(stage > Stage::Contents);
             self.watch.publish(Arc::new(self.data.clone()));
         }
         Ok(())

@@ -35,7 +35,7 @@ pub fn judge_again(
     data.searched = judged.searched;
     data.unexamined = judged.unexamined;
     data.tool = tool(&knowledge);
-    data.verdict = Verdict::without_policy(&data);
+    data.verdict = Verdict::without_policy(&data, judged.reasons);
     case.begin()?;
     case.write_documents(&data)?;
     case.log("", &format!("judged again as of {as_of}: {} findings", data.findings.len()))?;

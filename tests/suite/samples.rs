@@ -18,7 +18,7 @@ fn samples_give_what_they_are_expected_to() {
             "--quiet",
             "--second-reader",
             "--as-of",
-            "2026-04-01",
+            "2026-12-31",
         ];
         let (code, _, err) = run(folder.path(), &arguments);
         assert_eq!(code, 0, "{err}");

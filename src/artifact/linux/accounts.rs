@@ -103,8 +103,10 @@ fn extract(system: &System, out: &Out) {
                 continue;
             };
             let (password, changed) = password(&user, &shadow);
+            let expires = shadow.get(&user.name).and_then(|s| s.expires);
             let evidence = mask(text.line_at(number, run), &user.password, out);
-            out.push(account(system, user, &password, changed, &groups, &keyed, evidence));
+            let found = account(system, user, &password, &groups, &keyed, evidence);
+            out.push(Account { changed, expires, ..found });
         }
     }
 }
@@ -113,7 +115,6 @@ fn account(
     system: &System,
     user: User,
     password: &str,
-    changed: Option<Time>,
     groups: &[(String, u32, Vec<String>)],
     keyed: &BTreeSet<String>,
     evidence: Evidence,
@@ -128,7 +129,6 @@ fn account(
         login: shell_admits(system, &user.shell) && (usable || keyed.contains(&user.name)),
         groups: member.into_iter().cloned().collect(),
         password: password.into(),
-        changed,
         name: user.name,
         uid: user.uid,
         gid: user.gid,
@@ -150,6 +150,7 @@ fn shell_admits(system: &System, shell: &str) -> bool {
 struct Shadow {
     password: String,
     changed: Option<Time>,
+    expires: Option<Time>,
 }
 
 /// The kind of an account's password and when it was set.
@@ -214,10 +215,13 @@ fn shadow(system: &System, place: &str, out: &Out) -> BTreeMap<String, Shadow> {
             out.gap_line(text.entry, number, "not a shadow entry");
             continue;
         };
-        let days: Option<i64> = fields.get(2).and_then(|d| d.parse().ok()).filter(|d| *d > 0);
-        let changed = days.and_then(|d| d.checked_mul(DAY)).map(Time::seconds);
+        let day = |field: usize| {
+            let days: Option<i64> = fields.get(field).and_then(|d| d.parse().ok()).filter(|d| *d > 0);
+            days.and_then(|d| d.checked_mul(DAY)).map(Time::seconds)
+        };
+        let (changed, expires) = (day(2), day(7));
         // The first entry of a name is the one the C library finds.
-        all.entry((*name).to_owned()).or_insert(Shadow { password: (*password).to_owned(), changed });
+        all.entry((*name).to_owned()).or_insert(Shadow { password: (*password).to_owned(), changed, expires });
     }
     all
 }

@@ -42,16 +42,36 @@ impl Vouched {
     }
 }
 
+/// Places that belong to the administrator and the users: no package puts a file there (Debian Policy
+/// 9.1.2; profiles and crontabs are made on the machine).
+const LOCAL: &[&[u8]] = &[
+    b"/usr/local/",
+    b"/root/",
+    b"/home/",
+    b"/tmp/",
+    b"/run/",
+    b"/var/tmp/",
+    b"/var/spool/cron/crontabs/",
+    b"/etc/NetworkManager/system-connections/",
+];
+
+fn is_local(path: &[u8]) -> bool {
+    LOCAL.iter().any(|place| path.starts_with(place))
+}
+
 /// Indices over one inventory, made once for all correlations.
 pub(in crate::judge) struct Ground<'a> {
     pub(in crate::judge) inventory: &'a Inventory,
     files: HashMap<(Option<u32>, &'a Name), usize>,
     databases: BTreeSet<Option<u32>>,
     pub(in crate::judge) systems: BTreeSet<Option<u32>>,
+    /// Every file has its row; before that, a file without one counts as its package ships it, but for
+    /// the places where packages ship nothing.
+    whole: bool,
 }
 
 impl<'a> Ground<'a> {
-    pub(in crate::judge) fn new(scene: &Scene, inventory: &'a Inventory) -> Self {
+    pub(in crate::judge) fn new(scene: &Scene, inventory: &'a Inventory, whole: bool) -> Self {
         let mut files = HashMap::with_capacity(inventory.files.len());
         let mut databases = BTreeSet::new();
         let mut systems = BTreeSet::new();
@@ -77,7 +97,7 @@ impl<'a> Ground<'a> {
                 systems.extend((0..table.len()).map(|r| table.system(r)));
             }
         }
-        Self { inventory, files, databases, systems }
+        Self { inventory, files, databases, systems, whole }
     }
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)
@@ -92,6 +112,7 @@ impl<'a> Ground<'a> {
             return if self.file(system, path).is_some() { Vouched::NoDatabase } else { Vouched::Absent };
         }
         match self.file(system, path) {
+            None if !self.whole && !is_local(path.bytes()) => Vouched::Owned,
             None => Vouched::Absent,
             Some((_, file)) => match &*file.package_check {
                 "unowned" => Vouched::Unowned,

@@ -8,15 +8,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(super) use facts::Facts;
-pub(super) use frame::Ladder;
-
-use super::draft::Draft;
-use super::finding::Searched;
+pub(super) use super::draft::Draft;
 use super::knowledge::Knowledge;
 use super::rule::Logic;
-use crate::inventory::{Inventory, Scene};
-use ground::Ground;
+use super::unread::{Bounded, Unread};
+pub(super) use facts::Facts;
+pub(super) use frame::Ladder;
+pub(super) use ground::Ground;
 
 /// The names that a rule's `code` may have, and what each looks at.
 pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
@@ -46,17 +44,18 @@ pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
 type Correlation = fn(&Knowledge, &Ground<'_>, usize) -> Vec<Draft>;
 
 /// Runs the code of every rule that names one.
-pub(super) fn apply(knowledge: &Knowledge, scene: &Scene, inventory: &Inventory) -> (Vec<Draft>, Vec<Searched>) {
-    let ground = Ground::new(scene, inventory);
+pub(super) fn apply(knowledge: &Knowledge, ground: &Ground<'_>, unread: &Unread) -> (Vec<Draft>, Vec<Bounded>) {
     let mut drafts = Vec::new();
     let mut searched = Vec::new();
     for (at, rule) in knowledge.rules().iter().enumerate() {
         let Logic::Code(code) = &rule.logic else { continue };
         let Some((_, correlate, looks_at)) = CODES.iter().find(|(name, ..)| name == code) else { continue };
-        let found = correlate(knowledge, &ground, at);
-        let inputs: Vec<String> =
-            looks_at.iter().filter_map(|name| inventory.table(name).map(|t| format!("{} {name}", t.len()))).collect();
-        searched.push(Searched { rule: rule.id.clone(), inputs: inputs.join(", "), hits: found.len() as u64 });
+        let found = correlate(knowledge, ground, at);
+        let inputs: Vec<String> = looks_at
+            .iter()
+            .filter_map(|name| ground.inventory.table(name).map(|t| format!("{} {name}", t.len())))
+            .collect();
+        searched.push(unread.searched(&rule.id, &inputs.join(", "), looks_at, found.len() as u64));
         drafts.extend(found);
     }
     (drafts, searched)

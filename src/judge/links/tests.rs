@@ -6,7 +6,7 @@ use crate::inventory::{
     Binary, Connection, Device, Driver, DriverSetting, Event, File, Interface, Inventory, Package, Row, Scene, Service,
     Task,
 };
-use crate::judge::{Finding, Knowledge, Rung, Severity, judge};
+use crate::judge::{Finding, Knowledge, Rung, Severity, judge, judge_so_far};
 
 fn at(path: &str, line: u32) -> Evidence {
     Evidence { path: path.into(), line: Some(line), ..Evidence::default() }
@@ -438,5 +438,41 @@ fn reverse_ports_by_ssh_are_paths_of_their_own() {
         "ssh h 'grep -R x /etc'",
     ] {
         assert_eq!(findings(vec![task(command)]), [], "{command}");
+    }
+}
+
+#[test]
+fn what_is_judged_before_the_contents_can_only_rise() {
+    let packaged = |name: &str, command: &str, program: &str| Service {
+        evidence: at(&format!("/usr/lib/systemd/system/{name}"), 0),
+        ..service(name, command, program, true)
+    };
+    let early: Vec<Row> = vec![
+        packaged("ModemManager.service", "/usr/sbin/ModemManager", "/usr/sbin/ModemManager").into(),
+        packaged("wan.service", "/usr/bin/quectel-CM -s cmnet", "/usr/bin/quectel-CM").into(),
+        service("tunnel.service", "/usr/bin/ssh -N -R 2222:localhost:22 u@203.0.113.5", "/usr/bin/ssh", true).into(),
+        gsm("wan", true).into(),
+    ];
+    let late = ["/usr/lib/systemd/system/ModemManager.service", "/usr/lib/systemd/system/wan.service", "/usr/bin/ssh"]
+        .map(|path| file(path, "ok"));
+    let unowned = ["/etc/systemd/system/tunnel.service", "/etc/NetworkManager/system-connections/wan.nmconnection"]
+        .map(|path| file(path, "unowned"));
+    let knowledge = Knowledge::load(&[]).unwrap();
+    let mut scene = Scene::default();
+    scene.systems.push(crate::inventory::SystemInfo { package_database: "dpkg".into(), ..Default::default() });
+    let mut inventory = Inventory::default();
+    early.into_iter().for_each(|row| inventory.push(row));
+    inventory.sort();
+    let before = judge_so_far(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
+    late.into_iter().chain(unowned).for_each(|row| inventory.push(row));
+    inventory.sort();
+    let after = judge(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
+    let severe = |all: &[Finding]| all.iter().filter(|f| f.severity >= Severity::Medium).count();
+    assert!(severe(&after) >= 2, "{after:#?}");
+    // The profile is known for this machine's own at once.
+    assert_eq!(severe(&before), 1, "{before:#?}");
+    for finding in before.iter().filter(|f| f.severity > Severity::Info) {
+        let end = after.iter().find(|f| f.id == finding.id);
+        assert!(end.is_some_and(|end| end.severity >= finding.severity), "{finding:#?}");
     }
 }

@@ -1,0 +1,111 @@
+//! How far gaps bound what a rule can say: a rule that found nothing says so beside the number of
+//! gaps in what feeds its tables. A gap of a reader bears on the tables which that reader fills; a gap
+//! below the readers (image, volume, file system, worker) bears on all.
+use super::finding::Searched;
+use crate::base::Gap;
+use std::collections::BTreeMap;
+
+/// The tables that a reader fills. A reader that is not listed bears on every table.
+#[rustfmt::skip] // one line a reader
+const FILLS: &[(&str, &[&str])] = &[
+    ("contents", &["files", "binaries", "drivers", "packages"]),
+    ("executables", &["binaries"]),
+    ("linux.modules", &["drivers"]),
+    ("packages", &["packages", "files"]),
+    ("linux.dpkg", &["packages", "files", "settings"]),
+    ("linux.systemd", &["services", "tasks", "listeners", "connections"]),
+    ("linux.sysv", &["services"]),
+    ("linux.cron", &["tasks"]),
+    ("linux.accounts", &["accounts", "groups", "settings"]),
+    ("linux.ssh-keys", &["keys", "accounts"]),
+    ("linux.sshd", &["settings", "listeners"]),
+    ("linux.sudoers", &["sudoers"]),
+    ("linux.pam", &["settings"]),
+    ("linux.access", &["settings"]),
+    ("linux.sysctl", &["settings"]),
+    ("linux.kernel-cmdline", &["settings", "driver_settings"]),
+    ("linux.driver-settings", &["driver_settings"]),
+    ("linux.udev", &["driver_settings", "devices"]),
+    ("linux.logs", &["events", "devices"]),
+    ("linux.logins", &["events"]),
+    ("linux.package-log", &["events"]),
+    ("linux.listeners", &["listeners"]),
+    ("linux.names", &["names"]),
+    ("linux.nftables", &["firewall"]),
+    ("linux.iptables", &["firewall"]),
+    ("linux.firewalld", &["firewall"]),
+];
+
+/// A rule that was applied, and whether gaps bound what it says.
+pub(super) struct Bounded {
+    pub(super) searched: Searched,
+    pub(super) bounded: bool,
+}
+
+/// Gaps by the tables they bear on.
+pub(super) struct Unread {
+    by_reader: BTreeMap<&'static str, u64>,
+    /// Of no listed reader.
+    everywhere: u64,
+}
+
+impl Unread {
+    pub(super) fn new(gaps: &[Gap]) -> Self {
+        let mut unread = Self { by_reader: BTreeMap::new(), everywhere: 0 };
+        for gap in gaps {
+            let count = match FILLS.iter().find(|(reader, _)| *reader == gap.by) {
+                Some((reader, _)) => unread.by_reader.entry(reader).or_default(),
+                None => &mut unread.everywhere,
+            };
+            *count = count.saturating_add(1);
+        }
+        unread
+    }
+    /// Gaps in what feeds any of these tables.
+    pub(super) fn bearing_on<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> u64 {
+        let tables: Vec<&str> = tables.into_iter().collect();
+        let fills = |reader: &str| {
+            FILLS.iter().any(|(name, filled)| *name == reader && filled.iter().any(|table| tables.contains(table)))
+        };
+        let counts = self.by_reader.iter().filter(|(reader, _)| fills(reader)).map(|(_, count)| *count);
+        counts.fold(self.everywhere, u64::saturating_add)
+    }
+    /// What a rule looked at (`inputs`, out of `tables`), with the gaps that bound it.
+    pub(super) fn searched(&self, rule: &str, inputs: &str, tables: &[&str], hits: u64) -> Bounded {
+        let gaps = self.bearing_on(tables.iter().copied());
+        let inputs = match gaps {
+            0 => inputs.to_owned(),
+            1 => format!("{inputs}; 1 gap in what feeds them"),
+            n => format!("{inputs}; {n} gaps in what feeds them"),
+        };
+        Bounded { searched: Searched { rule: rule.to_owned(), inputs, hits }, bounded: gaps > 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::TABLES;
+
+    #[test]
+    fn a_gap_bears_on_what_its_reader_fills() {
+        let gap = |by: &str| Gap { at: crate::base::Place::default(), by: by.into(), what: String::new(), bytes: 0 };
+        let unread = Unread::new(&[gap("linux.cron"), gap("linux.cron"), gap("linux.sudoers"), gap("volume")]);
+        assert_eq!(unread.bearing_on(["tasks"]), 3);
+        assert_eq!(unread.bearing_on(["tasks", "sudoers"]), 4);
+        assert_eq!(unread.bearing_on(["files"]), 1);
+        let told = |unread: &Unread| {
+            let Bounded { searched, bounded } = unread.searched("r", "7 tasks", &["tasks"], 0);
+            (searched.inputs, bounded)
+        };
+        assert_eq!(told(&unread), ("7 tasks; 3 gaps in what feeds them".to_owned(), true));
+        assert_eq!(told(&Unread::new(&[])), ("7 tasks".to_owned(), false));
+    }
+
+    #[test]
+    fn only_tables_that_exist_are_filled() {
+        for table in FILLS.iter().flat_map(|(_, tables)| *tables) {
+            assert!(TABLES.iter().any(|t| t.name == *table), "{table}");
+        }
+    }
+}
