@@ -59,7 +59,10 @@ impl App {
                 self.settings.dark = dark;
                 self.set_look();
             }
-            Command::Examiner(name) => self.settings.examiner = name,
+            Command::Examiner(name) => {
+                self.form.draft.examiner.clone_from(&name);
+                self.settings.examiner = name;
+            }
             Command::Hide { table, column, hidden } => {
                 let set = self.settings.hidden.entry(table.to_owned()).or_default();
                 if hidden {
@@ -444,6 +447,7 @@ impl App {
             Ok(data) => {
                 if self.state.review.finding == finding {
                     self.state.review.note.clear();
+                    self.state.review.disposition = None;
                 }
                 self.show_data(data);
             }

@@ -201,18 +201,24 @@ pub(crate) struct Width {
     pub wanted: f32,
 }
 
-/// Widths for the columns, by what stands in the first rows and in the headers.
+/// Widths for the columns, by what stands in rows from all over the table and in the headers.
 pub(super) fn widths(rows: &dyn Rows, order: &[u32]) -> Vec<Width> {
     const MOST: u16 = 900;
     const SAMPLE: usize = 300;
     let specs = rows.specs();
+    let step = order.len().div_ceil(SAMPLE).max(1);
     specs
         .iter()
         .enumerate()
         .map(|(column, spec)| {
             let widest =
-                order.iter().take(SAMPLE).map(|row| units(&spec.shown(&rows.value(*row as usize, column)))).max();
+                order.iter().step_by(step).map(|row| units(&spec.shown(&rows.value(*row as usize, column)))).max();
             let header = units(&spec.title()).saturating_add(30);
+            if !order.is_empty() && widest == Some(0) {
+                // Nothing stands in it: it waits at the width of its title.
+                let given = f32::from(header.clamp(46, 170));
+                return Width { given, wanted: given };
+            }
             let (least, most) = match spec.kind {
                 Kind::Bool => (46, 90),
                 Kind::Number => (60, 150),

@@ -152,7 +152,8 @@ impl TableState {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ReviewDraft {
     pub finding: String,
-    pub disposition: usize,
+    /// One of the dispositions; none is proposed.
+    pub disposition: Option<usize>,
     pub note: String,
     pub sending: bool,
 }

@@ -246,6 +246,8 @@ fn a_review_is_recorded_under_its_examiner() {
     window.get_by_role_and_label(Role::Button, "Record review").scroll_to_me();
     window.run_steps(4);
     type_into(&mut window, "examiner", "李 Examiner");
+    // Nothing is decided for the examiner.
+    assert!(window.get_by_role_and_label(Role::Button, "Record review").accesskit_node().is_disabled());
     click(&mut window, "benign");
     let note = window.get_by_label("note of the review");
     note.focus();

@@ -97,6 +97,13 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
         if cx.provisional {
             chip(ui, if cx.running { "provisional" } else { "partial" }, t.medium);
         }
+        if let Some(review) = f.reviews.last() {
+            chip(ui, &format!("reviewed: {}", safe(&review.disposition)), t.good).on_hover_text(format!(
+                "by {}, {}; all reviews stand below",
+                safe(&review.examiner),
+                review.at
+            ));
+        }
     });
     ui.add(egui::Label::new(heading(t, &f.title)).wrap());
     let subject = crate::base::Name::from(f.subject.as_str());
@@ -204,7 +211,7 @@ fn reviews(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
             cx.commands.push(Command::Examiner(examiner.clone()));
         }
         for (n, (disposition, about)) in DISPOSITIONS.iter().enumerate() {
-            ui.selectable_value(&mut cx.state.review.disposition, n, *disposition).on_hover_text(*about);
+            ui.selectable_value(&mut cx.state.review.disposition, Some(n), *disposition).on_hover_text(*about);
         }
     });
     let note = egui::TextEdit::multiline(&mut cx.state.review.note)
@@ -212,11 +219,12 @@ fn reviews(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
         .desired_rows(2)
         .desired_width(f32::INFINITY);
     ui.add(note).accessible_name("note of the review");
-    let named = !examiner.trim().is_empty();
+    let chosen = cx.state.review.disposition.and_then(|n| DISPOSITIONS.get(n));
+    let ready = !examiner.trim().is_empty() && chosen.is_some();
     let label = if cx.state.review.sending { "Recording…" } else { "Record review" };
-    let button = ui.add_enabled(named && !cx.state.review.sending, egui::Button::new(label));
-    if button.on_disabled_hover_text("A review needs a name").clicked()
-        && let Some((disposition, _)) = DISPOSITIONS.get(cx.state.review.disposition)
+    let button = ui.add_enabled(ready && !cx.state.review.sending, egui::Button::new(label));
+    if button.on_disabled_hover_text("A review needs a name and a disposition").clicked()
+        && let Some((disposition, _)) = chosen
     {
         cx.state.review.sending = true;
         cx.commands.push(Command::AddReview {

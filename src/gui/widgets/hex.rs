@@ -31,7 +31,8 @@ pub(crate) fn show(cx: &mut Cx<'_>, ui: &mut Ui, image: u32, offset: u64, marked
             let end = at.offset.saturating_add(bytes.len() as u64);
             // Where all that is in sight belongs to the run, marking it says nothing.
             let marked = if marked.start <= at.offset && marked.end >= end { 0..0 } else { marked };
-            let job = layout(bytes, at.offset, &marked, t.text, t.text_dim, t.marked_bytes);
+            let job =
+                layout(bytes, at.offset, &marked, size(ui.available_width()), [t.text, t.text_dim, t.marked_bytes]);
             egui::Frame::new().fill(t.sunken).inner_margin(6).corner_radius(3).show(ui, |ui| {
                 egui::ScrollArea::horizontal().id_salt("hex").show(ui, |ui| {
                     ui.add(egui::Label::new(job).extend().selectable(true));
@@ -41,17 +42,23 @@ pub(crate) fn show(cx: &mut Cx<'_>, ui: &mut Ui, image: u32, offset: u64, marked
     }
 }
 
+/// As large as fits into the width, between the sizes of the design.
+fn size(width: f32) -> f32 {
+    /// Characters of a line, with the frame, and the advance of one for its size.
+    const LINE: f32 = 81.0 * 0.603;
+    ((width / LINE) * 2.0).floor().clamp(theme::HEX * 2.0, theme::MONO * 2.0) / 2.0
+}
+
 fn layout(
     bytes: &[u8],
     start: u64,
     marked: &std::ops::Range<u64>,
-    text: Color32,
-    dim: Color32,
-    lit: Color32,
+    size: f32,
+    [text, dim, lit]: [Color32; 3],
 ) -> LayoutJob {
     let mut job = LayoutJob::default();
     let format = |color: Color32, marked: bool| TextFormat {
-        font_id: egui::FontId::monospace(theme::HEX),
+        font_id: egui::FontId::monospace(size),
         color,
         background: if marked { lit } else { Color32::TRANSPARENT },
         ..TextFormat::default()
@@ -90,7 +97,7 @@ mod tests {
     #[test]
     fn lines_carry_their_offset_and_the_text_beside() {
         let bytes: Vec<u8> = (0..20).map(|b| b + 0x40).collect();
-        let job = layout(&bytes, 0x1000, &(0x1002..0x1004), Color32::WHITE, Color32::GRAY, Color32::GREEN);
+        let job = layout(&bytes, 0x1000, &(0x1002..0x1004), 12.0, [Color32::WHITE, Color32::GRAY, Color32::GREEN]);
         let lines: Vec<&str> = job.text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(
