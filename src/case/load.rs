@@ -4,13 +4,28 @@ use super::cells;
 use super::data::CaseData;
 use super::schema::table_name;
 use super::store::{Case, CaseError};
-use crate::base::{Evidence, Time};
+use crate::base::{Evidence, Gap, Place, Time};
 use crate::inventory::portable::{Ids, parse_evidence};
 use crate::inventory::portable_gap::parse_gap;
 use crate::inventory::{Inventory, Row, TABLES, Table};
 use crate::judge::{Finding, Review, Searched, Unexamined};
 use rusqlite::types::ValueRef;
 use serde::de::DeserializeOwned;
+
+/// A case of an examination that was stopped or killed: it says so itself, wherever it is shown.
+fn unfinished(data: &mut CaseData) {
+    data.run.finished = None;
+    let gap = Gap {
+        at: Place::default(),
+        by: "session".into(),
+        what: "the examination did not finish: what it had not read is missing, and is no statement of absence".into(),
+        bytes: 0,
+    };
+    // Judging such a case again saves its gaps.
+    if !data.gaps.contains(&gap) {
+        data.gaps.insert(0, gap);
+    }
+}
 
 impl Case {
     /// Everything the case holds.
@@ -42,6 +57,9 @@ impl Case {
         data.run = self.document("run")?;
         data.tool = self.document("tool")?;
         data.verdict = self.document("verdict")?;
+        if !self.is_finished()? {
+            unfinished(&mut data);
+        }
         Ok(data)
     }
 

@@ -22,6 +22,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Run {
     pub watch: Arc<Watch>,
     pub images: Vec<PathBuf>,
+    /// Where its case is written.
+    pub case: Option<PathBuf>,
     pub cancelling: bool,
     /// The snapshot that was taken over last, to see when there is a newer one.
     pub taken: Arc<crate::case::CaseData>,
@@ -41,6 +43,8 @@ pub struct App {
     pub(super) next: Option<Arc<crate::case::CaseData>>,
     pub(super) generation: u64,
     pub(super) case: Option<PathBuf>,
+    /// The case of an examination that was cancelled.
+    pub(super) kept: Option<PathBuf>,
     pub(super) opening: Option<PathBuf>,
     pub(super) run: Option<Run>,
     pub(super) form: OpenForm,
@@ -72,6 +76,7 @@ impl App {
             next: None,
             generation: 0,
             case: None,
+            kept: None,
             opening: None,
             run: None,
             form_open: false,
@@ -342,6 +347,11 @@ impl App {
             return format!("Opening {}…", path.to_string_lossy());
         }
         match (&self.snapshot, &self.case) {
+            (Some(_), None) if self.kept.is_some() => {
+                let kept = self.kept.as_deref().unwrap_or(std::path::Path::new(""));
+                format!("Cancelled; what was finished is in {}", kept.to_string_lossy())
+            }
+            (Some(_), Some(case)) if self.provisional => format!("Unfinished case {}", case.to_string_lossy()),
             (None, _) => "Ready. Ctrl+O opens images or a case; files can be dropped here.".to_owned(),
             (Some(_), Some(case)) => format!("Case {}", case.to_string_lossy()),
             (Some(_), None) => "No case file".to_owned(),

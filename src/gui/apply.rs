@@ -166,7 +166,9 @@ impl App {
             }
         }));
         let (backend, plan, watched) = (self.jobs.backend.clone(), draft.plan(), watch.clone());
-        self.run = Some(Run { taken: watch.snapshot(), watch, images: draft.images.clone(), cancelling: false });
+        let case = (!draft.case.trim().is_empty()).then(|| PathBuf::from(draft.case.trim()));
+        self.kept = None;
+        self.run = Some(Run { taken: watch.snapshot(), watch, images: draft.images.clone(), case, cancelling: false });
         self.provisional = true;
         self.form.draft = draft;
         self.jobs.spawn("examine", move || Some(Done::Examined(backend.examine(plan, watched))));
@@ -184,6 +186,7 @@ impl App {
         self.state = super::state::ViewState::default();
         self.snapshot = None;
         self.case = None;
+        self.kept = None;
         self.next = None;
         self.provisional = false;
         self.previews.clear();
@@ -403,7 +406,11 @@ impl App {
                 self.form.draft.case.clear();
                 self.show_data(examined.data);
             }
-            Err(failure) if failure.code == 5 => self.done(failure.message),
+            Err(failure) if failure.code == 5 => {
+                // What was finished is in its case; reviews wait for an examination that is whole.
+                self.kept = run.and_then(|run| run.case);
+                self.done(failure.message);
+            }
             Err(failure) => {
                 self.error(failure.message);
                 self.form_open = true;
@@ -420,6 +427,7 @@ impl App {
                 self.form_open = false;
                 self.settings.remember(std::slice::from_ref(&path));
                 self.case = Some(path);
+                self.provisional = data.run.finished.is_none();
                 self.show_data(data);
             }
             Err(failure) => self.error(failure.message),

@@ -145,3 +145,22 @@ fn settings_survive_and_unknown_ones_do_not_hurt() {
     assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
     assert_eq!(serde_json::from_str::<Settings>(r#"{"later": 1}"#).unwrap(), Settings::default());
 }
+
+#[test]
+fn a_case_that_was_never_finished_says_so_wherever_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("killed.cranecase");
+    drop(cranescope::case::Case::create(&path, false).unwrap());
+    let killed = cranescope::session::open_case(&path).unwrap();
+    assert!(killed.run.finished.is_none());
+    assert_eq!(killed.gaps.iter().filter(|g| g.what.contains("did not finish")).count(), 1);
+    // The same as the window shows it: nothing is concluded from what is missing.
+    let mut data = fixture::rich();
+    data.run.finished = None;
+    let mut window = window(Arc::new(Fake { data: Some(data), ..Fake::default() }));
+    command(&mut window, Command::OpenCase(path));
+    until(&mut window, "the case", |w| app(w).snapshot().is_some());
+    settle(&mut window);
+    assert!(shows(&window, "Partial: the examination did not finish") && shows(&window, "Unfinished case"));
+    assert!(shows(&window, "to be read") && !shows(&window, "no package owns it"));
+}

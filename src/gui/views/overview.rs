@@ -146,10 +146,12 @@ fn hashes(cx: &mut Cx<'_>, ui: &mut Ui, image: &ImageInfo) {
 fn shares(cx: &mut Cx<'_>, ui: &mut Ui) {
     let data = cx.snapshot.data.clone();
     let t = cx.tokens;
+    // Before its end, an examination knows what it is going to read, not what it has read.
+    let read = if cx.provisional { "to be read" } else { "read" };
     for image in &data.scene.images {
         let b = &image.bytes;
         let parts = [
-            ("read", b.read, t.share_read),
+            (read, b.read, t.share_read),
             ("zero", b.zero, t.share_zero),
             ("encrypted", b.encrypted, t.share_encrypted),
             ("unreadable", b.unreadable, t.share_unreadable),
@@ -163,7 +165,7 @@ fn shares(cx: &mut Cx<'_>, ui: &mut Ui) {
         share_bar(ui, t, &parts, sum(b));
         ui.horizontal_wrapped(|ui| {
             for (name, n, color) in
-                parts.iter().filter(|(name, n, _)| *n > 0 || ["read", "zero", "encrypted", "unreadable"].contains(name))
+                parts.iter().filter(|(name, n, _)| *n > 0 || [read, "zero", "encrypted", "unreadable"].contains(name))
             {
                 legend(ui, *color, &format!("{name} {} ({})", percent(*n, sum(b)), bytes(*n)))
                     .on_hover_text(format!("{} bytes", grouped((*n).into())));
