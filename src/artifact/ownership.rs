@@ -85,13 +85,9 @@ impl Ownership {
         }
         word
     }
-    /// The packages with the result of checking their files. `checked` gives `files.package_check`
-    /// of a path, `exists` whether anything is there.
-    pub fn packages(
-        &self,
-        checked: &dyn Fn(&Name) -> Option<&'static str>,
-        exists: &dyn Fn(&Name) -> bool,
-    ) -> Vec<Package> {
+    /// The packages; `exists` tells whether anything is at a path. What checking their files gave is
+    /// joined later, from the files' own rows.
+    pub fn packages(&self, exists: &dyn Fn(&Name) -> bool) -> Vec<Package> {
         let mut all = self.packages.clone();
         for row in self.rows.iter().filter(|r| !r.owned.alternative) {
             let Some(package) = usize::try_from(row.owned.index).ok().and_then(|i| all.get_mut(i)) else { continue };
@@ -102,14 +98,6 @@ impl Ownership {
             }
             if !exists(&path) {
                 package.missing.push(path.display());
-                continue;
-            }
-            match checked(&path) {
-                _ if row.owned.md5.is_none() => {}
-                Some("ok" | "conffile-ok") => package.matching = package.matching.saturating_add(1),
-                Some("differs") => package.differing.push(path.display()),
-                Some("conffile-changed") => package.conffiles_changed.push(path.display()),
-                _ => {}
             }
         }
         all

@@ -64,9 +64,8 @@ fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
     }
     let owners = owners.ok().flatten();
     if !sink.is_done(key) {
-        // What checking the files gave is joined later, from the files' own rows.
         let exists = |path: &crate::base::Name| system.get(path.bytes()).is_some();
-        let packages = owners.as_ref().map(|o| o.packages(&|_| None, &exists)).unwrap_or_default();
+        let packages = owners.as_ref().map(|o| o.packages(&exists)).unwrap_or_default();
         packages.into_iter().for_each(|p| out.push(p));
         let (rows, gaps) = out.take();
         sink.commit(&[key], rows, gaps);

@@ -15,6 +15,8 @@ pub struct Entry {
 /// A section; settings before the first heading stand in one with an empty name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
+    /// In UCI: `interface`, `wifi-iface`, `rule` …; empty elsewhere.
+    pub kind: String,
     pub name: String,
     /// Line of the heading; 0 for what stands before the first one.
     pub line: u32,
@@ -62,8 +64,8 @@ impl Ini {
             }
             if let Some(rest) = text.strip_prefix('[') {
                 let name = rest.split_once(']').map_or(rest, |(name, _)| name);
-                let next =
-                    Section { name: name.trim().to_owned(), line: line.number, run: line.run, entries: Vec::new() };
+                let name = name.trim().to_owned();
+                let next = Section { name, line: line.number, run: line.run, ..Section::default() };
                 ini.close(std::mem::replace(&mut here, next));
                 if ini.sections.len() >= MAX_SECTIONS {
                     ini.problems.push((line.number, "budget: sections; the rest was not read".into()));

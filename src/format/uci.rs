@@ -1,35 +1,6 @@
 //! OpenWrt's settings: `config`, `option` and `list` lines. Format: the UCI system's documentation.
+pub use super::ini::{Entry, Section};
 use super::lines::{lines, words};
-use crate::base::Run;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub key: String,
-    pub value: String,
-    pub line: u32,
-    pub run: Run,
-}
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Section {
-    /// `interface`, `wifi-iface`, `rule` …
-    pub kind: String,
-    /// Empty for a section without a name.
-    pub name: String,
-    pub line: u32,
-    pub run: Run,
-    pub entries: Vec<Entry>,
-}
-impl Section {
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().rev().find(|e| e.key == key)
-    }
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.entry(key).map(|e| e.value.as_str())
-    }
-    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.entries.iter().filter(move |e| e.key == key)
-    }
-}
 
 /// Sections and the lines that fit nothing.
 pub fn parse(bytes: &[u8]) -> (Vec<Section>, Vec<(u32, String)>) {

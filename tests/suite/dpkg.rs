@@ -3,7 +3,7 @@ use crate::host_fs::{debian, output, text};
 use cranescope::artifact::{Out, Ownership};
 use cranescope::base::{Gap, Md5, Name};
 use cranescope::evidence::System;
-use cranescope::inventory::{Package, Row, Setting};
+use cranescope::inventory::{File, Inventory, Package, Row, Setting, join};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn read(system: &System) -> (Option<Ownership>, Vec<Gap>) {
@@ -23,7 +23,19 @@ fn check(system: &System, owned: &Ownership) -> BTreeMap<Name, &'static str> {
 }
 
 fn packages(words: &BTreeMap<Name, &'static str>, owned: &Ownership) -> Vec<Package> {
-    owned.packages(&|p| words.get(p).copied(), &|p| words.contains_key(p))
+    let file = |(path, word): (&Name, &&'static str)| File {
+        path: path.clone(),
+        package: owned.expect(path.bytes()).map(|o| o.package.clone()),
+        package_check: (*word).into(),
+        ..File::default()
+    };
+    let mut inventory = Inventory {
+        files: words.iter().map(file).collect::<Vec<_>>().into(),
+        packages: owned.packages(&|p| words.contains_key(p)).into(),
+        ..Inventory::default()
+    };
+    join(&mut inventory);
+    inventory.packages.to_vec()
 }
 
 // echo a | md5sum, echo b | md5sum
