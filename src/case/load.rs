@@ -1,13 +1,14 @@
 //! A case read back into memory. The file may have been changed by anybody: what does not fit is an error
 //! that names the table, never a panic.
 use super::cells;
+use super::claim::{LeftOut, Taken};
 use super::data::CaseData;
 use super::schema::table_name;
 use super::store::{Case, CaseError};
 use crate::base::{Evidence, Gap, Place, Time};
 use crate::inventory::portable::{Ids, parse_evidence};
 use crate::inventory::portable_gap::parse_gap;
-use crate::inventory::{Inventory, Row, TABLES, Table};
+use crate::inventory::{Inventory, Row, Scene, TABLES, Table};
 use crate::judge::{Finding, Review, Searched, Unexamined};
 use rusqlite::types::ValueRef;
 use serde::de::DeserializeOwned;
@@ -28,8 +29,19 @@ fn unfinished(data: &mut CaseData) {
 }
 
 impl Case {
-    /// Everything the case holds.
+    /// Everything the case holds. One that was never finished is completed as far as it goes, and says so.
     pub fn load(&self) -> Result<CaseData, CaseError> {
+        let mut data = self.load_as_taken()?;
+        if !self.is_finished()? {
+            crate::inventory::join(&mut data.inventory);
+            unfinished(&mut data);
+        }
+        Ok(data)
+    }
+
+    /// The same as it lies there: what an examination goes on with. Rows that were joined with half of the others
+    /// must not be taken for joined with all.
+    pub fn load_as_taken(&self) -> Result<CaseData, CaseError> {
         let mut data = CaseData::default();
         data.scene.images = self.list("images")?;
         data.scene.volumes = self.list("volumes")?;
@@ -57,10 +69,34 @@ impl Case {
         data.run = self.document("run")?;
         data.tool = self.document("tool")?;
         data.verdict = self.document("verdict")?;
-        if !self.is_finished()? {
-            unfinished(&mut data);
-        }
         Ok(data)
+    }
+
+    /// What the examination has behind it; the scene must be the case's own.
+    pub fn taken(&self, scene: &Scene) -> Result<Taken, CaseError> {
+        let ids = Ids::of(scene);
+        let volumes: Vec<String> = scene.volumes.iter().map(|v| v.id.clone()).collect();
+        let commits = self.query("SELECT items, gaps FROM commits ORDER BY number", "commits", |r| {
+            let keys: Vec<u8> = r.get(0).map_err(|e| e.to_string())?;
+            let (keys, rest) = keys.as_chunks::<8>();
+            if !rest.is_empty() {
+                return Err("keys of items are cut short".to_owned());
+            }
+            let gaps: Vec<Box<serde_json::value::RawValue>> =
+                serde_json::from_str(&text(r, 1)?).map_err(|e| e.to_string())?;
+            let gaps: Result<Vec<Gap>, String> = gaps.iter().map(|g| parse_gap(g.get(), &ids, &volumes)).collect();
+            Ok((keys.iter().map(|k| u64::from_le_bytes(*k)).collect::<Vec<u64>>(), gaps?))
+        })?;
+        let mut taken = Taken::default();
+        for (items, gaps) in commits {
+            taken.items.extend(items);
+            taken.gaps.extend(gaps);
+        }
+        taken.left_out = self.query("SELECT item, unread FROM left_out ORDER BY item", "left_out", |r| {
+            let what = if number(r, 1)? == 0 { LeftOut::Unparsed } else { LeftOut::Unread };
+            Ok((number(r, 0)?.cast_unsigned(), what))
+        })?;
+        Ok(taken)
     }
 
     fn scope(&self, data: &mut CaseData) -> Result<(), CaseError> {
@@ -149,7 +185,7 @@ impl Case {
         }
         Ok(all)
     }
-    fn broken(&self, table: &str, what: &str) -> CaseError {
+    pub(super) fn broken(&self, table: &str, what: &str) -> CaseError {
         CaseError::NotACase(format!("{}: damaged in table {table}: {what}", self.path().display()))
     }
 }

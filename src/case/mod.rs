@@ -1,9 +1,13 @@
 //! The case: one SQLite file with what was found, what the examiner decided, and the log of both.
 mod cells;
+mod claim;
 mod data;
+mod identity;
 mod load;
 mod schema;
 mod store;
 
+pub use claim::{LeftOut, Taken, layout_sha256};
 pub use data::{CaseData, Device, Exhibit, Outcome, Run, SHOW_SECRETS, Scope, Tool, Verdict};
+pub use identity::{Asked, Identity, SegmentIdentity};
 pub use store::{Case, CaseError};

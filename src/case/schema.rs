@@ -8,6 +8,7 @@ pub(super) const VERSION: &str = "1";
 pub(super) const APPLICATION_ID: i32 = 0x4352_5343;
 
 /// All `CREATE TABLE` statements. Documents (scene, scope, findings, gaps …) are JSON with the keys of the report.
+/// `commits` is what an examination has behind it: keys of items (8 bytes each, little-endian) and their gaps.
 pub(super) fn statements() -> String {
     let mut sql = String::from(
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -23,6 +24,8 @@ pub(super) fn statements() -> String {
          CREATE TABLE searched (rule TEXT PRIMARY KEY, inputs TEXT NOT NULL, hits INTEGER NOT NULL);
          CREATE TABLE unexamined (position INTEGER PRIMARY KEY, device TEXT NOT NULL, evidence TEXT NOT NULL);
          CREATE TABLE gaps (position INTEGER PRIMARY KEY, document TEXT NOT NULL);
+         CREATE TABLE commits (number INTEGER PRIMARY KEY, items BLOB NOT NULL, gaps TEXT NOT NULL);
+         CREATE TABLE left_out (item INTEGER PRIMARY KEY, unread INTEGER NOT NULL);
          CREATE TABLE log (number INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);\n",
     );
     for table in TABLES {

@@ -3,8 +3,8 @@
 //! Rows are added in transactions, so a kill at any moment leaves a case that opens and holds what
 //! was committed. `meta.state` says whether the examination was finished.
 use super::cells;
-use super::data::CaseData;
-use super::schema::{APPLICATION_ID, VERSION, statements, table_name};
+use super::data::{CaseData, Exhibit};
+use super::schema::{APPLICATION_ID, VERSION, table_name};
 use crate::base::Time;
 use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 pub enum CaseError {
     /// The file is no case, or one of another version, or damaged.
     NotACase(String),
-    /// It exists and was not to be replaced.
-    Exists(PathBuf),
+    /// It exists, is a case of something else, and was not to be replaced.
+    Exists { path: PathBuf, differs: String },
     /// Another process is writing it.
     Busy(PathBuf),
     /// No space, no permission, no such folder.
@@ -31,8 +31,12 @@ impl fmt::Display for CaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotACase(what) | Self::Environment(what) => f.write_str(what),
-            Self::Exists(path) => {
-                write!(f, "{}: this case exists; use --overwrite, or name another with --case", path.display())
+            Self::Exists { path, differs } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: this case exists and differs in {differs}; use --overwrite, or name another with --case"
+                )
             }
             Self::Busy(path) => write!(f, "{}: another process is writing this case; close it first", path.display()),
         }
@@ -43,34 +47,13 @@ impl fmt::Display for CaseError {
 pub struct Case {
     db: Connection,
     path: PathBuf,
+    /// Which file it is, so that one put in its place is noticed.
+    inode: Option<(u64, u64)>,
 }
 
 impl Case {
-    /// Creates an empty case. An existing file is replaced only if it is a case and `overwrite` is set.
-    pub fn create(path: &Path, overwrite: bool) -> Result<Self, CaseError> {
-        if path.exists() {
-            if !overwrite {
-                return Err(CaseError::Exists(path.to_owned()));
-            }
-            // A file that is no case is never removed, whatever was asked.
-            let old = Self::open(path)?;
-            old.lock()?;
-            drop(old);
-            std::fs::remove_file(path).map_err(|e| CaseError::Environment(format!("{}: {e}", path.display())))?;
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
-        let case = Self { db, path: path.to_owned() };
-        let setup = || -> rusqlite::Result<()> {
-            case.db.pragma_update(None, "application_id", APPLICATION_ID)?;
-            case.db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-            case.db.pragma_update(None, "synchronous", "NORMAL")?;
-            case.db.execute_batch(&format!("BEGIN IMMEDIATE; {} COMMIT;", statements()))?;
-            case.db.execute("INSERT INTO meta VALUES ('version', ?1), ('state', 'running')", [VERSION])?;
-            Ok(())
-        };
-        setup().map_err(|e| case.fault(&e))?;
-        Ok(case)
+    pub(super) fn of(db: Connection, path: &Path, inode: Option<(u64, u64)>) -> Self {
+        Self { db, path: path.to_owned(), inode }
     }
 
     /// Opens a case to read it, and to add reviews.
@@ -78,26 +61,30 @@ impl Case {
         if !path.is_file() {
             return Err(CaseError::NotACase(format!("{}: no such case", path.display())));
         }
+        let inode = inode(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
-        let case = Self { db, path: path.to_owned() };
-        let id: i32 = case.db.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(|e| case.fault(&e))?;
-        let version = if id == APPLICATION_ID { case.meta("version")? } else { None };
-        match version.as_deref() {
-            Some(VERSION) => Ok(case),
-            Some(other) => {
-                let text =
-                    format!("{}: a case of version {other}; this program reads version {VERSION}", path.display());
-                Err(CaseError::NotACase(text))
-            }
-            None => Err(CaseError::NotACase(format!("{}: not a case file", path.display()))),
-        }
+        let case = Self::of(db, path, inode);
+        case.check_version()?;
+        Ok(case)
     }
 
-    /// Holds the case against every other writer until it is closed.
-    fn lock(&self) -> Result<(), CaseError> {
-        let locked = self.db.execute_batch("BEGIN EXCLUSIVE; COMMIT;");
-        locked.map_err(|e| self.fault(&e))
+    /// Refuses what is no case, and cases of other versions.
+    pub(super) fn check_version(&self) -> Result<(), CaseError> {
+        let at = self.path.display();
+        let id = self.db.pragma_query_value(None, "application_id", |r| r.get::<_, i32>(0));
+        let version = if id.map_err(|e| self.fault(&e))? == APPLICATION_ID { self.meta("version")? } else { None };
+        match version.as_deref() {
+            Some(VERSION) => Ok(()),
+            Some(other) => {
+                let text = format!("{at}: a case of version {other}; this program reads version {VERSION}");
+                Err(CaseError::NotACase(text))
+            }
+            None if std::fs::metadata(&self.path).is_ok_and(|m| m.len() == 0) => {
+                Err(CaseError::NotACase(format!("{at}: empty; its examination was stopped before it began")))
+            }
+            None => Err(CaseError::NotACase(format!("{at}: not a case file"))),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -114,13 +101,21 @@ impl Case {
         let row = self.db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0));
         row.optional().map_err(|e| self.fault(&e))
     }
-    fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+    pub(super) fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value]).map(drop)
     }
 
     /// Begins a transaction that the next [`Self::commit`] ends.
     pub fn begin(&self) -> Result<(), CaseError> {
-        self.db.execute_batch("BEGIN").map_err(|e| self.fault(&e))
+        self.db.execute_batch("BEGIN IMMEDIATE").map_err(|e| self.fault(&e))?;
+        if inode(&self.path) == self.inode {
+            return Ok(());
+        }
+        drop(self.db.execute_batch("ROLLBACK"));
+        Err(CaseError::Environment(format!(
+            "{}: the case was removed or replaced while it was open; run again",
+            self.path.display()
+        )))
     }
     pub fn commit(&self) -> Result<(), CaseError> {
         self.db.execute_batch("COMMIT").map_err(|e| self.fault(&e))
@@ -174,19 +169,7 @@ impl Case {
     }
     fn documents(&self, data: &CaseData) -> rusqlite::Result<()> {
         let (db, ids) = (&self.db, Ids::of(&data.scene));
-        for table in [
-            "exhibits",
-            "devices",
-            "cranes",
-            "images",
-            "volumes",
-            "filesystems",
-            "systems",
-            "findings",
-            "searched",
-            "unexamined",
-            "gaps",
-        ] {
+        for table in ["exhibits", "devices", "cranes", "findings", "searched", "unexamined", "gaps"] {
             db.execute(&format!("DELETE FROM {table}"), [])?;
         }
         db.execute("INSERT INTO cranes VALUES ('crane', ?1)", [&data.scope.crane])?;
@@ -196,20 +179,7 @@ impl Case {
         for e in &data.scope.exhibits {
             db.execute("INSERT INTO exhibits VALUES (?1, ?2, ?3)", params![e.id, e.device, json(e)])?;
         }
-        let Scene { images, volumes, filesystems, systems } = &data.scene;
-        for (n, image) in (0_i64..).zip(images) {
-            let exhibit = data.scope.exhibits.iter().find(|e| e.images.contains(&image.id)).map(|e| &e.id);
-            db.execute("INSERT INTO images VALUES (?1, ?2, ?3, ?4)", params![n, image.id, exhibit, json(image)])?;
-        }
-        for (n, v) in (0_i64..).zip(volumes) {
-            db.execute("INSERT INTO volumes VALUES (?1, ?2, ?3)", params![n, v.id, json(v)])?;
-        }
-        for (n, f) in (0_i64..).zip(filesystems) {
-            db.execute("INSERT INTO filesystems VALUES (?1, ?2, ?3)", params![n, f.id, json(f)])?;
-        }
-        for (n, s) in (0_i64..).zip(systems) {
-            db.execute("INSERT INTO systems VALUES (?1, ?2, ?3)", params![n, s.id, json(s)])?;
-        }
+        self.scene(&data.scene, &data.scope.exhibits)?;
         for (n, f) in (0_i64..).zip(&data.findings) {
             let evidence: Vec<_> = f.evidence.iter().map(|evidence| PortableEvidence { evidence, ids: &ids }).collect();
             let bare = Finding { evidence: Vec::new(), reviews: Vec::new(), ..f.clone() };
@@ -227,7 +197,7 @@ impl Case {
             let evidence = json(&PortableEvidence { evidence: &u.named_by, ids: &ids });
             db.execute("INSERT INTO unexamined VALUES (?1, ?2, ?3)", params![n, u.device, evidence])?;
         }
-        let volume_ids: Vec<String> = volumes.iter().map(|v| v.id.clone()).collect();
+        let volume_ids: Vec<String> = data.scene.volumes.iter().map(|v| v.id.clone()).collect();
         for (n, gap) in (0_i64..).zip(&data.gaps) {
             let document = json(&PortableGap { gap, ids: &ids, volumes: &volume_ids });
             db.execute("INSERT INTO gaps VALUES (?1, ?2)", params![n, document])?;
@@ -235,6 +205,28 @@ impl Case {
         self.set_meta("run", &json(&data.run))?;
         self.set_meta("tool", &json(&data.tool))?;
         self.set_meta("verdict", &json(&data.verdict))
+    }
+
+    pub(super) fn scene(&self, scene: &Scene, exhibits: &[Exhibit]) -> rusqlite::Result<()> {
+        let db = &self.db;
+        for table in ["images", "volumes", "filesystems", "systems"] {
+            db.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        let Scene { images, volumes, filesystems, systems } = scene;
+        for (n, image) in (0_i64..).zip(images) {
+            let exhibit = exhibits.iter().find(|e| e.images.contains(&image.id)).map(|e| &e.id);
+            db.execute("INSERT INTO images VALUES (?1, ?2, ?3, ?4)", params![n, image.id, exhibit, json(image)])?;
+        }
+        for (n, v) in (0_i64..).zip(volumes) {
+            db.execute("INSERT INTO volumes VALUES (?1, ?2, ?3)", params![n, v.id, json(v)])?;
+        }
+        for (n, f) in (0_i64..).zip(filesystems) {
+            db.execute("INSERT INTO filesystems VALUES (?1, ?2, ?3)", params![n, f.id, json(f)])?;
+        }
+        for (n, s) in (0_i64..).zip(systems) {
+            db.execute("INSERT INTO systems VALUES (?1, ?2, ?3)", params![n, s.id, json(s)])?;
+        }
+        Ok(())
     }
 
     /// Marks the examination as finished.
@@ -248,6 +240,7 @@ impl Case {
 
     /// Adds an examiner's decision, and a line in the log.
     pub fn add_review(&self, finding: &str, review: &Review) -> Result<(), CaseError> {
+        self.begin()?;
         let known = self.db.query_row("SELECT count(*) FROM findings WHERE id = ?1", [finding], |r| r.get::<_, i64>(0));
         if known.map_err(|e| self.fault(&e))? == 0 {
             return Err(CaseError::NotACase(format!("{}: no finding {finding}", self.path.display())));
@@ -260,7 +253,6 @@ impl Case {
             )?;
             self.append(&review.examiner, &format!("review of {finding}: {} {}", review.disposition, review.note))
         };
-        self.begin()?;
         add().map_err(|e| self.fault(&e))?;
         self.commit()
     }
@@ -277,6 +269,11 @@ impl Case {
         let hash = line_hash(&previous, &at, who, what);
         let values = params![at, who, what, previous, hash];
         self.db.execute("INSERT INTO log (at, who, what, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5)", values).map(drop)
+    }
+    /// How many lines the log has, and the hash of the last.
+    pub fn log_end(&self) -> Result<(i64, String), CaseError> {
+        let sql = "SELECT count(*), coalesce((SELECT hash FROM log ORDER BY number DESC LIMIT 1), '') FROM log";
+        self.db.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?))).map_err(|e| self.fault(&e))
     }
     /// The number of the first log line that its hash does not cover, if any.
     pub fn verify_log(&self) -> Result<Option<i64>, CaseError> {
@@ -317,8 +314,19 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Which file lies at a path: device and inode.
+#[cfg(unix)]
+pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
+}
+#[cfg(not(unix))]
+pub(super) fn inode(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// What went wrong, for the user: full disks and foreign files are told apart from the rest.
-fn fault(path: &Path, e: &rusqlite::Error) -> CaseError {
+pub(super) fn fault(path: &Path, e: &rusqlite::Error) -> CaseError {
     use rusqlite::ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
     };

@@ -1,4 +1,4 @@
-//! `list`, `judge` and `report`: work on saved cases.
+//! `list`, `judge`, `report` and `verify`: work on saved cases.
 use super::{Outcome, examine, print};
 use crate::case::CaseData;
 use crate::inventory::{AnyTable, TABLES};
@@ -134,6 +134,19 @@ pub(super) fn report(a: &ReportArguments) -> Outcome {
         session::save(&a.output, &mut |to| (format.write)(&data, to))?;
     }
     Ok(0)
+}
+
+#[derive(Args)]
+pub(super) struct VerifyArguments {
+    /// A case, or an image: its first segment.
+    source: PathBuf,
+}
+
+/// 1 where something is not as it was recorded.
+pub(super) fn verify(a: &VerifyArguments) -> Outcome {
+    let verified = session::verify(&a.source)?;
+    print(&mut |to| verified.lines.iter().try_for_each(|line| writeln!(to, "{line}")))?;
+    Ok(u8::from(!verified.whole))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use super::{Outcome, print};
 use crate::case::CaseData;
 use crate::judge::Severity;
-use crate::session::{self, Failure, Plan, Stage, Watch};
+use crate::session::{self, Came, Failure, Plan, Stage, Watch};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -112,7 +112,17 @@ pub(super) fn run(a: Arguments) -> Outcome {
         None => {}
     }
     if !a.quiet && a.json.as_deref().is_none_or(|p| p.as_os_str() != "-") {
-        print(&mut |to| summary(data, &examined.case, to))?;
+        print(&mut |to| {
+            summary(data, &examined.case, to)?;
+            match examined.past {
+                Came::Nothing => Ok(()),
+                Came::Items(n) => writeln!(to, "resumed: {n} files and artifacts were in the case already"),
+                Came::All => writeln!(
+                    to,
+                    "already examined: evidence, tool version and rules are those of the case, nothing was read again"
+                ),
+            }
+        })?;
     }
     if a.fail_on.is_some_and(|at| data.findings.iter().any(|f| f.severity >= at)) {
         return Ok(1);

@@ -38,6 +38,8 @@ enum Verb {
     Compare(baseline::CompareArguments),
     /// Reports from a saved case.
     Report(case::ReportArguments),
+    /// The log of a case against its own hashes; the stored hashes of an image.
+    Verify(case::VerifyArguments),
     /// A rule's or a finding's own words.
     Explain(rules::ExplainArguments),
     /// What can be read, with its limits.
@@ -71,6 +73,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::Baseline(a)) => baseline::run(&a),
         Some(Verb::Compare(a)) => baseline::compare(&a),
         Some(Verb::Report(a)) => case::report(&a),
+        Some(Verb::Verify(a)) => case::verify(&a),
         Some(Verb::Explain(a)) => rules::explain(&a),
         Some(Verb::Formats) => evidence::formats(),
         Some(Verb::Rules(a)) => rules::run(&a),

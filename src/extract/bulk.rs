@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows committed together.
 const BATCH: usize = 512;
+/// Why a file has no hash that no worker survives.
+const UNREAD: &str = "left out: workers died reading it";
 
 /// An inode and all names that lead to it.
 struct Group<'a> {
@@ -31,7 +33,7 @@ pub(super) fn run(
 ) -> Result<(), Cancelled> {
     let groups = groups(trees, systems, sink);
     let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
-        groups.iter().partition(|g| g.entries.first().is_some_and(|e| e.is_file()));
+        groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key));
     let owner = |g: &Group<'_>| g.system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
     let jobs: Vec<Job<'_>> = files
         .iter()
@@ -53,25 +55,42 @@ pub(super) fn run(
     sink.stage(Stage::Contents, bytes);
     let batch = Batch { sink, open: Mutex::default() };
     for group in others {
-        let rows = rows(group, owner(group), &Content::default(), None);
+        let unhashed = if is_file(group) { UNREAD.into() } else { Arc::default() };
+        let rows = rows(group, owner(group), &Content { unhashed, ..Content::default() }, None);
         batch.add(group.key, rows, Vec::new());
     }
-    let before_parse = |job: usize| {
-        files.get(job).is_none_or(|g| {
-            let path = g.entries.first().map(|e| e.path.display()).unwrap_or_default();
-            sink.enter(g.key, &path)
-        })
-    };
-    let done = |done: Done| {
-        let Some(group) = files.get(done.job) else { return };
-        let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
-        let mut all = done.rows;
-        all.extend(rows(group, owner(group), &content, done.md5.as_ref()));
-        batch.add(group.key, all, done.gaps);
-    };
-    read_all(&jobs, threads, progress, &before_parse, &done)?;
+    // One at a time, each committed before the next, where it is to be found out which brings the worker down.
+    let step = if sink.is_probing() { 1 } else { jobs.len().max(1) };
+    for (number, some) in jobs.chunks(step).enumerate() {
+        let first = number.saturating_mul(step);
+        let group = |job: usize| files.get(first.saturating_add(job)).copied();
+        let announce = |jobs: &[usize], taken: bool| {
+            let groups: Vec<&Group<'_>> = jobs.iter().filter_map(|j| group(*j)).collect();
+            let keys: Vec<u64> = groups.iter().map(|g| g.key).collect();
+            if taken {
+                let name = |at: usize| groups.get(at).and_then(|g| g.entries.first()).map(|e| e.path.display());
+                sink.take(&keys, &|at| name(at).unwrap_or_default());
+            } else {
+                sink.leave(&keys);
+            }
+        };
+        let before_parse = |job: usize| group(job).is_none_or(|g| !sink.is_skipped(g.key));
+        let done = |done: Done| {
+            let Some(group) = group(done.job) else { return };
+            let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
+            let mut all = done.rows;
+            all.extend(rows(group, owner(group), &content, done.md5.as_ref()));
+            batch.add(group.key, all, done.gaps);
+        };
+        read_all(some, threads, progress, &announce, &before_parse, &done)?;
+        batch.flush();
+    }
     batch.flush();
     Ok(())
+}
+
+fn is_file(group: &Group<'_>) -> bool {
+    group.entries.first().is_some_and(|e| e.is_file())
 }
 
 /// All entries, those of one inode together, without what earlier workers committed.
@@ -141,6 +160,8 @@ impl Batch<'_> {
     }
     fn flush(&self) {
         let Open { items, rows, gaps } = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
-        self.sink.commit(&items, rows, gaps);
+        if !items.is_empty() {
+            self.sink.commit(&items, rows, gaps);
+        }
     }
 }

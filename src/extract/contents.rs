@@ -61,17 +61,25 @@ pub fn cost(job: &Job<'_>) -> u64 {
     if job.known.is_some() || unhashed(len, allocated).is_some() { 0 } else { len }
 }
 
-/// Reads every job on `threads` threads. `before_parse` is called right before the content readers get a file;
+/// Files that are looked up together, to find out where they lie.
+const PLACED: usize = 1024;
+
+/// Told of jobs that a thread takes in hand (`true`) or lays down again undone (`false`).
+pub(super) type Announce<'a> = dyn Fn(&[usize], bool) + Sync + 'a;
+
+/// Reads every job on `threads` threads. `announce` is called before anything of a file is looked at;
+/// it is in hand until `done`. `before_parse` is called right before the content readers get a file;
 /// `false` leaves them out for it. `done` is called once for each job, in no particular order, from any thread.
 /// Progress is counted in bytes read; [`cost`] tells how many to expect.
 pub fn read_all(
     jobs: &[Job<'_>],
     threads: usize,
     progress: &Progress,
+    announce: &Announce<'_>,
     before_parse: &(dyn Fn(usize) -> bool + Sync),
     done: &(dyn Fn(Done) + Sync),
 ) -> Result<(), Cancelled> {
-    read_with(jobs, CONTENTS, threads, progress, before_parse, done)
+    read_with(jobs, CONTENTS, threads, progress, announce, before_parse, done)
 }
 
 /// [`read_all`] with other content readers.
@@ -80,6 +88,7 @@ pub(super) fn read_with(
     readers: &[&'static Content],
     threads: usize,
     progress: &Progress,
+    announce: &Announce<'_>,
     before_parse: &(dyn Fn(usize) -> bool + Sync),
     done: &(dyn Fn(Done) + Sync),
 ) -> Result<(), Cancelled> {
@@ -87,9 +96,10 @@ pub(super) fn read_with(
         jobs,
         readers,
         progress,
+        announce,
         before_parse,
         done,
-        queue: Mutex::new(in_disk_order(jobs, progress)?.into()),
+        queue: Mutex::new(in_disk_order(jobs, progress, announce)?.into()),
         held: Held::default(),
         stopped: AtomicBool::new(false),
     };
@@ -112,17 +122,23 @@ pub(super) fn read_with(
 }
 
 /// Indices of the jobs by where the first byte of each lies: image, then offset. What has no place comes first.
-fn in_disk_order(jobs: &[Job<'_>], progress: &Progress) -> Result<Vec<usize>, Cancelled> {
+fn in_disk_order(jobs: &[Job<'_>], progress: &Progress, announce: &Announce<'_>) -> Result<Vec<usize>, Cancelled> {
     let mut order = Vec::with_capacity(jobs.len());
-    for (index, job) in jobs.iter().enumerate() {
-        progress.step(0)?;
-        let first = guard(|| job.tree.open(job.entry).map(|s| s.locate(Run::new(0, 1))));
-        let place = match first {
-            Ok(Ok(pieces)) => pieces.first().map(|p| (p.image, p.offset)),
-            // Told when it is read.
-            Ok(Err(_)) | Err(_) => None,
-        };
-        order.push((place, index));
+    let indices: Vec<usize> = (0..jobs.len()).collect();
+    for some in indices.chunks(PLACED) {
+        announce(some, true);
+        for index in some.iter().copied() {
+            let Some(job) = jobs.get(index) else { continue };
+            progress.step(0)?;
+            let first = guard(|| job.tree.open(job.entry).map(|s| s.locate(Run::new(0, 1))));
+            let place = match first {
+                Ok(Ok(pieces)) => pieces.first().map(|p| (p.image, p.offset)),
+                // Told when it is read.
+                Ok(Err(_)) | Err(_) => None,
+            };
+            order.push((place, index));
+        }
+        announce(some, false);
     }
     order.sort_unstable();
     Ok(order.into_iter().map(|(_, index)| index).collect())
@@ -133,6 +149,7 @@ pub(super) struct Pass<'a> {
     pub jobs: &'a [Job<'a>],
     pub readers: &'a [&'static Content],
     progress: &'a Progress,
+    announce: &'a Announce<'a>,
     pub before_parse: &'a (dyn Fn(usize) -> bool + Sync),
     done: &'a (dyn Fn(Done) + Sync),
     queue: Mutex<VecDeque<usize>>,
@@ -245,6 +262,9 @@ impl<'a> Thread<'a> {
         while self.parked.len() < FLIGHTS && self.free < ROUND {
             if self.queue.is_empty() {
                 self.pass.batch(&mut self.queue);
+                if !self.queue.is_empty() {
+                    (self.pass.announce)(self.queue.make_contiguous(), true);
+                }
             }
             let Some(index) = self.queue.pop_front() else { break };
             let Some(job) = self.pass.jobs.get(index) else { continue };

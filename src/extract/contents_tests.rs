@@ -160,7 +160,7 @@ fn pass(tree: &Tree, threads: usize) -> BTreeMap<Name, Done> {
         let twice = done.lock().unwrap().insert(jobs[d.job].entry.path.clone(), d);
         assert!(twice.is_none());
     };
-    read_with(&jobs, &[&COUNTS, &PANICS], threads, &Progress::default(), &before, &sink).unwrap();
+    read_with(&jobs, &[&COUNTS, &PANICS], threads, &Progress::default(), &|_, _| (), &before, &sink).unwrap();
     let done = done.into_inner().unwrap();
     assert_eq!(done.len(), jobs.len());
     done
@@ -284,8 +284,8 @@ fn it_can_be_cancelled_and_readers_can_be_left_out() {
         rows.fetch_add(d.rows.len(), Ordering::Relaxed);
     };
     let progress = Progress::default();
-    read_with(&jobs, &[&COUNTS], 2, &progress, &|job| job % 2 == 0, &count).unwrap();
+    read_with(&jobs, &[&COUNTS], 2, &progress, &|_, _| (), &|job| job % 2 == 0, &count).unwrap();
     assert_eq!(rows.load(Ordering::Relaxed), 25);
     progress.cancel();
-    assert_eq!(read_with(&jobs, &[&COUNTS], 2, &progress, &|_| true, &count), Err(Cancelled));
+    assert_eq!(read_with(&jobs, &[&COUNTS], 2, &progress, &|_, _| (), &|_| true, &count), Err(Cancelled));
 }

@@ -55,6 +55,23 @@ pub struct Extra {
 pub trait Sink: Sync {
     /// Announces an item whose parsing may fail badly. `false`: leave it out, it brought down earlier workers.
     fn enter(&self, item: u64, name: &str) -> bool;
+    /// Announces files that are to be read, many at once: any of them may fail badly until it is committed or
+    /// left. `name` tells what the file at a position of `items` is called.
+    fn take(&self, _items: &[u64], _name: &dyn Fn(usize) -> String) {}
+    /// Takes an announcement back, without a commit.
+    fn leave(&self, _items: &[u64]) {}
+    /// Whether one item after the other is to be done, since one of them is to be found out.
+    fn is_probing(&self) -> bool {
+        false
+    }
+    /// Whether a file is not to be parsed: it brought down earlier workers.
+    fn is_skipped(&self, _item: u64) -> bool {
+        false
+    }
+    /// Whether it is not even to be read.
+    fn is_unread(&self, _item: u64) -> bool {
+        false
+    }
     /// Whether an earlier worker has committed this item already.
     fn is_done(&self, item: u64) -> bool;
     fn stage(&self, stage: Stage, total: u64);

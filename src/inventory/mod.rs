@@ -1,6 +1,7 @@
 //! What is on the systems, as typed tables. Rules, baselines, views and exports all read these
 //! columns; nothing after this layer sees a disk.
 mod join;
+mod log_window;
 pub mod portable;
 pub mod portable_gap;
 mod record;
@@ -9,6 +10,7 @@ mod tables;
 mod value;
 
 pub use join::join;
+pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};
 pub use record::{Column, Record, Table};
 pub use scene::{
     BytesRead, FilesystemInfo, ImageInfo, LogWindow, Mount, OsInfo, Scene, SecondReading, StoredHash, SystemInfo,

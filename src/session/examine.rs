@@ -1,22 +1,25 @@
 //! The main job: open, read, judge, write the case.
+use super::gap_ledger::GapLedger;
 use super::intake::Intake;
 use super::open::{OpenedImage, open_all};
+use super::resume::{self, Past};
 use super::supervisor::{self, Taker};
-use super::{Examined, Failure, Plan, Watch};
-use crate::base::{Gap, Stage, Time};
+use super::{Came, Examined, Failure, Plan, Watch};
+use crate::base::{Evidence, FsId, Gap, Stage, Time};
 use crate::baseline::Baselines;
-use crate::case::{Case, CaseData, CaseError, Run, SHOW_SECRETS, Tool};
+use crate::case::{Case, CaseData, CaseError, LeftOut, Run, SHOW_SECRETS, Taken, Tool};
 use crate::inventory::portable::Ids;
 use crate::inventory::{self, Row, Scene};
-use crate::judge::{self, Knowledge, Unexamined};
+use crate::judge::{self, Knowledge, Review, Unexamined};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Rows in one transaction: what a kill can cost.
 const TRANSACTION: usize = 20_000;
-/// Gaps kept one by one; beyond that they are counted.
-const MAX_GAPS: usize = 100_000;
+/// And how long one is kept open where rows come slowly.
+const TRANSACTION_TIME: Duration = Duration::from_secs(1);
 
 /// Examines, and leaves a case. The reports are made from what this returns.
 pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
@@ -27,9 +30,21 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     let intake = Intake::read(plan.intake.as_deref(), &plan.images)?;
     let images = open_all(&intake.images)?;
     let path = plan.case.clone().unwrap_or_else(|| default_case(&plan.images));
-    let case = Case::create(&path, plan.overwrite)?;
-    case.log(&plan.examiner, &format!("examination begun: {}", plan.command.join(" ")))?;
+    let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
     let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);
+    let mut behind = Taken::default();
+    let came = match past {
+        Past::Nothing => Came::Nothing,
+        Past::Part(data, taken) => {
+            behind = taken;
+            taking.go_on(*data, &mut behind);
+            Came::Items(behind.items.len())
+        }
+        Past::All(data) => {
+            taking.go_on(*data, &mut behind);
+            return again(taking, &intake, path);
+        }
+    };
     taking.data.run = Run {
         started: Some(started),
         host: host(),
@@ -37,46 +52,68 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
         command: command(plan),
         ..Run::default()
     };
+    case.write_run(&taking.data.run)?;
     taking.data.tool = tool(&knowledge);
     taking.data.run.sandbox =
         "a process of its own, evidence open read-only; no further confinement in this version".into();
-    for image in &images {
-        taking.add_gaps(image.gaps.clone());
-    }
-    taking.add_gaps(intake.gaps.clone());
-    taking.add_gaps(intake.size_gaps(&images));
-    let outcome = supervisor::examine(plan, &images, &intake.stored, watch, &mut taking);
-    finish(outcome, taking, &images, &intake, path)
+    taking.gaps.add(images.iter().flat_map(|i| i.gaps.clone()));
+    taking.gaps.add(intake.gaps.clone());
+    taking.gaps.add(intake.size_gaps(&images));
+    let outcome = supervisor::examine(plan, &asked, &images, &intake.stored, watch, &behind, &mut taking);
+    finish(outcome, taking, &images, &intake, path, came)
 }
 
 fn finish(
-    outcome: Result<(), Failure>,
+    outcome: Result<bool, Failure>,
     mut taking: Taking<'_>,
     images: &[OpenedImage],
     intake: &Intake,
     path: PathBuf,
+    came: Came,
 ) -> Result<Examined, Failure> {
+    // What the environment refuses now it refuses for the documents as well; the case holds what was committed.
+    if let Err(failure) = &outcome
+        && failure.code == 4
+    {
+        return Err(failure.clone());
+    }
     for change in images.iter().flat_map(OpenedImage::changed) {
         let what = format!("the evidence changed during the examination: {change}");
-        taking.add_gaps(vec![Gap { at: crate::base::Place::default(), by: "evidence".into(), what, bytes: 0 }]);
+        taking.gaps.add([Gap { at: crate::base::Place::default(), by: "evidence".into(), what, bytes: 0 }]);
     }
     taking.stage(Stage::Joining, 0)?;
     taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
     taking.data.inventory.sort();
-    taking.data.gaps.sort();
-    taking.data.gaps.dedup();
+    inventory::join_logs(&mut taking.data.scene.systems, &taking.data.inventory);
+    taking.data.gaps = taking.gaps.list();
     taking.stage(Stage::Judging, 0)?;
-    taking.judge(true);
-    for (id, role) in intake.not_imaged() {
-        let excerpt = Some("named by the intake, without an image".to_owned());
-        let named_by = crate::base::Evidence { excerpt, filesystem: crate::base::FsId(u32::MAX), ..Default::default() };
-        taking.data.unexamined.push(Unexamined { device: format!("{id} {role}").trim().to_owned(), named_by });
-    }
+    taking.judge(Some(intake), true);
     taking.stage(Stage::Writing, 0)?;
     taking.data.run.finished = Some(Time::now());
-    taking.write_all(outcome.is_ok())?;
+    taking.write_all(matches!(outcome, Ok(true)))?;
     outcome?;
+    done(taking, path, came)
+}
+
+/// All was read before: it is judged as it is asked for now, and written only if that gives something else.
+fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf) -> Result<Examined, Failure> {
+    taking.stage(Stage::Judging, 0)?;
+    let before = taking.data.clone();
+    taking.data.tool = tool(taking.knowledge);
+    taking.judge(Some(intake), true);
+    taking.data.run = before.run.clone();
+    if taking.data != before {
+        let what = format!("judged again as of {}: {} findings", taking.as_of, taking.data.findings.len());
+        taking.case.begin()?;
+        taking.case.write_documents(&taking.data)?;
+        taking.case.log(&taking.examiner, &what)?;
+        taking.case.commit()?;
+    }
+    done(taking, path, Came::All)
+}
+
+fn done(taking: Taking<'_>, case: PathBuf, past: Came) -> Result<Examined, Failure> {
     let unread = taking.data.scene.images.iter().all(|i| i.size == 0);
     if unread {
         return Err(Failure::evidence("nothing of the evidence could be read; the case's gaps say why"));
@@ -84,7 +121,7 @@ fn finish(
     let data = Arc::new(taking.data);
     taking.watch.publish(data.clone());
     taking.watch.stage(Stage::Done, 0, Stage::Done.unit());
-    Ok(Examined { case: path, data })
+    Ok(Examined { case, data, past })
 }
 
 /// What workers send, on its way into the inventory and the case.
@@ -94,11 +131,23 @@ struct Taking<'a> {
     knowledge: &'a Knowledge,
     baselines: &'a Baselines,
     as_of: String,
+    examiner: String,
     data: CaseData,
     ids: Ids,
-    pending: usize,
-    dropped_gaps: u64,
+    gaps: GapLedger,
+    /// Of the findings that a case had before.
+    reviews: HashMap<String, Vec<Review>>,
+    /// What the open transaction holds, and since when it is open.
+    pending: Pending,
     stage: (Stage, Instant),
+}
+
+#[derive(Default)]
+struct Pending {
+    since: Option<Instant>,
+    rows: usize,
+    items: Vec<u64>,
+    gaps: Vec<Gap>,
 }
 
 impl<'a> Taking<'a> {
@@ -110,84 +159,123 @@ impl<'a> Taking<'a> {
             knowledge,
             baselines,
             as_of: plan.as_of.clone().unwrap_or_else(today),
+            examiner: plan.examiner.clone(),
             data: CaseData::default(),
             ids: Ids::default(),
-            pending: 0,
-            dropped_gaps: 0,
+            gaps: GapLedger::default(),
+            reviews: HashMap::new(),
+            pending: Pending::default(),
             stage: (Stage::Opening, Instant::now()),
         }
     }
-    fn add_gaps(&mut self, gaps: Vec<Gap>) {
-        let room = MAX_GAPS.saturating_sub(self.data.gaps.len());
-        self.dropped_gaps = self.dropped_gaps.saturating_add(gaps.len().saturating_sub(room) as u64);
-        self.data.gaps.extend(gaps.into_iter().take(room));
+    /// Takes over what the case holds.
+    fn go_on(&mut self, data: CaseData, behind: &mut Taken) {
+        self.ids = Ids::of(&data.scene);
+        self.reviews = resume::reviews(&data);
+        self.gaps.add(std::mem::take(&mut behind.gaps));
+        self.data = data;
     }
     /// `whole`: every content was read.
-    fn judge(&mut self, whole: bool) {
+    fn judge(&mut self, intake: Option<&Intake>, whole: bool) {
         let data = &mut self.data;
         let judge = if whole { judge::judge } else { judge::judge_so_far };
         let judged = judge(self.knowledge, self.baselines, &self.as_of, &data.scene, &data.inventory, &data.gaps);
         data.findings = judged.findings;
+        resume::keep_reviews(data, &self.reviews);
         data.searched = judged.searched;
         data.unexamined = judged.unexamined;
+        data.unexamined.extend(intake.map(not_imaged).unwrap_or_default());
         data.verdict = crate::case::Verdict::without_policy(data, judged.reasons);
     }
     fn write_all(&mut self, finished: bool) -> Result<(), Failure> {
-        if self.dropped_gaps > 0 {
-            let what = format!("{} further gaps are not listed one by one", self.dropped_gaps);
-            self.data.gaps.push(Gap { at: crate::base::Place::default(), by: "session".into(), what, bytes: 0 });
-        }
         self.end_transaction()?;
         self.case.begin()?;
-        // What was joined is written again; everything else stays as it came.
-        self.case.replace_table(&*self.data.inventory.packages, &self.ids)?;
-        self.case.replace_table(&*self.data.inventory.listeners, &self.ids)?;
         self.case.write_documents(&self.data)?;
         if finished {
+            // What was joined is written again; everything else stays as it came.
+            self.case.replace_table(&*self.data.inventory.packages, &self.ids)?;
+            self.case.replace_table(&*self.data.inventory.listeners, &self.ids)?;
             self.case.finish()?;
         }
         let word = if finished { "finished" } else { "stopped" };
         let what = format!("examination {word}: {} findings, {} gaps", self.data.findings.len(), self.data.gaps.len());
-        self.case.log(&self.data.run.examiner, &what)?;
+        self.case.log(&self.examiner, &what)?;
         self.case.commit()?;
         Ok(())
     }
-    fn end_transaction(&mut self) -> Result<(), Failure> {
-        if self.pending > 0 {
-            self.case.commit()?;
-            self.pending = 0;
+    fn transaction(&mut self) -> Result<(), Failure> {
+        if self.pending.since.is_none() {
+            self.case.begin()?;
+            self.pending.since = Some(Instant::now());
         }
+        Ok(())
+    }
+    fn end_transaction(&mut self) -> Result<(), Failure> {
+        if self.pending.since.is_none() {
+            return Ok(());
+        }
+        let Pending { items, gaps, .. } = std::mem::take(&mut self.pending);
+        if !items.is_empty() {
+            self.case.add_items(&items, &gaps, &self.data.scene, &self.ids)?;
+        }
+        self.case.commit()?;
         Ok(())
     }
 }
 
 impl Taker for Taking<'_> {
     fn scene(&mut self, scene: Scene) -> Result<(), Failure> {
-        self.ids = Ids::of(&scene);
-        let before = std::mem::replace(&mut self.data.scene, scene);
-        // A later worker does not read the logs again.
-        for (now, before) in self.data.scene.systems.iter_mut().zip(before.systems) {
-            if now.logs.first.is_none() && before.id == now.id {
-                now.logs = before.logs;
-            }
+        let ids = Ids::of(&scene);
+        // Rows lie by these ids, keys of items by their numbers: both must mean the same as when they were taken.
+        if self.data.inventory.rows() > 0 && (ids.images != self.ids.images || ids.filesystems != self.ids.filesystems)
+        {
+            return Err(Failure::evidence(
+                "the evidence gives other file systems than before, so what was read cannot be gone on with; \
+                 check the medium, and use --overwrite or another --case",
+            ));
         }
+        self.transaction()?;
+        // A worker knows the systems a little later than the file systems; theirs stay until then.
+        let systems = if scene.systems.is_empty() && ids.filesystems == self.ids.filesystems {
+            std::mem::take(&mut self.data.scene.systems)
+        } else {
+            Vec::new()
+        };
+        self.data.scene = scene;
+        if !systems.is_empty() {
+            self.data.scene.systems = systems;
+        }
+        self.ids = Ids::of(&self.data.scene);
+        self.case.write_scene(&self.data.scene)?;
         Ok(())
     }
-    fn rows(&mut self, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure> {
-        self.add_gaps(gaps);
-        if rows.is_empty() {
+    fn commit(&mut self, items: Vec<u64>, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure> {
+        self.gaps.add(gaps.iter().cloned());
+        if items.is_empty() && rows.is_empty() {
+            // What every life of a worker tells again.
             return Ok(());
         }
-        if self.pending == 0 {
-            self.case.begin()?;
-        }
-        self.pending = self.pending.saturating_add(rows.len());
+        self.transaction()?;
         self.case.add_rows(&rows, &self.ids)?;
+        self.pending.rows = self.pending.rows.saturating_add(rows.len());
+        self.pending.items.extend(items);
+        self.pending.gaps.extend(gaps);
         rows.into_iter().for_each(|row| self.data.inventory.push(row));
-        if self.pending >= TRANSACTION {
+        let since = self.pending.since.map(|s| s.elapsed()).unwrap_or_default();
+        if self.pending.rows >= TRANSACTION || since >= TRANSACTION_TIME {
             self.end_transaction()?;
         }
         Ok(())
+    }
+    fn left_out(&mut self, item: u64, what: LeftOut, gap: Gap) -> Result<(), Failure> {
+        self.transaction()?;
+        self.case.add_left_out(item, what)?;
+        self.case.add_items(&[], std::slice::from_ref(&gap), &self.data.scene, &self.ids)?;
+        self.gaps.add([gap]);
+        self.end_transaction()
+    }
+    fn gap(&mut self, gap: Gap) {
+        self.gaps.add([gap]);
     }
     fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure> {
         let (last, since) = std::mem::replace(&mut self.stage, (stage, Instant::now()));
@@ -195,11 +283,22 @@ impl Taker for Taking<'_> {
         self.watch.stage(stage, total, stage.unit());
         // At the end of a phase: what is known so far is judged and shown, provisionally.
         if stage > Stage::Configuration && stage < Stage::Judging && self.watch.is_watched() {
-            self.judge(stage > Stage::Contents);
+            self.data.gaps = self.gaps.list();
+            self.judge(None, stage > Stage::Contents);
             self.watch.publish(Arc::new(self.data.clone()));
         }
         Ok(())
     }
+}
+
+/// Devices that the intake names and no image covers.
+fn not_imaged(intake: &Intake) -> Vec<Unexamined> {
+    let device = |(id, role): (String, String)| {
+        let excerpt = Some("named by the intake, without an image".to_owned());
+        let named_by = Evidence { excerpt, filesystem: FsId(u32::MAX), ..Default::default() };
+        Unexamined { device: format!("{id} {role}").trim().to_owned(), named_by }
+    };
+    intake.not_imaged().into_iter().map(device).collect()
 }
 
 /// The built-in rules and knowledge, and the rules of further folders.
@@ -248,7 +347,7 @@ impl From<CaseError> for Failure {
     fn from(e: CaseError) -> Self {
         match e {
             CaseError::NotACase(_) => Self::evidence(e.to_string()),
-            CaseError::Exists(_) => Self::usage(e.to_string()),
+            CaseError::Exists { .. } => Self::usage(e.to_string()),
             CaseError::Busy(_) | CaseError::Environment(_) => Self::environment(e.to_string()),
         }
     }

@@ -85,6 +85,10 @@ impl Intake {
         }
         scope
     }
+    /// Everything that it says of the delivery, in a form that two intakes can be compared by.
+    pub(super) fn stated(&self) -> impl std::fmt::Debug + '_ {
+        (&self.scope, &self.exhibits, &self.stored, &self.gaps)
+    }
     /// Devices that the intake names and no image covers: id and role.
     pub fn not_imaged(&self) -> Vec<(String, String)> {
         let empty = |id: &String| {

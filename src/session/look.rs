@@ -71,6 +71,18 @@ pub fn formats() -> Result<Vec<FormatInfo>, Failure> {
     Ok(all)
 }
 
+/// The container of each image of the plan.
+pub(super) fn containers(plan: &Plan) -> Result<Vec<FormatInfo>, Failure> {
+    let mut all = Vec::new();
+    ask(plan, Job::Containers, &mut |report| {
+        if let Report::Formats(formats) = report {
+            all.extend(formats);
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 /// One worker, one question.
 fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure>) -> Result<(), Failure> {
     let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_all(&plan.images)? };

@@ -1,12 +1,15 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
 mod examine;
+mod gap_ledger;
 mod imager_log;
 mod intake;
 mod look;
 mod open;
+mod resume;
 mod saved;
 mod supervisor;
+mod verify;
 mod watch;
 
 pub use crate::base::Stage;
@@ -16,6 +19,7 @@ pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use saved::{add_review, judge_again, open_case, save, save_text};
+pub use verify::{Verified, verify};
 pub use watch::{Status, Watch};
 
 use crate::case::CaseData;
@@ -82,4 +86,16 @@ impl fmt::Display for Failure {
 pub struct Examined {
     pub case: PathBuf,
     pub data: std::sync::Arc<CaseData>,
+    pub past: Came,
+}
+
+/// What of an examination an earlier one had done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Came {
+    #[default]
+    Nothing,
+    /// So many items (files, artifacts) were in the case already.
+    Items(usize),
+    /// Everything: the evidence was not read again.
+    All,
 }

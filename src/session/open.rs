@@ -21,7 +21,7 @@ pub struct OpenedSegment {
     pub len: u64,
     /// As it was opened.
     pub path: PathBuf,
-    modified: Option<SystemTime>,
+    pub(super) modified: Option<SystemTime>,
 }
 
 /// All segments of one image, in order.

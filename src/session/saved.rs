@@ -1,7 +1,8 @@
 //! Work on saved cases, without their images: judging again, reviews, reports.
 use super::Failure;
 use super::examine::{load_baselines, load_knowledge, tool};
-use crate::base::Time;
+use super::resume;
+use crate::base::{FsId, Time};
 use crate::case::{Case, CaseData, Verdict};
 use crate::judge::{self, Review};
 use std::io::{self, BufWriter, Write};
@@ -22,21 +23,22 @@ pub fn judge_again(
     let knowledge = load_knowledge(rules)?;
     let known = load_baselines(baselines)?;
     let case = Case::open(path)?;
+    // Held from here on, so that nobody's decision falls between reading and writing.
+    case.begin()?;
     let mut data = case.load()?;
     let today = Time::now().to_string().chars().take(10).collect::<String>();
     let as_of = as_of.unwrap_or(&today);
     let judged = judge::judge(&knowledge, &known, as_of, &data.scene, &data.inventory, &data.gaps);
-    let reviews: std::collections::HashMap<String, Vec<Review>> =
-        data.findings.into_iter().map(|f| (f.id, f.reviews)).collect();
+    let reviews = resume::reviews(&data);
     data.findings = judged.findings;
-    for finding in &mut data.findings {
-        finding.reviews = reviews.get(&finding.id).cloned().unwrap_or_default();
-    }
+    resume::keep_reviews(&mut data, &reviews);
     data.searched = judged.searched;
-    data.unexamined = judged.unexamined;
+    // What the intake names lies on no file system; the rules do not know of it.
+    data.unexamined.retain(|u| u.named_by.filesystem == FsId(u32::MAX));
+    let by_intake = std::mem::replace(&mut data.unexamined, judged.unexamined);
+    data.unexamined.extend(by_intake);
     data.tool = tool(&knowledge);
     data.verdict = Verdict::without_policy(&data, judged.reasons);
-    case.begin()?;
     case.write_documents(&data)?;
     case.log("", &format!("judged again as of {as_of}: {} findings", data.findings.len()))?;
     case.commit()?;

@@ -1,13 +1,14 @@
 //! Starts workers and takes what they send. A worker that dies costs the item it had in hand.
 //!
-//! A dead worker's items in flight are tried again one at a time, in workers that do nothing else; the
-//! one that kills its worker again becomes a gap, and the rest goes on without it.
+//! A dead worker's items in hand are tried again one after the other, in workers that do nothing else; the one
+//! that kills its worker again becomes a gap, and the rest goes on without it.
 use super::open::OpenedImage;
 use super::{Failure, Plan, Watch};
 use crate::base::{Gap, Place, Stage};
+use crate::case::{Asked, LeftOut, Taken};
 use crate::inventory::{Row, Scene, StoredHash};
 use crate::worker::protocol::{ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,7 +32,11 @@ const MAX_IDLE_DEATHS: u32 = 5;
 /// Takes what workers send; called in one thread.
 pub(super) trait Taker {
     fn scene(&mut self, scene: Scene) -> Result<(), Failure>;
-    fn rows(&mut self, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure>;
+    /// Everything that the items gave, or, without items, what every life of a worker finds again.
+    fn commit(&mut self, items: Vec<u64>, rows: Vec<Row>, gaps: Vec<Gap>) -> Result<(), Failure>;
+    /// An item is left out from now on, with the gap that says so.
+    fn left_out(&mut self, item: u64, what: LeftOut, gap: Gap) -> Result<(), Failure>;
+    fn gap(&mut self, gap: Gap);
     /// A stage begins; `total` in its unit, 0 where that is not known.
     fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure>;
 }
@@ -138,57 +143,83 @@ pub(super) fn specs(images: &[OpenedImage]) -> Vec<ImageSpec> {
 /// How an examination's workers went.
 #[derive(Default)]
 struct Lives {
-    done: Vec<u64>,
-    skip: Vec<u64>,
-    /// To be tried one at a time.
-    suspects: Vec<u64>,
+    done: BTreeSet<u64>,
+    skip: BTreeSet<u64>,
+    unread: BTreeSet<u64>,
+    /// To be tried on their own, group by group, the last first; in each group one item after the other.
+    suspects: Vec<Vec<u64>>,
+    /// The item that is tried a last time without being parsed, and why its worker died.
+    accused: Option<(u64, String)>,
     names: BTreeMap<u64, String>,
     deaths: u32,
     /// Deaths with nothing in hand.
     idle_deaths: u32,
 }
 
-/// Examines the images with as many workers as it takes.
+/// Examines the images with as many workers as it takes. `false` if they were given up before the end.
 pub(super) fn examine(
     plan: &Plan,
+    asked: &Asked,
     images: &[OpenedImage],
     stored: &[Vec<StoredHash>],
     watch: &Watch,
+    behind: &Taken,
     taker: &mut dyn Taker,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let threads = match plan.threads {
         0 => std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
         n => u32::try_from(n).unwrap_or(u32::MAX),
     };
-    let mut lives = Lives::default();
+    let left_out = |which: LeftOut| behind.left_out.iter().filter(move |(_, w)| *w == which).map(|(item, _)| *item);
+    let mut lives = Lives {
+        done: behind.items.iter().copied().collect(),
+        skip: left_out(LeftOut::Unparsed).collect(),
+        unread: left_out(LeftOut::Unread).collect(),
+        ..Lives::default()
+    };
     loop {
-        let only: Vec<u64> = lives.suspects.first().copied().into_iter().collect();
+        let only = lives.suspects.last().cloned().unwrap_or_default();
         let probing = !only.is_empty();
+        let list = |set: &BTreeSet<u64>| set.iter().copied().collect();
         let order = Order {
             images: specs(images),
             threads: if probing { 1 } else { threads },
             replay_journal: true,
             job: Job::Examine {
-                done: lives.done.clone(),
-                skip: lives.skip.clone(),
+                done: list(&lives.done),
+                skip: list(&lives.skip),
+                unread: list(&lives.unread),
                 only,
-                hash_images: plan.hash_image && !probing,
-                second_reader: plan.second_reader && !probing,
+                hash_images: asked.hash_images && !probing,
+                second_reader: asked.second_reader && !probing,
                 show_secrets: plan.show_secrets,
                 stored: stored.to_vec(),
             },
         };
         let mut worker = Worker::start(plan.worker.as_ref(), images, &order)?;
         match live(&mut worker, &mut lives, probing, watch, taker)? {
-            None if probing => {
-                lives.suspects.remove(0);
+            None if probing => acquit(&mut lives, taker)?,
+            None => return Ok(true),
+            Some((why, in_hand)) if probing => accuse(&mut lives, why, &in_hand, taker)?,
+            Some((why, in_hand)) if in_hand.is_empty() => {
+                // Nothing to blame. Somebody may have killed it; if not, the same will happen again.
+                lives.idle_deaths = lives.idle_deaths.saturating_add(1);
+                if lives.idle_deaths > MAX_IDLE_DEATHS {
+                    taker.gap(gap(format!(
+                        "the worker died between items, {MAX_IDLE_DEATHS} times and once more ({why}); \
+                         what is left was not read"
+                    )));
+                    return Ok(false);
+                }
             }
-            None => return Ok(()),
-            Some((why, in_flight)) => bury(&mut lives, &why, in_flight, probing, taker)?,
+            Some((_, in_hand)) => {
+                lives.deaths = lives.deaths.saturating_add(1);
+                lives.suspects.push(in_hand.into_iter().collect());
+            }
         }
         if lives.deaths > MAX_DEATHS {
-            let what = format!("{MAX_DEATHS} workers died on this evidence; what is left was not read");
-            return taker.rows(Vec::new(), vec![gap(what)]);
+            taker.gap(gap(format!("{MAX_DEATHS} workers died on this evidence; what is left was not read")));
+            return Ok(false);
         }
     }
 }
@@ -200,24 +231,30 @@ fn live(
     probing: bool,
     watch: &Watch,
     taker: &mut dyn Taker,
-) -> Result<Option<(String, Vec<u64>)>, Failure> {
-    let mut in_flight: BTreeMap<u64, String> = BTreeMap::new();
+) -> Result<Option<(String, BTreeSet<u64>)>, Failure> {
+    let mut in_hand: BTreeSet<u64> = BTreeSet::new();
     loop {
         match worker.next(&|| watch.is_cancelled()) {
             Next::Cancelled => return Err(Failure::cancelled()),
-            Next::Dead(why) => {
-                let items = in_flight.keys().copied().collect();
-                lives.names.append(&mut in_flight);
-                return Ok(Some((why, items)));
-            }
+            Next::Dead(why) => return Ok(Some((why, in_hand))),
             Next::Report(Report::Finished) => return Ok(None),
             Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
             Next::Report(Report::Enter { item, name }) => {
-                in_flight.insert(item, name);
+                in_hand.insert(item);
+                lives.names.insert(item, name);
+            }
+            Next::Report(Report::Take { items, names }) => {
+                lives.names.extend(items.iter().copied().zip(names));
+                in_hand.extend(items);
+            }
+            Next::Report(Report::Leave { items }) => {
+                for item in &items {
+                    in_hand.remove(item);
+                }
             }
             Next::Report(Report::Stage { stage, total }) => {
                 // Items of a stage that is over were finished, whether they had anything to commit or not.
-                in_flight.clear();
+                in_hand.clear();
                 if !probing {
                     taker.stage(stage, total)?;
                 }
@@ -226,14 +263,14 @@ fn live(
             Next::Report(Report::Scene(scene)) => taker.scene(*scene)?,
             Next::Report(Report::Commit { items, rows, gaps }) => {
                 for item in &items {
-                    in_flight.remove(item);
+                    in_hand.remove(item);
                 }
                 // What opening and walking found comes again with every life; the taker keeps it once.
-                lives.done.extend(items);
-                taker.rows(rows, gaps)?;
+                lives.done.extend(&items);
+                taker.commit(items, rows, gaps)?;
             }
             Next::Report(Report::Listed(_) | Report::Bytes(_) | Report::Formats(_)) => {
-                return Ok(Some(("it answered what nobody asked".into(), Vec::new())));
+                return Ok(Some(("it answered what nobody asked".into(), BTreeSet::new())));
             }
         }
         if watch.is_cancelled() {
@@ -242,40 +279,47 @@ fn live(
     }
 }
 
-/// Decides what a death means for the items that were in flight.
-fn bury(
-    lives: &mut Lives,
-    why: &str,
-    in_flight: Vec<u64>,
-    probing: bool,
-    taker: &mut dyn Taker,
-) -> Result<(), Failure> {
+/// A group of suspects was tried and its worker lived.
+fn acquit(lives: &mut Lives, taker: &mut dyn Taker) -> Result<(), Failure> {
+    lives.suspects.pop();
+    let Some((item, why)) = lives.accused.take() else { return Ok(()) };
+    // It lived because the item was not parsed.
+    let what = format!("{}: the worker died over it ({why}); left out", lives.name(item));
+    taker.left_out(item, LeftOut::Unparsed, gap(what))
+}
+
+/// A group of suspects was tried and its worker died again. Only a second death over the same item, with nothing
+/// else in hand, is held against it.
+fn accuse(lives: &mut Lives, why: String, in_hand: &BTreeSet<u64>, taker: &mut dyn Taker) -> Result<(), Failure> {
+    let group = lives.suspects.pop().unwrap_or_default();
+    let accused = lives.accused.take();
+    // What was neither in hand nor committed has its turn with the rest.
+    let left: Vec<u64> = group.into_iter().filter(|item| in_hand.contains(item)).collect();
+    if let [item] = *left {
+        if accused.is_none() && lives.skip.insert(item) {
+            // Once more, without parsing it: a file may still be read and hashed.
+            lives.accused = Some((item, why));
+            lives.suspects.push(left);
+            return Ok(());
+        }
+        lives.unread.insert(item);
+        lives.deaths = lives.deaths.saturating_add(1);
+        let what = format!("{}: the worker died reading it ({why}); its content is left out", lives.name(item));
+        return taker.left_out(item, LeftOut::Unread, gap(what));
+    }
+    if let Some((item, _)) = accused {
+        // Something else happened: nothing is known about the item yet.
+        lives.skip.remove(&item);
+    }
     lives.deaths = lives.deaths.saturating_add(1);
-    // Only a second death over the same item, with nothing else in hand, is held against it.
-    let guilty = if probing { lives.suspects.first().copied() } else { None };
-    match guilty {
-        Some(item) => {
-            lives.skip.push(item);
-            lives.suspects.retain(|s| *s != item);
-            let name = lives.names.get(&item).map_or("an unnamed item", String::as_str);
-            taker.rows(Vec::new(), vec![gap(format!("{name}: the worker died over it ({why}); left out"))])
-        }
-        None if in_flight.is_empty() => {
-            // Nothing to blame. Somebody may have killed it; if not, the same will happen again.
-            lives.idle_deaths = lives.idle_deaths.saturating_add(1);
-            if lives.idle_deaths <= MAX_IDLE_DEATHS {
-                return Ok(());
-            }
-            lives.deaths = MAX_DEATHS.saturating_add(1);
-            taker.rows(
-                Vec::new(),
-                vec![gap(format!("the worker died between items, {MAX_IDLE_DEATHS} times and once more ({why})"))],
-            )
-        }
-        None => {
-            lives.suspects.extend(in_flight);
-            Ok(())
-        }
+    let (first, second) = left.split_at(left.len().div_ceil(2));
+    lives.suspects.extend([second, first].into_iter().filter(|half| !half.is_empty()).map(<[u64]>::to_vec));
+    Ok(())
+}
+
+impl Lives {
+    fn name(&self, item: u64) -> &str {
+        self.names.get(&item).map_or("an unnamed item", String::as_str)
     }
 }
 

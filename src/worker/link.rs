@@ -81,6 +81,11 @@ fn carry_out(
             link.send(&Report::Formats(formats()));
             Ok(())
         }
+        Job::Containers => {
+            let told = look::containers(inputs);
+            link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Formats));
+            Ok(())
+        }
         Job::List { place } => {
             let told = look::list(inputs, &place, request, progress)?;
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Listed));
@@ -145,17 +150,17 @@ struct Link {
     out: Mutex<BufWriter<UnixStream>>,
     done: HashSet<u64>,
     skip: HashSet<u64>,
+    unread: HashSet<u64>,
     only: HashSet<u64>,
 }
 impl Link {
     fn new(socket: UnixStream, job: &Job) -> Self {
-        let (done, skip, only) = match job {
-            Job::Examine { done, skip, only, .. } => {
-                (done.iter().copied().collect(), skip.iter().copied().collect(), only.iter().copied().collect())
-            }
+        let set = |items: &[u64]| items.iter().copied().collect();
+        let (done, skip, unread, only) = match job {
+            Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
             _ => Default::default(),
         };
-        Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), done, skip, only }
+        Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), done, skip, unread, only }
     }
     fn send(&self, report: &Report) {
         // Encoded before the lock is taken: threads wait for the wire only.
@@ -179,6 +184,23 @@ impl Sink for Link {
         self.send(&Report::Enter { item, name: name.to_owned() });
         self.flush();
         true
+    }
+    fn take(&self, items: &[u64], name: &dyn Fn(usize) -> String) {
+        let names = if self.only.is_empty() { Vec::new() } else { (0..items.len()).map(name).collect() };
+        self.send(&Report::Take { items: items.to_vec(), names });
+        self.flush();
+    }
+    fn leave(&self, items: &[u64]) {
+        self.send(&Report::Leave { items: items.to_vec() });
+    }
+    fn is_probing(&self) -> bool {
+        !self.only.is_empty()
+    }
+    fn is_skipped(&self, item: u64) -> bool {
+        self.skip.contains(&item)
+    }
+    fn is_unread(&self, item: u64) -> bool {
+        self.unread.contains(&item)
     }
     fn is_done(&self, item: u64) -> bool {
         self.done.contains(&item) || (!self.only.is_empty() && !self.only.contains(&item))

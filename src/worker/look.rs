@@ -2,7 +2,7 @@
 //!
 //! A place is a path in the first system (or the first file system where no system is installed), or
 //! `N:/path` in file system N; deleted entries stand below the folder they were in.
-use super::protocol::Listed;
+use super::protocol::{FormatInfo, Listed};
 use crate::base::{Cancelled, Name, Progress, Stage};
 use crate::evidence::{Entry, Tree};
 use crate::extract::{self, Indexed, Input, Request, Sink};
@@ -66,6 +66,23 @@ pub(super) fn read(
             Err(e) => return Ok(Err(format!("{place}: {e}"))),
         }
     }
+}
+
+/// What each image is kept in.
+pub(super) fn containers(inputs: Vec<Input>) -> Result<Vec<FormatInfo>, String> {
+    let gaps = crate::base::Gaps::default();
+    let one = |(number, input): (usize, Input)| {
+        let index = u32::try_from(number).unwrap_or(u32::MAX);
+        let (format, _) =
+            crate::image::open(input.segments, index, &gaps).map_err(|e| format!("{}: {e}", input.name))?;
+        Ok(FormatInfo {
+            layer: "container".into(),
+            name: format.name.into(),
+            about: format.about.into(),
+            limits: format.limits.into(),
+        })
+    };
+    inputs.into_iter().enumerate().map(one).collect()
 }
 
 /// Bytes of an image as acquired.

@@ -43,8 +43,10 @@ pub enum Job {
     Examine {
         /// Items that earlier workers committed.
         done: Vec<u64>,
-        /// Items that brought down a worker twice: leave them out.
+        /// Items that brought down a worker twice: do not parse them.
         skip: Vec<u64>,
+        /// Files that did so again, unparsed: do not read them either.
+        unread: Vec<u64>,
         /// If not empty: nothing but these, to find out which of them brings a worker down.
         only: Vec<u64>,
         hash_images: bool,
@@ -61,6 +63,8 @@ pub enum Job {
     Raw { image: u32, offset: u64, len: u32 },
     /// What can be read, with its limits.
     Formats,
+    /// The container of each image: answered by `Formats`, one for each.
+    Containers,
     /// A file system written as text, through the whole pipeline (rule tests).
     Text { tree: String },
 }
@@ -98,6 +102,16 @@ pub enum Report {
     Enter {
         item: u64,
         name: String,
+    },
+    /// Has these files in hand from now on, until they are committed or left. Names only where an order says
+    /// `only`: nowhere else is one of them blamed.
+    Take {
+        items: Vec<u64>,
+        names: Vec<String>,
+    },
+    /// Has these no more in hand, though nothing was committed.
+    Leave {
+        items: Vec<u64>,
     },
     Stage {
         stage: Stage,

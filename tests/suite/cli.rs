@@ -147,7 +147,7 @@ fn mistakes_are_told_in_one_line() {
         (&["examine", "nowhere.img"], 3, "nowhere.img"),
         (&["examine", "."], 3, "directory"),
         (&["examine", "empty.img"], 3, "empty.img"),
-        (&["examine", "disk.img"], 2, "disk.cranecase"),
+        (&["examine", "noise.img", "--case", "disk.cranecase"], 2, "disk.cranecase"),
         (&["examine", "disk.img", "--case", "no.cranecase", "--overwrite"], 3, "no.cranecase"),
         (&["examine", "disk.img", "--case", "no/such/folder/x.cranecase"], 4, "x.cranecase"),
         (&["examine", "disk.img", "--case", "y.cranecase", "--rules", "rules"], 2, "broken.toml"),

@@ -4,7 +4,7 @@ use cranescope::case::CaseData;
 use cranescope::gui::job::{Backend, Pick};
 use cranescope::gui::{App, Command, Settings, VIEWS};
 use cranescope::judge::Review;
-use cranescope::session::{Examined, Failure, Plan, Stage, Watch};
+use cranescope::session::{Came, Examined, Failure, Plan, Stage, Watch};
 use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
@@ -43,7 +43,7 @@ impl Backend for Fake {
             return Err(Failure::cancelled());
         }
         watch.stage(Stage::Done, 0, "");
-        Ok(Examined { case: "/tmp/quick.cranecase".into(), data })
+        Ok(Examined { case: "/tmp/quick.cranecase".into(), data, past: Came::Nothing })
     }
     fn open_case(&self, _: &Path) -> Result<CaseData, Failure> {
         self.refuse.clone().map_or_else(|| Ok(self.data.clone().unwrap_or_default()), Err)

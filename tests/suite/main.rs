@@ -16,6 +16,7 @@ mod gui_runs;
 mod gui_tables;
 mod host_fs;
 mod lives;
+mod resume;
 mod rules;
 mod samples;
 mod secrets;

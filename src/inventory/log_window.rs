@@ -1,0 +1,39 @@
+//! How far back a system's logs go and where they are silent, out of the events that tell from when to when
+//! each log has lines.
+use super::{Event, Inventory, LogWindow, SystemInfo};
+use crate::base::Time;
+
+/// Kind of the events that tell from when to when a system's main logs have lines.
+pub const LOG_EXTENT: &str = "log-extent";
+/// Silence that is worth a word, in seconds.
+const LOG_SILENCE: i64 = 86_400;
+
+/// The window of one system's logs. What journals hold is not in it, nor whether they are kept on disk.
+pub fn log_window<'a>(events: impl IntoIterator<Item = &'a Event>) -> LogWindow {
+    let spans = events.into_iter().filter(|e| &*e.kind == LOG_EXTENT).filter_map(|e| e.time.zip(e.last));
+    let spans = log_spans(spans.collect());
+    let gaps = spans.iter().zip(spans.iter().skip(1)).map(|(a, b)| (a.1, b.0)).collect();
+    LogWindow { first: spans.first().map(|s| s.0), last: spans.last().map(|s| s.1), gaps, volatile: false }
+}
+
+/// Joins spans that overlap or lie less than a day apart.
+pub fn log_spans(mut spans: Vec<(Time, Time)>) -> Vec<(Time, Time)> {
+    spans.sort();
+    let mut all: Vec<(Time, Time)> = Vec::new();
+    for (from, to) in spans {
+        match all.last_mut() {
+            Some(open) if from.seconds <= open.1.seconds.saturating_add(LOG_SILENCE) => open.1 = open.1.max(to),
+            _ => all.push((from, to)),
+        }
+    }
+    all
+}
+
+/// Enters the windows of all systems: the events are complete then, whatever life of a worker read them.
+pub fn join_logs(systems: &mut [SystemInfo], inventory: &Inventory) {
+    for (index, system) in systems.iter_mut().enumerate() {
+        let index = u32::try_from(index).ok();
+        let window = log_window(inventory.events.iter().filter(|e| e.system == index));
+        system.logs = LogWindow { volatile: system.logs.volatile, ..window };
+    }
+}
