@@ -77,6 +77,10 @@ fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
     if data.scene.images.is_empty() {
         ui.label(dim(cx.tokens, "No image is described so far."));
     }
+    if data.shows_secrets() {
+        let text = "Examined with --show-secrets: keys, passwords and PINs of the configuration show as they are.";
+        ui.colored_label(cx.tokens.medium, text);
+    }
     for image in &data.scene.images {
         ui.horizontal_wrapped(|ui| {
             ui.label(strong(cx.tokens, crate::base::Name::from(image.path.as_str()).display_text()));
