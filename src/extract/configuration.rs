@@ -1,18 +1,24 @@
 //! Phase B: every artifact over every system, side by side.
 use super::{Request, Sink, item_key};
 use crate::artifact::{self, Artifact, Os, Out, Ownership, log_window};
-use crate::base::{Cancelled, Progress, Stage};
+use crate::base::{Cancelled, Name, Progress, Stage};
 use crate::evidence::System;
 use crate::inventory::{Event, LogWindow, Row};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Systems and the files that gave rows in this life of the worker.
+type Cited = Mutex<BTreeSet<(u32, Name)>>;
 
 /// What later stages need of this phase, for each system.
 pub(super) struct Found {
     pub owners: Vec<Option<Ownership>>,
     /// Of the logs that were read in this life of the worker.
     pub logs: Vec<LogWindow>,
+    /// Files that gave rows and that no package owns, sorted.
+    pub unowned: Vec<Vec<Name>>,
 }
 
 /// Runs them all; gives each system's package ownership, which phase C checks the files against.
@@ -27,6 +33,7 @@ pub(super) fn run(
     sink.stage(Stage::Configuration, work.len() as u64);
     let next = AtomicUsize::new(0);
     let events: Mutex<Vec<Event>> = Mutex::default();
+    let cited: Cited = Mutex::default();
     std::thread::scope(|scope| {
         for n in 0..request.threads.max(1) {
             let run = || {
@@ -34,7 +41,7 @@ pub(super) fn run(
                     if progress.step(1).is_err() {
                         return;
                     }
-                    one(system, artifact, request.show_secrets, sink, &events);
+                    one(system, artifact, request.show_secrets, sink, &events, &cited);
                 }
             };
             let spawned = std::thread::Builder::new().name(format!("configuration-{n}")).spawn_scoped(scope, run);
@@ -46,7 +53,15 @@ pub(super) fn run(
     progress.step(0)?;
     let events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
     let logs = |s: &System| log_window(s, events.iter().filter(|e| e.system == Some(s.index)));
-    Ok(Found { owners: systems.iter().map(|s| ownership(s, sink)).collect(), logs: systems.iter().map(logs).collect() })
+    let owners: Vec<Option<Ownership>> = systems.iter().map(|s| ownership(s, sink)).collect();
+    let cited = cited.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let unowned = |(system, owners): (&System, &Option<Ownership>)| {
+        let Some(owners) = owners else { return Vec::new() };
+        let of_it = cited.iter().filter(|(index, _)| *index == system.index).map(|(_, path)| path);
+        of_it.filter(|path| owners.expect(path.bytes()).is_none()).cloned().collect()
+    };
+    let unowned = systems.iter().zip(&owners).map(unowned).collect();
+    Ok(Found { owners, logs: systems.iter().map(logs).collect(), unowned })
 }
 
 /// The package database of a system, and its packages as rows. Read in every life of a worker, since
@@ -64,7 +79,7 @@ fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
     }
     let owners = owners.ok().flatten();
     if !sink.is_done(key) {
-        let exists = |path: &crate::base::Name| system.get(path.bytes()).is_some();
+        let exists = |path: &Name| system.get(path.bytes()).is_some();
         let packages = owners.as_ref().map(|o| o.packages(&exists)).unwrap_or_default();
         packages.into_iter().for_each(|p| out.push(p));
         let (rows, gaps) = out.take();
@@ -81,7 +96,14 @@ fn fits(artifact: &Artifact, system: &System) -> bool {
     }
 }
 
-fn one(system: &System, artifact: &Artifact, show_secrets: bool, sink: &dyn Sink, events: &Mutex<Vec<Event>>) {
+fn one(
+    system: &System,
+    artifact: &Artifact,
+    show_secrets: bool,
+    sink: &dyn Sink,
+    events: &Mutex<Vec<Event>>,
+    cited: &Cited,
+) {
     let name = format!("{} on system {}", artifact.name, system.index);
     let key = item_key(&(artifact.name, system.index));
     if sink.is_done(key) || !sink.enter(key, &name) {
@@ -94,6 +116,8 @@ fn one(system: &System, artifact: &Artifact, show_secrets: bool, sink: &dyn Sink
         out.gap_system(system, format!("parser fault in {}; what it had read before is kept", artifact.name));
         gaps.extend(out.take().1);
     }
+    let paths = rows.iter().map(|r| (system.index, r.evidence().path.clone()));
+    cited.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     let seen = rows.iter().filter_map(|r| if let Row::Event(e) = r { Some((**e).clone()) } else { None });
     events.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
     sink.commit(&[key], rows, gaps);

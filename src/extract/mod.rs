@@ -159,6 +159,9 @@ pub fn run(
     for (info, logs) in indexed.layout.scene.systems.iter_mut().zip(found.logs) {
         info.logs = logs;
     }
+    for (info, unowned) in indexed.layout.scene.systems.iter_mut().zip(found.unowned) {
+        info.unowned = unowned;
+    }
     sink.scene(&indexed.layout.scene);
     bulk::run(&indexed.trees, &indexed.systems, &found.owners, request.threads, sink, progress)?;
     if extra.second_reader {

@@ -1,5 +1,5 @@
 //! The scene: images, volumes, file systems and installed systems, as they are found and reported.
-use crate::base::{FsId, Time};
+use crate::base::{FsId, Name, Time};
 use serde::{Deserialize, Serialize};
 
 /// Everything about the evidence that is not a row of a table. Indices are positions in these lists.
@@ -160,4 +160,8 @@ pub struct SystemInfo {
     pub logs: LogWindow,
     /// Which package database vouches for files: `dpkg`, `rpm` …; empty if none was found.
     pub package_database: String,
+    /// Files that gave rows and that no package owns, sorted: known before the contents are read, and
+    /// empty once every file has its row.
+    #[serde(default)]
+    pub unowned: Vec<Name>,
 }

@@ -88,6 +88,7 @@ fn finish(
     inventory::join_logs(&mut taking.data.scene.systems, &taking.data.inventory);
     taking.data.gaps = taking.gaps.list();
     taking.stage(Stage::Judging, 0)?;
+    taking.data.scene.systems.iter_mut().for_each(|s| s.unowned.clear());
     taking.judge(Some(intake), true);
     taking.stage(Stage::Writing, 0)?;
     taking.data.run.finished = Some(Time::now());
@@ -241,7 +242,13 @@ impl Taker for Taking<'_> {
         } else {
             Vec::new()
         };
-        self.data.scene = scene;
+        let before = std::mem::replace(&mut self.data.scene, scene).systems;
+        // A later worker does not read again what gave rows.
+        for (now, before) in self.data.scene.systems.iter_mut().zip(before) {
+            if now.unowned.is_empty() && before.id == now.id {
+                now.unowned = before.unowned;
+            }
+        }
         if !systems.is_empty() {
             self.data.scene.systems = systems;
         }

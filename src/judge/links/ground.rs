@@ -1,7 +1,7 @@
 //! What the correlations need to know of a system: which package vouches for a file, and whether
 //! any package database is there to vouch at all.
 use crate::base::{Evidence, Name};
-use crate::inventory::{File, Inventory, Scene};
+use crate::inventory::{File, Inventory, Scene, SystemInfo};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
@@ -42,36 +42,20 @@ impl Vouched {
     }
 }
 
-/// Places that belong to the administrator and the users: no package puts a file there (Debian Policy
-/// 9.1.2; profiles and crontabs are made on the machine).
-const LOCAL: &[&[u8]] = &[
-    b"/usr/local/",
-    b"/root/",
-    b"/home/",
-    b"/tmp/",
-    b"/run/",
-    b"/var/tmp/",
-    b"/var/spool/cron/crontabs/",
-    b"/etc/NetworkManager/system-connections/",
-];
-
-fn is_local(path: &[u8]) -> bool {
-    LOCAL.iter().any(|place| path.starts_with(place))
-}
-
 /// Indices over one inventory, made once for all correlations.
 pub(in crate::judge) struct Ground<'a> {
     pub(in crate::judge) inventory: &'a Inventory,
     files: HashMap<(Option<u32>, &'a Name), usize>,
     databases: BTreeSet<Option<u32>>,
     pub(in crate::judge) systems: BTreeSet<Option<u32>>,
-    /// Every file has its row; before that, a file without one counts as its package ships it, but for
-    /// the places where packages ship nothing.
+    /// Every file has its row; before that, a file without one counts as its package ships it, unless
+    /// it is known that none does.
     whole: bool,
+    systems_known: &'a [SystemInfo],
 }
 
 impl<'a> Ground<'a> {
-    pub(in crate::judge) fn new(scene: &Scene, inventory: &'a Inventory, whole: bool) -> Self {
+    pub(in crate::judge) fn new(scene: &'a Scene, inventory: &'a Inventory, whole: bool) -> Self {
         let mut files = HashMap::with_capacity(inventory.files.len());
         let mut databases = BTreeSet::new();
         let mut systems = BTreeSet::new();
@@ -97,7 +81,7 @@ impl<'a> Ground<'a> {
                 systems.extend((0..table.len()).map(|r| table.system(r)));
             }
         }
-        Self { inventory, files, databases, systems, whole }
+        Self { inventory, files, databases, systems, whole, systems_known: &scene.systems }
     }
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)
@@ -112,7 +96,8 @@ impl<'a> Ground<'a> {
             return if self.file(system, path).is_some() { Vouched::NoDatabase } else { Vouched::Absent };
         }
         match self.file(system, path) {
-            None if !self.whole && !is_local(path.bytes()) => Vouched::Owned,
+            None if !self.whole && self.is_unowned(system, path) => Vouched::Unowned,
+            None if !self.whole => Vouched::Owned,
             None => Vouched::Absent,
             Some((_, file)) => match &*file.package_check {
                 "unowned" => Vouched::Unowned,
@@ -121,6 +106,10 @@ impl<'a> Ground<'a> {
                 _ => Vouched::Owned,
             },
         }
+    }
+    fn is_unowned(&self, system: Option<u32>, path: &Name) -> bool {
+        let info = system.and_then(|s| self.systems_known.get(usize::try_from(s).ok()?));
+        info.is_some_and(|i| i.unowned.binary_search(path).is_ok())
     }
     /// How the file stands in which a row was read.
     pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {

@@ -455,16 +455,17 @@ fn what_is_judged_before_the_contents_can_only_rise() {
     ];
     let late = ["/usr/lib/systemd/system/ModemManager.service", "/usr/lib/systemd/system/wan.service", "/usr/bin/ssh"]
         .map(|path| file(path, "ok"));
-    let unowned = ["/etc/systemd/system/tunnel.service", "/etc/NetworkManager/system-connections/wan.nmconnection"]
+    let local = ["/etc/systemd/system/tunnel.service", "/etc/NetworkManager/system-connections/wan.nmconnection"]
         .map(|path| file(path, "unowned"));
     let knowledge = Knowledge::load(&[]).unwrap();
     let mut scene = Scene::default();
-    scene.systems.push(crate::inventory::SystemInfo { package_database: "dpkg".into(), ..Default::default() });
+    let unowned = vec!["/etc/NetworkManager/system-connections/wan.nmconnection".into()];
+    scene.systems.push(crate::inventory::SystemInfo { package_database: "dpkg".into(), unowned, ..Default::default() });
     let mut inventory = Inventory::default();
     early.into_iter().for_each(|row| inventory.push(row));
     inventory.sort();
     let before = judge_so_far(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
-    late.into_iter().chain(unowned).for_each(|row| inventory.push(row));
+    late.into_iter().chain(local).for_each(|row| inventory.push(row));
     inventory.sort();
     let after = judge(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
     let severe = |all: &[Finding]| all.iter().filter(|f| f.severity >= Severity::Medium).count();
