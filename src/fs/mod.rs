@@ -1,6 +1,7 @@
 //! File systems: trees of nodes over a [`Source`].
 mod ext;
 mod mem;
+mod ntfs;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
 use crate::image::{ReadError, Source};
@@ -217,7 +218,7 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[&ext::FORMAT];
+pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

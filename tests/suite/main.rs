@@ -17,6 +17,7 @@ mod gui_tables;
 mod host_fs;
 mod lives;
 mod resume;
+mod ntfs;
 mod rules;
 mod samples;
 mod secrets;

@@ -1,0 +1,71 @@
+//! `$Bitmap`: which clusters of the volume nothing uses.
+use super::Volume;
+use super::list::gather;
+use super::raw::size;
+use super::record::DATA;
+use super::value::value;
+use crate::base::Run;
+
+/// Number of `$Bitmap`.
+const BITMAP: u64 = 6;
+/// Bytes read at once.
+const READ: usize = 1 << 20;
+
+/// Free runs of the volume in bytes, sorted, joined where they touch. What the bitmap does not tell
+/// counts as in use.
+pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
+    let here = volume.mft.volume_offset(BITMAP);
+    let node = gather(BITMAP, &volume.mft, &volume.damage).ok();
+    let Some(map) = node.and_then(|n| value(volume, &n, DATA, b"")).map(|v| v.stored(volume)) else {
+        volume.damage.note("bitmap of the volume not found; nothing counts as unallocated", BITMAP, here, 0);
+        return Vec::new();
+    };
+    let cluster = volume.disk.cluster;
+    let clusters = volume.disk.source.len() / cluster;
+    let mut out: Vec<Run> = Vec::new();
+    let mut buf = vec![0; READ];
+    let mut at = 0_u64;
+    let mut open: Option<u64> = None;
+    let mut close = |first: u64, end: u64| {
+        let len = end.saturating_sub(first).saturating_mul(cluster);
+        out.push(Run::new(first.saturating_mul(cluster), len));
+    };
+    let bytes = map.len().min(clusters.div_ceil(8));
+    while at < bytes {
+        let want = size(bytes.saturating_sub(at)).min(READ);
+        let part = buf.get_mut(..want).unwrap_or_default();
+        if !map.read_at(at, part).is_ok_and(|n| n == want) {
+            volume.damage.note(
+                "bitmap of the volume could not be read; its part counts as in use",
+                BITMAP,
+                here,
+                want as u64,
+            );
+            part.fill(0xff);
+        }
+        for (n, byte) in (at..).zip(part.iter()) {
+            let first = n.saturating_mul(8);
+            match (*byte, open) {
+                (0, Some(_)) | (0xff, None) => continue,
+                _ => {}
+            }
+            for bit in 0..8 {
+                let number = first.saturating_add(bit);
+                let free = byte >> bit & 1 == 0 && number < clusters;
+                match (free, open) {
+                    (true, None) => open = Some(number),
+                    (false, Some(from)) => {
+                        close(from, number);
+                        open = None;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        at = at.saturating_add(want as u64);
+    }
+    if let Some(from) = open {
+        close(from, bytes.saturating_mul(8).min(clusters));
+    }
+    out
+}

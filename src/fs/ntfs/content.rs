@@ -1,0 +1,177 @@
+//! The bytes of a value as a source: in clusters of its own (holes and what was never written read
+//! as zeros), or within a record of the MFT.
+use super::raw::size;
+use super::record::{Record, STRIDE};
+use super::runs::{Extent, HOLE, LOST};
+use crate::base::{Piece, PieceKind, Run};
+use crate::image::{ReadAt, ReadError, Source};
+use std::sync::Arc;
+
+/// The volume, and how it is divided.
+pub(super) struct Disk {
+    pub(super) source: Source,
+    /// Bytes.
+    pub(super) cluster: u64,
+}
+
+pub(super) struct Content {
+    pub(super) disk: Arc<Disk>,
+    pub(super) len: u64,
+    /// Bytes that were ever written; what follows reads as zeros.
+    pub(super) initialized: u64,
+    /// Sorted by `vcn`, not overlapping.
+    pub(super) extents: Box<[Extent]>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Zeros,
+    Lost,
+    /// Byte of the volume.
+    At(u64),
+}
+
+impl Content {
+    /// What stands at a byte of the value, and for how many bytes.
+    pub(super) fn place(&self, offset: u64) -> (Place, u64) {
+        if offset >= self.initialized {
+            return (Place::Zeros, self.len.saturating_sub(offset));
+        }
+        let cluster = self.disk.cluster;
+        let vcn = offset / cluster;
+        let next = self.extents.partition_point(|e| e.end() <= vcn);
+        let (place, end) = match self.extents.get(next) {
+            Some(e) if e.vcn <= vcn => {
+                let into = offset.saturating_sub(e.vcn.saturating_mul(cluster));
+                let place = match e.lcn {
+                    HOLE => Place::Zeros,
+                    LOST => Place::Lost,
+                    lcn => lcn.checked_mul(cluster).map_or(Place::Lost, |at| Place::At(at.saturating_add(into))),
+                };
+                (place, e.end().saturating_mul(cluster))
+            }
+            Some(e) => (Place::Lost, e.vcn.saturating_mul(cluster)),
+            None => (Place::Lost, self.len),
+        };
+        (place, end.min(self.len).min(self.initialized.max(offset)).saturating_sub(offset))
+    }
+}
+
+pub(super) fn fail(offset: u64, what: &str) -> ReadError {
+    ReadError { offset, what: what.to_owned() }
+}
+
+impl ReadAt for Content {
+    fn len(&self) -> u64 {
+        self.len
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
+        let total = buf.len().min(size(self.len.saturating_sub(offset)));
+        let mut done = 0_usize;
+        while done < total {
+            let at = offset.saturating_add(done as u64);
+            let (place, len) = self.place(at);
+            let end = done.saturating_add(size(len)).min(total);
+            let Some(part) = buf.get_mut(done..end).filter(|p| !p.is_empty()) else {
+                break;
+            };
+            match place {
+                Place::Zeros => part.fill(0),
+                Place::Lost => return Err(fail(at, "what leads to this part of the file is damaged")),
+                Place::At(from) => {
+                    let moved = |e: ReadError| fail(at.saturating_add(e.offset.saturating_sub(from)), &e.what);
+                    if self.disk.source.read_at(from, part).map_err(moved)? != part.len() {
+                        return Err(fail(at, "the volume ends before this part of the file"));
+                    }
+                }
+            }
+            done = end;
+        }
+        Ok(done)
+    }
+    fn locate(&self, bytes: Run) -> Vec<Piece> {
+        let mut out = Vec::new();
+        let end = bytes.end().min(self.len);
+        let mut at = bytes.offset;
+        while at < end {
+            let (place, len) = self.place(at);
+            let len = len.min(end.saturating_sub(at));
+            if len == 0 {
+                break;
+            }
+            match place {
+                Place::Zeros => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
+                // Nothing can be read here; a read says why.
+                Place::Lost => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
+                Place::At(from) => located(&self.disk.source, Run::new(from, len), &mut out),
+            }
+            at = at.saturating_add(len);
+        }
+        out
+    }
+}
+
+/// The image's bytes behind a run of the volume; what lies beyond its end stands nowhere.
+fn located(source: &Source, run: Run, out: &mut Vec<Piece>) {
+    let pieces = source.locate(run);
+    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
+    out.extend(pieces);
+    if let Some(len) = run.len.checked_sub(found).filter(|n| *n > 0) {
+        out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+    }
+}
+
+/// A value that stands within a record of the MFT.
+pub(super) struct Resident {
+    /// The MFT itself.
+    pub(super) mft: Arc<Content>,
+    pub(super) record: Record,
+    /// Byte of the record.
+    pub(super) at: usize,
+    pub(super) len: usize,
+}
+
+impl Resident {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.record.bytes().get(self.at..self.at.saturating_add(self.len)).unwrap_or_default()
+    }
+    /// Bytes of the MFT that hold the byte `at` of the record, and how many follow it there: the
+    /// last two of each sector are kept in the record's head.
+    fn stored(&self, at: usize) -> (u64, usize) {
+        let inside = at % STRIDE;
+        let tail = STRIDE.saturating_sub(2);
+        let (byte, len) = if inside < tail {
+            (at, tail.saturating_sub(inside))
+        } else {
+            let kept = (at / STRIDE).saturating_mul(2).saturating_add(inside.saturating_sub(tail));
+            (self.record.fixups().saturating_add(kept), STRIDE.saturating_sub(inside))
+        };
+        (self.record.offset().saturating_add(byte as u64), len)
+    }
+}
+
+impl ReadAt for Resident {
+    fn len(&self) -> u64 {
+        self.bytes().len() as u64
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
+        let rest = self.bytes().get(size(offset)..).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        Ok(n)
+    }
+    fn locate(&self, bytes: Run) -> Vec<Piece> {
+        let mut out = Vec::new();
+        let end = size(bytes.end().min(self.bytes().len() as u64));
+        let mut at = size(bytes.offset);
+        while at < end {
+            let (from, len) = self.stored(self.at.saturating_add(at));
+            let len = len.min(end.saturating_sub(at));
+            out.extend(self.mft.locate(Run::new(from, len as u64)));
+            at = at.saturating_add(len);
+        }
+        out
+    }
+}

@@ -1,0 +1,94 @@
+//! NTFS, read by record number, tolerant of damage, with the place of every byte.
+//! Format: the Linux-NTFS project's documentation ("NTFS Documentation" by Russon and Fledel),
+//! MS-FSCC and MS-XCA. The crate `ntfs` reads the boot sector and is the second reader; it stops at
+//! the first damage and does not read attribute lists or compressed streams, so the rest is ours.
+mod bitmap;
+mod boot;
+mod compressed;
+mod content;
+mod damage;
+mod deleted;
+mod extended;
+mod file;
+mod folder;
+mod index;
+mod list;
+mod lznt1;
+mod names;
+mod open;
+mod raw;
+mod record;
+mod reparse;
+mod runs;
+mod second;
+mod survey;
+mod table;
+mod value;
+
+use crate::base::{Budget, NodeId};
+use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, Stat, Stream};
+use crate::image::Source;
+use std::sync::Arc;
+
+pub(super) const FORMAT: Format = Format {
+    name: "ntfs",
+    about: "NTFS 1.2 to 3.1",
+    limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed",
+    probe: boot::probe,
+    probe_damaged: boot::probe_copy,
+    open: |source, options| Ok(Arc::new(open::open(source, options)?)),
+};
+
+/// What all readers of one file system share.
+struct Volume {
+    disk: Arc<content::Disk>,
+    mft: table::Mft,
+    survey: survey::Survey,
+    damage: damage::Damage,
+    budget: Budget,
+    /// Bytes of an index block, where an index does not say.
+    index_block: usize,
+}
+
+pub(super) struct NtfsFs {
+    volume: Arc<Volume>,
+    info: FsInfo,
+    root: NodeId,
+}
+
+impl FileSystem for NtfsFs {
+    fn info(&self) -> &FsInfo {
+        &self.info
+    }
+    fn root(&self) -> NodeId {
+        self.root
+    }
+    fn read_dir(&self, dir: NodeId, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError> {
+        folder::read_dir(&self.volume, dir, each)
+    }
+    fn stat(&self, node: NodeId) -> Result<Stat, FsError> {
+        if node == folder::LOST {
+            return Ok(folder::lost_stat());
+        }
+        file::stat(&self.volume, node)
+    }
+    fn read_link(&self, node: NodeId) -> Result<Vec<u8>, FsError> {
+        file::link(&self.volume, node)
+    }
+    fn open(&self, node: NodeId, stream: Stream<'_>) -> Result<Source, FsError> {
+        match stream {
+            Stream::Data => file::open(&self.volume, node),
+            Stream::Named(name) => file::open_stream(&self.volume, node, name),
+        }
+    }
+    fn deleted(&self, each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
+        deleted::deleted(&self.volume, each);
+        Ok(())
+    }
+    fn second_reader(&self) -> Option<Result<Box<dyn crate::fs::SecondReader + '_>, String>> {
+        Some(second::open(&self.volume.disk.source))
+    }
+    fn unallocated(&self) -> Vec<crate::base::Run> {
+        bitmap::unallocated(&self.volume)
+    }
+}
