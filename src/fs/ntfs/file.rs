@@ -13,15 +13,13 @@ use crate::fs::{FsError, NodeKind, Stat, Times};
 use crate::image::Source;
 use std::sync::{Arc, Mutex};
 
-/// The generation of a name whose record has passed to another file.
-pub(super) const REUSED: u64 = u64::MAX;
 /// Name of the stream in which the Windows overlay keeps a file's content.
 const WOF_STREAM: &[u8] = b"WofCompressedData";
 
 /// The file behind a node (or behind a node of one of its streams).
 pub(super) fn node(volume: &Volume, id: NodeId) -> Result<Node, FsError> {
     let node = gather(id.number, &volume.mft, &volume.damage)?;
-    if id.generation == REUSED || u64::from(node.base.sequence()) != id.generation & 0xffff {
+    if id.generation >> 48 != 0 || u64::from(node.base.sequence()) != id.generation & 0xffff {
         let here = volume.mft.volume_offset(id.number);
         return Err(corrupt(here, format!("record {} of the MFT belongs to another file by now", id.number)));
     }

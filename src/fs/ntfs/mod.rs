@@ -28,7 +28,7 @@ mod value;
 use crate::base::{Budget, NodeId};
 use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, Stat, Stream};
 use crate::image::Source;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(super) const FORMAT: Format = Format {
     name: "ntfs",
@@ -46,6 +46,8 @@ struct Volume {
     survey: survey::Survey,
     damage: damage::Damage,
     budget: Budget,
+    /// Names found in the slack of indexes, once they were looked for.
+    slack: OnceLock<Vec<deleted::Slack>>,
     /// Bytes of an index block, where an index does not say.
     index_block: usize,
 }
@@ -70,7 +72,10 @@ impl FileSystem for NtfsFs {
         if node == folder::LOST {
             return Ok(folder::lost_stat());
         }
-        file::stat(&self.volume, node)
+        match deleted::slack_of(&self.volume, node) {
+            Some(name) => Ok(name.stat()),
+            None => file::stat(&self.volume, node),
+        }
     }
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, FsError> {
         file::link(&self.volume, node)

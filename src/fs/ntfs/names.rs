@@ -22,6 +22,10 @@ pub(super) struct FileName {
     /// Second name of a file that has a longer one.
     pub(super) is_dos: bool,
     pub(super) is_directory: bool,
+    /// Bytes; kept up to date in indexes only.
+    pub(super) len: u64,
+    pub(super) allocated: u64,
+    pub(super) flags: u32,
 }
 
 impl FileName {
@@ -38,6 +42,9 @@ impl FileName {
             name: name(text),
             is_dos: space == DOS,
             is_directory: u32_at(bytes, 56)? & 0x1000_0000 != 0,
+            len: u64_at(bytes, 48)?,
+            allocated: u64_at(bytes, 40)?,
+            flags: u32_at(bytes, 56)?,
         })
     }
     /// Bytes that a name of this one's length takes in an index.

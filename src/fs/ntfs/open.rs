@@ -27,7 +27,8 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError
     let survey = Survey::new(&mft, &damage);
     let root = mft.record(ROOT, &damage).map_or(5, |r| u64::from(r.sequence()));
     let info = info(&boot, &mft, &damage);
-    let volume = Volume { disk, mft, survey, damage, budget: options.budget, index_block: boot.index };
+    let slack = std::sync::OnceLock::new();
+    let volume = Volume { disk, mft, survey, damage, budget: options.budget, slack, index_block: boot.index };
     Ok(NtfsFs { volume: Arc::new(volume), info, root: NodeId { number: ROOT, generation: root } })
 }
 
