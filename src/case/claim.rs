@@ -43,7 +43,10 @@ impl Case {
             // A file that is no case is never removed, whatever was asked; nor is one that somebody writes.
             let old = Self::open(path)?;
             old.db().execute_batch("BEGIN EXCLUSIVE").map_err(|e| old.fault(&e))?;
-            std::fs::remove_file(path).map_err(|e| CaseError::Environment(format!("{}: {e}", path.display())))?;
+            let refused = |e: std::io::Error| {
+                format!("{}: the case cannot be replaced; check folder and permission ({e})", path.display())
+            };
+            std::fs::remove_file(path).map_err(|e| CaseError::Environment(refused(e)))?;
             Some(old)
         } else {
             None

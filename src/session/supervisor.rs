@@ -326,3 +326,58 @@ impl Lives {
 fn gap(what: String) -> Gap {
     Gap { at: Place::default(), by: "worker".into(), what, bytes: 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(Vec<(u64, LeftOut, String)>);
+    impl Taker for Told {
+        fn scene(&mut self, _: Scene) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn commit(&mut self, _: Vec<u64>, _: Vec<Row>, _: Vec<Gap>) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn left_out(&mut self, item: u64, what: LeftOut, gap: Gap) -> Result<(), Failure> {
+            self.0.push((item, what, gap.what));
+            Ok(())
+        }
+        fn gap(&mut self, _: Gap) {}
+        fn stage(&mut self, _: Stage, _: u64) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    /// One of a group kills: it alone is blamed, for parsing if it can be read, else for reading.
+    #[test]
+    fn the_one_that_kills_is_blamed() {
+        for (readable, what) in [(true, LeftOut::Unparsed), (false, LeftOut::Unread)] {
+            let (mut lives, mut told) = (Lives::default(), Told::default());
+            lives.suspects.push(vec![1, 2, 3]);
+            lives.names.insert(2, "/bin/odd".into());
+            accuse(&mut lives, "signal 6".into(), &[2].into(), &mut told).unwrap();
+            assert_eq!((lives.suspects.clone(), told.0.len()), (vec![vec![2]], 0));
+            if readable {
+                acquit(&mut lives, &mut told).unwrap();
+            } else {
+                accuse(&mut lives, "signal 6".into(), &[2].into(), &mut told).unwrap();
+            }
+            let (item, kind, text) = told.0.pop().unwrap();
+            assert_eq!((item, kind, lives.suspects.len(), told.0.len()), (2, what, 0, 0));
+            assert!(text.contains("/bin/odd") && text.contains("signal 6"), "{text}");
+        }
+    }
+
+    /// A worker that dies of something else while one is tried says nothing about it.
+    #[test]
+    fn a_death_with_something_else_in_hand_blames_nobody() {
+        let (mut lives, mut told) = (Lives::default(), Told::default());
+        lives.suspects.push(vec![1]);
+        accuse(&mut lives, "signal 9".into(), &[1].into(), &mut told).unwrap();
+        accuse(&mut lives, "signal 9".into(), &[7].into(), &mut told).unwrap();
+        assert!(told.0.is_empty() && lives.skip.is_empty() && lives.suspects.is_empty() && lives.deaths == 1);
+    }
+}
