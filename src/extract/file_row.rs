@@ -1,7 +1,7 @@
 //! One row of the files table: an entry, its inode, and what reading its content gave.
 use crate::base::{Digest, Evidence, ImageRun, Name, hex};
 use crate::evidence::{Entry, Tree};
-use crate::fs::NodeKind;
+use crate::fs::{NAME_TIMES, NodeKind, name_times};
 use crate::inventory::{File, Mode};
 use std::sync::Arc;
 
@@ -57,7 +57,9 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
     row.created = stat.times.created;
     row.deleted_at = stat.times.deleted;
     row.flags = stat.flags.iter().map(|f| (*f).to_owned()).collect();
-    row.xattrs = stat.xattrs.iter().map(|(name, _)| name.display()).collect();
+    let (times, xattrs): (Vec<_>, Vec<_>) = stat.xattrs.iter().partition(|(name, _)| name.bytes() == NAME_TIMES);
+    row.name_times = times.first().map(|(_, value)| name_times(value)).unwrap_or_default();
+    row.xattrs = xattrs.iter().map(|(name, _)| name.display()).collect();
     let capability = stat.xattrs.iter().find(|(name, _)| name.bytes() == b"security.capability");
     row.capabilities = capability.map(|(_, value)| capabilities(value)).unwrap_or_default();
     if stat.kind == NodeKind::Symlink && !entry.deleted {

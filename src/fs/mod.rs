@@ -6,6 +6,7 @@ mod ntfs;
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
 use crate::image::{ReadError, Source};
 pub use mem::MemFs;
+pub use ntfs::{NAME_TIMES, name_times};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;

@@ -27,6 +27,8 @@ record! {
         changed: Option<Time>,
         created: Option<Time>,
         deleted_at: Option<Time>,
+        /// NTFS: the times beside the file's name ($FILE_NAME), where they differ from those above.
+        name_times: String,
         /// immutable, append, nodump …
         flags: Vec<String>,
         /// File capabilities as getcap writes them.

@@ -1,20 +1,20 @@
 //! One file: what is known of it, and its bytes.
 use super::compressed::{Compressed, MAX_UNIT};
-use super::folder::{file_names, streams};
+use super::folder::streams;
 use super::list::{Node, gather};
 use super::names::{Standard, flags};
 use super::raw::corrupt;
-use super::record::{DATA, INDEX_ALLOCATION, INDEX_ROOT, STANDARD_INFORMATION};
+use super::record::{DATA, FILE_NAME, INDEX_ALLOCATION, INDEX_ROOT, STANDARD_INFORMATION};
 use super::reparse::{Meaning, meaning};
 use super::value::{Body, COMPRESSED, ENCRYPTED, SPARSE, Value, value, values};
-use super::{Volume, extended, names};
+use super::{NAME_TIMES, Volume, extended, names};
 use crate::base::{Name, NodeId};
 use crate::fs::{FsError, NodeKind, Stat, Times};
 use crate::image::Source;
 use std::sync::{Arc, Mutex};
 
 /// Name of the stream in which the Windows overlay keeps a file's content.
-const WOF_STREAM: &[u8] = b"WofCompressedData";
+pub(super) const WOF_STREAM: &[u8] = b"WofCompressedData";
 
 /// The file behind a node (or behind a node of one of its streams).
 pub(super) fn node(volume: &Volume, id: NodeId) -> Result<Node, FsError> {
@@ -45,6 +45,30 @@ fn standard(node: &Node) -> Option<Standard> {
     found
 }
 
+/// The names of a file: how many it has (those for DOS not counted), and the first `$FILE_NAME`.
+struct OwnName<'a> {
+    count: u32,
+    value: Option<&'a [u8]>,
+}
+
+fn own_name(node: &Node) -> OwnName<'_> {
+    let mut own = OwnName { count: 0, value: None };
+    let mut dos = None;
+    node.attributes(|_, a| {
+        if a.kind != FILE_NAME {
+            return;
+        }
+        if a.value().and_then(names::FileName::parent).is_some() {
+            own.count = own.count.saturating_add(1);
+            own.value = own.value.or(a.value());
+        } else {
+            dos = dos.or(a.value());
+        }
+    });
+    own.value = own.value.or(dos);
+    own
+}
+
 fn meaning_of(volume: &Volume, node: &Node) -> Meaning {
     meaning(volume, node, standard(node).is_some_and(|s| s.flags & names::SYSTEM != 0))
 }
@@ -70,21 +94,21 @@ pub(super) fn stat(volume: &Volume, id: NodeId) -> Result<Stat, FsError> {
         xattrs: Vec::new(),
         device: None,
     };
-    let all = file_names(&node);
-    stat.links = u32::try_from(all.iter().filter(|n| !n.is_dos).count()).unwrap_or(u32::MAX).max(1);
+    let own = own_name(&node);
+    stat.links = own.count.max(1);
     // Without the one set of times the other is better than none.
-    let own = all.iter().find(|n| !n.is_dos).or(all.first()).map(|n| n.times);
-    stat.times = standard.map(|s| s.times).or(own).unwrap_or_default();
+    let name_times = own.value.and_then(|value| value.get(8..40));
+    stat.times = standard.map(|s| s.times).or(name_times.and_then(|t| names::times(t, 0))).unwrap_or_default();
     if let Some(stream) = stream_of(volume, &node, id)? {
         stat.len = stream.len;
         stat.allocated = stream.allocated(volume.disk.cluster);
         note_flags(&mut stat, stream.flags);
         return Ok(stat);
     }
-    if let (Some(own), Some(standard)) = (own, standard)
-        && own != standard.times
+    if let (Some(value), Some(standard)) = (name_times, standard)
+        && names::times(value, 0) != Some(standard.times)
     {
-        stat.xattrs.push((Name::from("ntfs.file_name_times"), names::times_text(&own).into_bytes()));
+        stat.xattrs.push((Name::new(NAME_TIMES), value.to_vec()));
     }
     extended::attributes(volume, &node, &mut stat);
     if node.base.is_directory() {

@@ -39,6 +39,14 @@ pub(super) const FORMAT: Format = Format {
     open: |source, options| Ok(Arc::new(open::open(source, options)?)),
 };
 
+/// The extended attribute under which `$FILE_NAME`'s times stand, where they differ from the others.
+pub const NAME_TIMES: &[u8] = b"ntfs.file_name_times";
+
+/// The value of [`NAME_TIMES`] as text.
+pub fn name_times(value: &[u8]) -> String {
+    names::times_text(value)
+}
+
 /// What all readers of one file system share.
 struct Volume {
     disk: Arc<content::Disk>,

@@ -47,6 +47,11 @@ impl FileName {
             flags: u32_at(bytes, 56)?,
         })
     }
+    /// The parent of a name that is not only for DOS.
+    pub(super) fn parent(bytes: &[u8]) -> Option<Reference> {
+        let is_dos = u8_at(bytes, 65)? == DOS;
+        if is_dos { None } else { u64_at(bytes, 0).map(Reference::new) }
+    }
     /// Bytes that a name of this one's length takes in an index.
     pub(super) fn stored_len(bytes: &[u8]) -> Option<usize> {
         Some(usize::from(u8_at(bytes, 64)?).saturating_mul(2).saturating_add(HEAD))
@@ -96,8 +101,9 @@ impl Standard {
     }
 }
 
-/// A set of times as text.
-pub(super) fn times_text(times: &Times) -> String {
+/// Times as [`times`] reads them, as text; empty if they are none.
+pub(super) fn times_text(bytes: &[u8]) -> String {
+    let Some(times) = times(bytes, 0) else { return String::new() };
     let text = |t: Option<Time>| t.map_or_else(|| "none".to_owned(), |t| t.to_string());
     format!(
         "created={} modified={} changed={} accessed={}",

@@ -46,7 +46,11 @@ pub(super) fn filetime(raw: u64) -> Option<Time> {
 /// UTF-16 as UTF-8. A surrogate without its partner is written in three bytes of its own (as in
 /// WTF-8), so that different names stay different.
 pub(super) fn name(utf16: &[u8]) -> Vec<u8> {
-    let units = utf16.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b));
+    let units = utf16.as_chunks::<2>().0;
+    if units.iter().all(|[low, high]| *high == 0 && low.is_ascii()) {
+        return units.iter().map(|u| u[0]).collect();
+    }
+    let units = units.iter().map(|b| u16::from_le_bytes(*b));
     let mut out = Vec::with_capacity(utf16.len());
     for unit in char::decode_utf16(units) {
         match unit {

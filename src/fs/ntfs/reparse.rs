@@ -66,7 +66,7 @@ pub(super) fn meaning(volume: &Volume, node: &Node, is_system: bool) -> Meaning 
     Meaning::Plain
 }
 
-fn interix(bytes: &[u8]) -> Option<Meaning> {
+pub(super) fn interix(bytes: &[u8]) -> Option<Meaning> {
     let number = |at| u64_at(bytes, at).and_then(|n| u32::try_from(n).ok());
     let device = |kind| Some(Meaning::Special(kind, Some((number(8)?, number(16)?))));
     match bytes.get(..8)? {
@@ -77,7 +77,7 @@ fn interix(bytes: &[u8]) -> Option<Meaning> {
     }
 }
 
-fn of_point(bytes: &[u8]) -> Option<Meaning> {
+pub(super) fn of_point(bytes: &[u8]) -> Option<Meaning> {
     let tag = u32_at(bytes, 0)?;
     let len = usize::from(u16_at(bytes, 4)?);
     let data = bytes.get(8..8_usize.checked_add(len)?)?;

@@ -39,7 +39,7 @@ impl Survey {
         mft.each(damage, |record| {
             let own = Reference { number: record.number, sequence: record.sequence() };
             if !record.is_used() {
-                if record.is_base() && record.number >= 16 {
+                if record.is_base() && record.number >= FIRST_FILE {
                     survey.deleted.push(record.number);
                 }
                 return;
@@ -50,11 +50,11 @@ impl Survey {
                 if a.kind != FILE_NAME {
                     return;
                 }
-                let Some(name) = a.value().and_then(FileName::parse).filter(|n| !n.is_dos) else { return };
+                let Some(parent) = a.value().and_then(FileName::parent) else { return };
                 if record.is_base() {
-                    survey.links.push(Link { parent: name.parent, child: own });
+                    survey.links.push(Link { parent, child: own });
                 } else {
-                    extended.push((record.base(), name.parent));
+                    extended.push((record.base(), parent));
                 }
             });
             if record.is_base() {

@@ -6,14 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-fn attribute(path: &Path, bits: u32) {
+pub(super) fn attribute(path: &Path, bits: u32) {
     let value = format!("0x{:08x}", bits.swap_bytes());
     let mut command = Command::new("setfattr");
     let out = command.args(["-h", "-n", "system.ntfs_attrib", "-v", &value]).arg(path).output().unwrap();
     assert!(out.status.success(), "setfattr: {}", String::from_utf8_lossy(&out.stderr));
 }
 
-fn fill(root: &Path, names: usize, compressed: bool) {
+pub(super) fn fill(root: &Path, names: usize, compressed: bool) {
     let put = |path: &str, bytes: &[u8]| std::fs::write(root.join(path), bytes).unwrap();
     for (n, len) in
         [0, 1, 480, 511, 600, 1023, 1025, 4095, 4096, 4097, 65_536, 70_000, 1_300_000].into_iter().enumerate()

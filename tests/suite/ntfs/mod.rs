@@ -6,3 +6,4 @@ mod corpus;
 mod image;
 mod layout;
 mod mutate;
+mod second;
