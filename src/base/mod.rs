@@ -10,6 +10,7 @@ mod progress;
 pub mod secret;
 mod stage;
 mod time;
+mod wanted;
 
 pub use budget::{Budget, Exceeded};
 pub use digest::{Digest, Md5, hex};
@@ -20,3 +21,4 @@ pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
 pub use progress::{Cancelled, Progress};
 pub use stage::Stage;
 pub use time::Time;
+pub use wanted::{Key, Secret, Wanted};

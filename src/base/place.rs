@@ -29,6 +29,8 @@ pub enum PieceKind {
     Hole,
     /// The bytes come out of a decoder whose input is this run.
     Decoded,
+    /// The bytes lie where the evidence does not reach: on a disk that was not imaged, in a lost map.
+    Absent,
 }
 
 /// A run of an acquired image, by index of the image within the case.

@@ -15,6 +15,9 @@ pub struct Identity {
     pub show_secrets: bool,
     /// Segments of each image, in order.
     pub images: Vec<Vec<SegmentIdentity>>,
+    /// Each key: the volume, and path, size and time of its file. Never anything made from its content.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// One file of the evidence, as it was opened.
@@ -58,6 +61,9 @@ impl Identity {
             if then != now {
                 all.push(format!("{name} (SHA-256 {}… then, {}… now)", short(then), short(now)));
             }
+        }
+        if self.keys != now.keys {
+            all.push("keys (--key)".to_owned());
         }
         if self.show_secrets != now.show_secrets {
             let word = |given| if given { "given" } else { "not given" };

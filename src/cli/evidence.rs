@@ -1,6 +1,6 @@
 //! `ls` and `cat`: looking inside an image without examining it.
 use super::{Outcome, print};
-use crate::session::{self, Failure, Listed, looking_at};
+use crate::session::{self, Failure, Listed, Plan, looking_at};
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,15 +11,22 @@ pub(super) struct LsArguments {
     /// /path in the first system, N:/path in file system N.
     #[arg(default_value = "/")]
     path: String,
+    /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
+    #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
+    key: Vec<(String, PathBuf)>,
 }
 #[derive(Args)]
 pub(super) struct CatArguments {
     image: PathBuf,
     path: String,
+    /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
+    #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
+    key: Vec<(String, PathBuf)>,
 }
 
 pub(super) fn ls(a: &LsArguments) -> Outcome {
-    let entries = session::list(&looking_at(vec![a.image.clone()]), &a.path)?;
+    let plan = Plan { keys: a.key.clone(), ..looking_at(vec![a.image.clone()]) };
+    let entries = session::list(&plan, &a.path)?;
     print(&mut |to| entries.iter().try_for_each(|e| line(e, to)))?;
     Ok(0)
 }
@@ -62,7 +69,8 @@ pub(super) fn formats() -> Outcome {
 
 pub(super) fn cat(a: &CatArguments) -> Outcome {
     let mut out = std::io::stdout().lock();
-    session::read(&looking_at(vec![a.image.clone()]), &a.path, &mut |bytes| {
+    let plan = Plan { keys: a.key.clone(), ..looking_at(vec![a.image.clone()]) };
+    session::read(&plan, &a.path, &mut |bytes| {
         out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
     })?;
     out.flush().map_err(|e| Failure::environment(format!("standard output: {e}")))?;

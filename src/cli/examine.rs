@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Show keys, passwords and PINs of the configuration as they are; the case then holds them. Otherwise they are masked.
     #[arg(long)]
     show_secrets: bool,
+    /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
+    #[arg(long, value_name = "VOLUME=FILE", value_parser = key)]
+    key: Vec<(String, PathBuf)>,
     /// The day against which validity is judged: YYYY-MM-DD; by default today.
     #[arg(long, value_parser = day)]
     as_of: Option<String>,
@@ -61,6 +64,13 @@ pub(super) struct Arguments {
     /// No progress, no summary.
     #[arg(long)]
     quiet: bool,
+}
+
+/// `VOLUME=FILE`.
+pub(super) fn key(text: &str) -> Result<(String, PathBuf), String> {
+    let pair = text.split_once('=').filter(|(volume, file)| !volume.is_empty() && !file.is_empty());
+    let (volume, file) = pair.ok_or("write VOLUME=FILE: a volume's id or UUID, and the file with its key")?;
+    Ok((volume.to_owned(), file.into()))
 }
 
 fn day(text: &str) -> Result<String, String> {
@@ -90,6 +100,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         hash_image: a.hash_image,
         second_reader: a.second_reader,
         show_secrets: a.show_secrets,
+        keys: a.key,
         as_of: a.as_of,
         threads: a.threads,
         examiner: a.examiner,

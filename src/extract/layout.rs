@@ -1,10 +1,15 @@
-//! From images to file systems: which parts each disk has, and what lies on them.
-use crate::base::{Budget, FsId, Gaps, Run, short_id};
-use crate::fs::{self, FileSystem, Options};
-use crate::image::magic::{self, Class};
-use crate::image::{self, Segment, Slice, Source};
-use crate::inventory::{FilesystemInfo, ImageInfo, Scene, VolumeInfo, VolumeState};
-use crate::volume::{self, Part, PartKind};
+//! From images to file systems: which parts each disk has, what lies on them, and what lies within that.
+//! Every volume is scanned the same way, at any depth (`scan.rs`); what several volumes make together is put
+//! together when all images were seen (`assemble.rs`).
+use super::Sink;
+use super::bytes::Claims;
+use crate::base::{Gaps, Key, Progress, Wanted, short_id};
+use crate::fs::FileSystem;
+use crate::image::{self, Container, Segment, Siblings, Source};
+use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
+use crate::volume::Member;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One acquired image, as the parent handed it over.
@@ -14,60 +19,115 @@ pub struct Input {
     pub segments: Vec<Segment>,
 }
 
-/// An opened image and file systems, beside their descriptions in the scene (same indices).
+/// Opened images and file systems, beside their descriptions in the scene (same indices).
 #[derive(Default)]
 pub struct Layout {
     pub scene: Scene,
     pub images: Vec<Source>,
     /// Those that could be opened; of the others a gap says why not.
     pub filesystems: Vec<Arc<dyn FileSystem>>,
+    /// How deep in other evidence each file system lies (same indices).
+    pub(super) depths: Vec<u32>,
+    /// The source of each volume (same indices as in the scene).
+    pub(super) sources: Vec<Source>,
+    /// Members of volume managers that were not put together yet: manager, volume, depth.
+    pub(super) members: Vec<(usize, u32, u32, Member)>,
+    pub(super) claims: Claims,
+    /// Bytes that searches for file systems may still read.
+    pub(super) search_left: u64,
 }
 
-/// Longest unclaimed area that is read to see whether it is empty.
-const ZERO_CHECK: u64 = 256 << 20;
+/// Bytes of all images together that are searched for file systems where no table leads to them.
+const SEARCH: u64 = 16 << 30;
+/// More volumes than any real set of disks has; tables within tables could go on without end.
+const MAX_VOLUMES: usize = 10_000;
 
-/// How a run of items that may fail is guarded; see `Sink`. Returns `None` if the item is to be skipped.
+/// How a run of items that may fail is guarded; see `Sink`. Returns `false` if the item is to be skipped.
 pub(super) type Guard<'a> = dyn Fn(&str) -> bool + 'a;
 
+/// What the layout is made with.
+pub(super) struct Means<'a> {
+    pub replay_journal: bool,
+    pub keys: &'a [Key],
+    /// Positions of the keys that were meant for a volume of the evidence.
+    pub meant: RefCell<BTreeSet<usize>>,
+    /// Asked before each structure is parsed; where it says no, the structure is skipped (a gap already says why).
+    pub enter: &'a Guard<'a>,
+    pub sink: &'a dyn Sink,
+    pub progress: &'a Progress,
+}
+
+/// The parent process, asked for a file that belongs to an image.
+struct Parent<'a> {
+    sink: &'a dyn Sink,
+    image: u32,
+    /// Names of the files that were given.
+    got: RefCell<Vec<String>>,
+}
+impl Siblings for Parent<'_> {
+    fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
+        let segment = self.sink.sibling(self.image, wanted)?;
+        self.got.borrow_mut().push(segment.name.clone());
+        Ok(segment)
+    }
+}
+
 impl Layout {
-    /// Opens every image, reads its tables, opens its file systems. `enter` is asked before each
-    /// structure is parsed; where it says no, the structure is skipped (a gap already says why).
-    pub(super) fn open(inputs: Vec<Input>, replay_journal: bool, gaps: &Gaps, enter: &Guard<'_>) -> Self {
-        let mut layout = Self::default();
+    /// Opens every image, reads its tables, opens its file systems, and goes on within them.
+    pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
+        let mut layout = Self { search_left: SEARCH, ..Self::default() };
         for input in inputs {
-            layout.add_image(input, replay_journal, gaps, enter);
+            layout.add_image(input, means, gaps);
         }
+        layout.assemble(means, gaps);
+        layout.settle();
         layout
     }
 
-    fn add_image(&mut self, input: Input, replay_journal: bool, gaps: &Gaps, enter: &Guard<'_>) {
+    /// When everything was opened: keys that fit nothing are told, and the bytes are counted again.
+    pub(super) fn finish(&mut self, means: &Means<'_>, gaps: &Gaps) {
+        for (number, key) in means.keys.iter().enumerate() {
+            if !means.meant.borrow().contains(&number) {
+                gaps.add("key", format!("a key was given for {}, which is no encrypted volume here", key.volume), 0);
+            }
+        }
+        self.settle();
+    }
+
+    /// Accounts for the bytes of every image.
+    pub(super) fn settle(&mut self) {
+        for (number, info) in (0..).zip(&mut self.scene.images) {
+            info.bytes = self.claims.settle(number, info.size);
+        }
+    }
+
+    fn add_image(&mut self, input: Input, means: &Means<'_>, gaps: &Gaps) {
         let index = u32::try_from(self.images.len()).unwrap_or(u32::MAX);
         let gaps = gaps.at(|p| p.image = Some(index));
         let segments: Vec<String> = input.segments.iter().map(|s| s.name.clone()).collect();
         let mut info = ImageInfo { path: input.name, segments, ..ImageInfo::default() };
-        let empty: Source = Arc::new(Vec::new());
-        let source = match image::open(input.segments, index, &gaps) {
-            Ok((format, source)) => {
-                format.name.clone_into(&mut info.container);
-                source
+        let mut disk: Source = Arc::new(Vec::new());
+        let parent = Parent { sink: means.sink, image: index, got: RefCell::default() };
+        let file = image::join(input.segments);
+        // Raw bytes need no parser that could fail.
+        let wanted = image::recognise(&file).is_none_or(|f| (means.enter)(&format!("{} of image {index}", f.name)));
+        if wanted {
+            match image::open(file, index, &parent, &gaps) {
+                Ok((format, container)) => {
+                    format.name.clone_into(&mut info.container);
+                    disk = describe(&mut info, container);
+                }
+                Err(e) => gaps.add("image", format!("not opened: {e}"), 0),
             }
-            Err(e) => {
-                gaps.add("image", format!("not opened: {e}"), 0);
-                empty
-            }
-        };
-        info.size = source.len();
-        info.id = self.image_id(&source);
-        let image_id = info.id.clone();
-        self.scene.images.push(info);
-        self.images.push(source.clone());
-        if source.is_empty() {
-            return;
         }
-        let (scheme, parts) = parts(&source, &gaps, enter);
-        for part in parts {
-            let id = short_id("vol", &[image_id.as_bytes(), scheme.as_bytes(), &part.run.offset.to_le_bytes()]);
-            self.add_part(index, id, scheme, &part, &source, replay_journal, &gaps, enter);
+        info.segments.extend(parent.got.take());
+        info.size = disk.len();
+        info.id = self.image_id(&disk);
+        let id = info.id.clone();
+        self.scene.images.push(info);
+        self.images.push(disk.clone());
+        if !disk.is_empty() {
+            self.scan_image(index, &id, &disk, means, &gaps);
         }
     }
 
@@ -81,188 +141,45 @@ impl Layout {
         });
         let [head, tail] = &ends;
         let id = short_id("img", &[&source.len().to_le_bytes(), head, tail]);
-        let same = self.scene.images.iter().filter(|i| i.id.starts_with(&id)).count();
-        if same == 0 { id } else { format!("{id}.{}", same.saturating_add(1)) }
+        numbered(id, |id| self.scene.images.iter().any(|i| i.id == id))
     }
 
-    #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename the same values
-    fn add_part(
+    /// Lists a volume; `None` when there are too many. `of` are the parts its id is made of.
+    pub(super) fn add_volume(
         &mut self,
-        image: u32,
-        id: String,
-        scheme: &str,
-        part: &Part,
-        disk: &Source,
-        replay_journal: bool,
+        mut volume: VolumeInfo,
+        of: &[&[u8]],
+        source: Source,
         gaps: &Gaps,
-        enter: &Guard<'_>,
-    ) {
-        let index = u32::try_from(self.scene.volumes.len()).unwrap_or(u32::MAX);
-        let gaps = gaps.at(|p| p.volume = Some(index));
-        let source: Source = Arc::new(Slice::new(disk.clone(), part.run));
-        let mut bytes = self.scene.images.get(image as usize).map(|i| i.bytes).unwrap_or_default();
-        let mut volume = VolumeInfo {
-            id,
-            image,
-            parent: None,
-            scheme: scheme.to_owned(),
-            index: part.index,
-            offset: part.run.offset,
-            size: part.run.len,
-            type_name: part.type_name.clone(),
-            label: part.label.clone(),
-            uuid: part.uuid.clone(),
-            state: VolumeState::Unsupported,
-            filesystem: None,
-        };
-        match part.kind {
-            PartKind::Table => {
-                bytes.read = bytes.read.saturating_add(part.run.len);
-                volume.state = VolumeState::Read;
-            }
-            PartKind::Unallocated if is_zero(&source) => {
-                bytes.zero = bytes.zero.saturating_add(part.run.len);
-                volume.state = VolumeState::Read;
-            }
-            PartKind::Unallocated => {
-                bytes.unallocated = bytes.unallocated.saturating_add(part.run.len);
-                if let Some(name) =
-                    fs::recognise(&source).map(|f| f.name).or_else(|| magic::name(&*source).map(|m| m.name))
-                {
-                    gaps.add(
-                        "volume",
-                        format!("no table entry claims this area, and it begins like {name}"),
-                        part.run.len,
-                    );
-                }
-            }
-            PartKind::Partition => {
-                let (state, filesystem) = self.add_filesystem(index, &volume.id, &source, replay_journal, &gaps, enter);
-                volume.state = state;
-                volume.filesystem = filesystem;
-                let free = self.free_bytes(filesystem).min(part.run.len);
-                match state {
-                    VolumeState::Read => {
-                        bytes.unallocated = bytes.unallocated.saturating_add(free);
-                        bytes.read = bytes.read.saturating_add(part.run.len.saturating_sub(free));
-                    }
-                    VolumeState::Encrypted => bytes.encrypted = bytes.encrypted.saturating_add(part.run.len),
-                    _ => bytes.unparsed = bytes.unparsed.saturating_add(part.run.len),
-                }
-            }
+    ) -> Option<u32> {
+        if self.scene.volumes.len() >= MAX_VOLUMES {
+            gaps.add(
+                "volume",
+                format!("budget: more than {MAX_VOLUMES} volumes; this one was not opened"),
+                volume.size,
+            );
+            return None;
         }
-        if let Some(info) = self.scene.images.get_mut(image as usize) {
-            info.bytes = bytes;
-        }
+        let index = u32::try_from(self.scene.volumes.len()).ok()?;
+        volume.id = numbered(short_id("vol", of), |id| self.scene.volumes.iter().any(|v| v.id == id));
         self.scene.volumes.push(volume);
-    }
-
-    fn free_bytes(&self, filesystem: Option<FsId>) -> u64 {
-        let fs = filesystem.and_then(|f| self.filesystems.get(f.0 as usize));
-        fs.map_or(0, |fs| fs.unallocated().iter().map(|r| r.len).fold(0, u64::saturating_add))
-    }
-
-    fn add_filesystem(
-        &mut self,
-        volume: u32,
-        volume_id: &str,
-        source: &Source,
-        replay_journal: bool,
-        gaps: &Gaps,
-        enter: &Guard<'_>,
-    ) -> (VolumeState, Option<FsId>) {
-        let known = fs::recognise(source).or_else(|| match magic::name(&**source) {
-            // Something else begins here: what older structures may lie further on no longer counts.
-            Some(_) => None,
-            None => fs::recognise_damaged(source),
-        });
-        let Some(format) = known else {
-            let (state, what) = match magic::name(&**source).map(|m| (m.class, m.name)) {
-                Some((Class::Encrypted, name)) => (VolumeState::Encrypted, format!("encrypted: {name}")),
-                Some((_, "Linux swap")) => (VolumeState::Unsupported, "swap area: not read".to_owned()),
-                Some((_, name)) => (VolumeState::Unsupported, format!("{name} is not read by this version")),
-                None if is_zero(source) => (VolumeState::Read, String::new()),
-                None => (VolumeState::Unsupported, "no known file system".to_owned()),
-            };
-            if !what.is_empty() {
-                gaps.add("volume", what, source.len());
-            }
-            return (state, None);
-        };
-        let id = FsId(u32::try_from(self.filesystems.len()).unwrap_or(u32::MAX));
-        let gaps = gaps.at(|p| p.filesystem = Some(id));
-        if !enter(&format!("file system {}: {} in {volume_id}", id.0, format.name)) {
-            return (VolumeState::Damaged, None);
-        }
-        let options = Options { gaps: gaps.clone(), budget: Budget::default(), replay_journal };
-        match (format.open)(source, &options) {
-            Ok(fs) => {
-                let info = fs.info();
-                self.scene.filesystems.push(FilesystemInfo {
-                    id: short_id("fs", &[volume_id.as_bytes()]),
-                    volume,
-                    kind: info.kind.clone(),
-                    label: info.label.clone(),
-                    uuid: info.uuid.clone(),
-                    block_size: info.block_size,
-                    last_mounted: info.last_mounted.clone(),
-                    last_mount_time: info.last_mount_time,
-                    last_write_time: info.last_write_time,
-                    created: info.created,
-                    clean: info.clean,
-                    features: info.features.clone(),
-                    ..FilesystemInfo::default()
-                });
-                self.filesystems.push(fs);
-                (VolumeState::Read, Some(id))
-            }
-            Err(e) => {
-                gaps.add(format.name, format!("not opened: {e}"), source.len());
-                (VolumeState::Damaged, None)
-            }
-        }
+        self.sources.push(source);
+        Some(index)
     }
 }
 
-/// The parts of a disk that cover it; a disk without a table is one part.
-fn parts(source: &Source, gaps: &Gaps, enter: &Guard<'_>) -> (&'static str, Vec<Part>) {
-    let whole = || {
-        let run = Run::new(0, source.len());
-        vec![Part {
-            index: 0,
-            run,
-            kind: PartKind::Partition,
-            type_name: String::new(),
-            label: String::new(),
-            uuid: String::new(),
-        }]
-    };
-    let Some(scheme) = volume::recognise(source) else { return ("none", whole()) };
-    if !enter(&format!("partition table: {}", scheme.name)) {
-        return ("none", whole());
+/// `id`, or `id.2`, `id.3` … if it is taken.
+fn numbered(id: String, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(&id) {
+        return id;
     }
-    match (scheme.read)(source, gaps, Budget::default()) {
-        Ok(parts) => (scheme.name, parts),
-        Err(e) => {
-            gaps.add(scheme.name, format!("not read: {e}"), 0);
-            ("none", whole())
-        }
-    }
+    (2..=u32::MAX).map(|n| format!("{id}.{n}")).find(|id| !taken(id)).unwrap_or(id)
 }
 
-/// Whether every byte is zero; `false` as well where it is too long to look or cannot be read.
-fn is_zero(source: &Source) -> bool {
-    if source.len() > ZERO_CHECK {
-        return false;
-    }
-    let mut buf = vec![0; 1 << 20];
-    let mut at = 0;
-    while at < source.len() {
-        match source.read_at(at, &mut buf) {
-            Ok(0) | Err(_) => return false,
-            Ok(n) if buf.iter().take(n).any(|b| *b != 0) => return false,
-            Ok(n) => at = at.saturating_add(n as u64),
-        }
-    }
-    true
+/// Enters what a container says of itself; gives its disk.
+fn describe(info: &mut ImageInfo, container: Container) -> Source {
+    let stored = |(algorithm, stored)| StoredHash { algorithm, stored, ..StoredHash::default() };
+    info.stored_hashes.extend(container.stored_hashes.into_iter().map(stored));
+    info.details = container.details;
+    container.disk
 }

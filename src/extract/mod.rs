@@ -3,17 +3,22 @@
 //! (A) metadata of all file systems; (B) small declared inputs; (C) all contents once, in the order
 //! in which they lie on the disk; (D) joins, which the parent does over the finished inventory.
 //! What a phase finds is committed item by item, so that a commit can be repeated and an item left out.
+mod assemble;
 mod bulk;
+mod bytes;
 mod configuration;
 pub mod contents;
 #[cfg(test)]
 mod contents_tests;
+mod embedded;
 mod extra;
 mod file_row;
 mod flight;
 pub mod hash_image;
 mod layout;
 mod md5_lanes;
+mod scan;
+mod search;
 pub mod second_reader;
 mod sniff;
 mod text;
@@ -21,9 +26,12 @@ mod text;
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};
 
-use crate::base::{Cancelled, Gap, Gaps, Progress, Stage};
+use crate::base::{Cancelled, Gap, Gaps, Key, Progress, Stage, Wanted};
 use crate::evidence::{Candidate, System, Tree, find_systems};
+use crate::image::Segment;
 use crate::inventory::{Row, Scene, StoredHash};
+use layout::Means;
+use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -35,10 +43,12 @@ pub struct Request {
     pub replay_journal: bool,
     /// Rows and excerpts show secrets of the configuration; otherwise they are masked.
     pub show_secrets: bool,
+    /// For encrypted volumes.
+    pub keys: Vec<Key>,
 }
 impl Default for Request {
     fn default() -> Self {
-        Self { threads: 1, replay_journal: true, show_secrets: false }
+        Self { threads: 1, replay_journal: true, show_secrets: false, keys: Vec::new() }
     }
 }
 
@@ -77,6 +87,10 @@ pub trait Sink: Sync {
     fn stage(&self, stage: Stage, total: u64);
     /// The scene as far as it is known.
     fn scene(&self, scene: &Scene);
+    /// A further file of image number `image`, which its reader wants; or why it is not given.
+    fn sibling(&self, _image: u32, wanted: &Wanted) -> Result<Segment, String> {
+        Err(format!("{wanted}: nobody looks for further files here"))
+    }
     /// Everything that one or several items gave. Committing an item twice is harmless.
     fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>);
 }
@@ -105,30 +119,46 @@ pub fn index(
     let gaps = Gaps::default();
     sink.stage(Stage::Opening, 0);
     let enter = |name: &str| sink.enter(item_key(&("open", name)), name);
-    let mut layout = Layout::open(inputs, request.replay_journal, &gaps, &enter);
+    let means = Means {
+        replay_journal: request.replay_journal,
+        keys: &request.keys,
+        meant: RefCell::default(),
+        enter: &enter,
+        sink,
+        progress,
+    };
+    let mut layout = Layout::open(inputs, &means, &gaps);
+    progress.step(0)?;
     sink.commit(&[], Vec::new(), gaps.take());
     sink.scene(&layout.scene);
 
     sink.stage(Stage::Metadata, 0);
     let mut trees = Vec::new();
-    for (number, fs) in layout.filesystems.iter().enumerate() {
+    // Disk images found in files append further file systems while this goes on.
+    let mut number = 0;
+    while let Some(fs) = layout.filesystems.get(number).cloned() {
         let id = crate::base::FsId(u32::try_from(number).unwrap_or(u32::MAX));
         let name = format!("walk of file system {number}");
         let key = item_key(&("walk", number));
+        let here = number;
+        number = number.saturating_add(1);
         if !sink.enter(key, &name) {
             continue;
         }
-        let tree = Arc::new(Tree::index(fs.clone(), id, &gaps, progress)?);
-        if let Some(info) = layout.scene.filesystems.get_mut(number) {
+        let tree = Arc::new(Tree::index(fs, id, &gaps, progress)?);
+        if let Some(info) = layout.scene.filesystems.get_mut(here) {
             let count =
                 |keep: fn(&crate::evidence::Entry) -> bool| tree.entries.iter().filter(|e| keep(e)).count() as u64;
             info.files = count(|e| !e.deleted && !e.is_dir());
             info.directories = count(|e| !e.deleted && e.is_dir());
             info.deleted = count(|e| e.deleted);
         }
+        layout.open_embedded(&tree, &means, &gaps);
+        layout.assemble(&means, &gaps);
         sink.commit(&[key], Vec::new(), gaps.take());
         trees.push(tree);
     }
+    layout.finish(&means, &gaps);
     let systems = {
         let candidates: Vec<Candidate<'_>> = trees
             .iter()

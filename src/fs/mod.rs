@@ -215,6 +215,9 @@ pub struct Format {
     /// Whether a copy of its first structure is found elsewhere. Asked only of a volume that nothing
     /// recognises, so it may search; `open` must then find the copy as well.
     pub probe_damaged: fn(&Source) -> bool,
+    /// Bytes that the file system says it has, by its first structure; `None` where that says nothing. Tells
+    /// a search where to go on.
+    pub size: fn(&Source) -> Option<u64>,
     pub open: fn(&Source, &Options) -> Result<Arc<dyn FileSystem>, FsError>,
 }
 

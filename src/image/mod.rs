@@ -2,17 +2,23 @@
 //!
 //! Reads are positioned and `&self`; no write method exists. `locate` leads any bytes back to runs
 //! of the acquired images, so that every fact can be checked with `dd`.
+mod acquired;
 mod cursor;
+mod file;
+mod joined;
 pub mod magic;
+mod mapped;
 mod raw;
 mod slice;
 
-use crate::base::{Gaps, Piece, PieceKind, Run};
+use crate::base::{Budget, Exceeded, Gaps, Piece, PieceKind, Run, Wanted};
+use acquired::Acquired;
 pub use cursor::Cursor;
-pub use raw::RawImage;
+pub use file::OpenFile;
+pub use joined::Joined;
+pub use mapped::{Extent, Map, Mapped};
 pub use slice::Slice;
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 
 /// A read that failed. `offset` is in the space of the source that was asked.
@@ -73,32 +79,130 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// One file of an acquisition, as the parent opened it: read-only.
+/// A file that belongs to an image.
+#[derive(Clone)]
 pub struct Segment {
-    pub file: File,
-    /// As the examiner named it.
+    pub source: Source,
+    /// As the examiner named it, or as it was found.
     pub name: String,
-    /// Bytes; for a block device the device's size.
-    pub len: u64,
 }
 
-/// A container format of acquired images.
+/// Where a container's reader gets the further files that its image names: the parent process looks beside
+/// the image, or, for an image inside a file system, the folder it lies in is asked.
+pub trait Siblings {
+    /// The file, or why it was not given.
+    fn ask(&self, wanted: &Wanted) -> Result<Segment, String>;
+}
+
+/// No further files exist.
+pub struct Alone;
+impl Siblings for Alone {
+    fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
+        Err(format!("{wanted} was not looked for"))
+    }
+}
+
+/// What a container's reader is given.
+pub struct Opening<'a> {
+    /// The file, or all segments of a set that was cut into equal pieces, one after the other.
+    pub source: Source,
+    pub files: &'a dyn Siblings,
+    /// The ledger of this image: damage that does not stop the reader, a missing file that leaves the rest readable.
+    pub gaps: &'a Gaps,
+    pub budget: Budget,
+}
+
+/// An opened container.
+pub struct Container {
+    /// The decoded disk. Its `locate` leads to the files of the container (compressed parts as
+    /// `Decoded` runs); for an image that the examiner gave, the frame replaces it by the disk's own offsets.
+    pub disk: Source,
+    /// Hashes of the decoded disk that the acquisition tool stored: algorithm (`md5`, `sha1`, `sha256`), lower-case hex.
+    pub stored_hashes: Vec<(String, String)>,
+    /// What the container says of the acquisition or of itself: field and value, in its own order.
+    pub details: Vec<(String, String)>,
+}
+impl Container {
+    /// A container that says nothing but its bytes.
+    pub fn of(disk: Source) -> Self {
+        Self { disk, stored_hashes: Vec::new(), details: Vec::new() }
+    }
+}
+
+/// Why a container could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    Read(ReadError),
+    /// The structure at this byte of the file contradicts the format.
+    Corrupt {
+        at: u64,
+        what: String,
+    },
+    /// The format allows it; this reader does not.
+    Unsupported(String),
+    /// A further file without which nothing can be read.
+    Missing {
+        wanted: String,
+        why: String,
+    },
+}
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(e) => e.fmt(f),
+            Self::Corrupt { at, what } => write!(f, "damaged at byte {at} of the file: {what}"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::Missing { wanted, why } => write!(f, "it needs {wanted}: {why}"),
+        }
+    }
+}
+impl From<ReadError> for OpenError {
+    fn from(e: ReadError) -> Self {
+        Self::Read(e)
+    }
+}
+impl From<Exceeded> for OpenError {
+    fn from(e: Exceeded) -> Self {
+        Self::Unsupported(e.0.to_owned())
+    }
+}
+
+/// A container format: how to recognise it and how to open it.
 pub struct Format {
     pub name: &'static str,
     pub about: &'static str,
     /// What of it is not read, in words for `formats`.
     pub limits: &'static str,
-    /// Whether these segments look like it, by content.
-    pub probe: fn(&[Segment]) -> bool,
-    /// `image` is the index that `locate` reports.
-    pub open: fn(Vec<Segment>, image: u32, &Gaps) -> Result<Source, ReadError>,
+    /// Whether a file looks like it, by content.
+    pub probe: fn(&Source) -> bool,
+    pub open: fn(&Opening<'_>) -> Result<Container, OpenError>,
 }
 
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
 pub const ALL: &[&Format] = &[&raw::FORMAT];
 
-/// Opens the segments of one image with the first format that recognises them.
-pub fn open(segments: Vec<Segment>, image: u32, gaps: &Gaps) -> Result<(&'static Format, Source), ReadError> {
-    let format = ALL.iter().find(|f| (f.probe)(&segments)).copied().unwrap_or(&raw::FORMAT);
-    Ok((format, (format.open)(segments, image, gaps)?))
+/// The first format that recognises the file; `None` if it is none but raw bytes.
+pub fn recognise(source: &Source) -> Option<&'static Format> {
+    ALL.iter().filter(|f| f.name != raw::FORMAT.name).find(|f| (f.probe)(source)).copied()
+}
+
+/// The segments of a set that was cut into equal pieces, one after the other.
+pub fn join(segments: Vec<Segment>) -> Source {
+    match segments.as_slice() {
+        [one] => one.source.clone(),
+        _ => Arc::new(Joined::new(segments.into_iter().map(|s| s.source).collect())),
+    }
+}
+
+/// Opens image number `image` of the case with the first format that recognises it.
+pub fn open(
+    source: Source,
+    image: u32,
+    files: &dyn Siblings,
+    gaps: &Gaps,
+) -> Result<(&'static Format, Container), OpenError> {
+    let format = recognise(&source).unwrap_or(&raw::FORMAT);
+    let mut container = (format.open)(&Opening { source, files, gaps, budget: Budget::default() })?;
+    container.disk = Arc::new(Acquired { disk: container.disk, image });
+    Ok((format, container))
 }

@@ -55,6 +55,9 @@ pub struct ImageInfo {
     pub segments: Vec<String>,
     pub sha256: Option<String>,
     pub stored_hashes: Vec<StoredHash>,
+    /// What the container says of the acquisition or of itself: field and value.
+    #[serde(default)]
+    pub details: Vec<(String, String)>,
     pub bytes: BytesRead,
 }
 
@@ -72,12 +75,17 @@ pub enum VolumeState {
 pub struct VolumeInfo {
     pub id: String,
     pub image: u32,
+    /// The volume it lies in: the partition that a volume group uses, the file system's that holds a disk image.
     pub parent: Option<u32>,
-    /// `gpt`, `mbr`, `none` (a bare file system).
+    /// All volumes that it was put together from, if there are several.
+    #[serde(default)]
+    pub members: Vec<u32>,
+    /// What made it: `gpt`, `mbr`, `lvm2`, `luks`; `none` for a whole image without a table, `search` for
+    /// what was found by its own first bytes, `file` for a disk image in a file.
     pub scheme: String,
     /// Number as the running system would count it.
     pub index: u32,
-    /// Bytes into the image (or into the parent volume).
+    /// Bytes into the image, or into the parent volume; 0 where it is put together from pieces.
     pub offset: u64,
     pub size: u64,
     pub type_name: String,

@@ -164,6 +164,13 @@ fn scope(case: &CaseData) -> impl Serialize + use<> {
     }
 }
 
+/// A line of what a container says of its acquisition.
+#[derive(Serialize)]
+struct Detail {
+    field: String,
+    value: String,
+}
+
 fn image(case: &CaseData, image: &ImageInfo) -> impl Serialize + use<> {
     #[derive(Serialize)]
     struct Image {
@@ -175,16 +182,21 @@ fn image(case: &CaseData, image: &ImageInfo) -> impl Serialize + use<> {
         segments: Vec<String>,
         sha256: Option<String>,
         stored_hashes: Vec<crate::inventory::StoredHash>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        details: Vec<Detail>,
         bytes: crate::inventory::BytesRead,
     }
     let exhibit = case.scope.exhibits.iter().find(|e| e.images.contains(&image.id));
-    let ImageInfo { id, path, container, size, segments, sha256, stored_hashes, bytes } = image.clone();
-    Image { id, exhibit: exhibit.map(|e| e.id.clone()), path, container, size, segments, sha256, stored_hashes, bytes }
+    let ImageInfo { id, path, container, size, segments, sha256, stored_hashes, details, bytes } = image.clone();
+    let details = details.into_iter().map(|(field, value)| Detail { field, value }).collect();
+    let exhibit = exhibit.map(|e| e.id.clone());
+    Image { id, exhibit, path, container, size, segments, sha256, stored_hashes, details, bytes }
 }
 
 fn volume(case: &CaseData, v: &VolumeInfo, ids: &Ids) -> impl Serialize + use<> {
-    let parent = v.parent.and_then(|p| case.scene.volumes.get(p as usize)).map(|p| &p.id);
-    Fixed(vec![
+    let volume = |n: u32| case.scene.volumes.get(n as usize).map(|p| &p.id);
+    let parent = v.parent.and_then(volume);
+    let mut fields = vec![
         ("id", j!(v.id)),
         ("image", j!(ids.image(v.image))),
         ("parent", j!(parent)),
@@ -197,7 +209,11 @@ fn volume(case: &CaseData, v: &VolumeInfo, ids: &Ids) -> impl Serialize + use<> 
         ("uuid", j!(v.uuid)),
         ("state", j!(v.state)),
         ("filesystem", j!(v.filesystem.map(|f| ids.filesystem(f)))),
-    ])
+    ];
+    if !v.members.is_empty() {
+        fields.push(("members", j!(v.members.iter().filter_map(|m| volume(*m)).collect::<Vec<_>>())));
+    }
+    Fixed(fields)
 }
 
 fn filesystem(f: &FilesystemInfo, volumes: &[String]) -> impl Serialize + use<> {

@@ -29,6 +29,7 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     watch.stage(Stage::Opening, 0, Stage::Opening.unit());
     let intake = Intake::read(plan.intake.as_deref(), &plan.images)?;
     let images = open_all(&intake.images)?;
+    super::keys::read(&plan.keys)?;
     let path = plan.case.clone().unwrap_or_else(|| default_case(&plan.images));
     let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
     let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);

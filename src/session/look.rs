@@ -86,7 +86,8 @@ pub(super) fn containers(plan: &Plan) -> Result<Vec<FormatInfo>, Failure> {
 /// One worker, one question.
 fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure>) -> Result<(), Failure> {
     let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_all(&plan.images)? };
-    let order = Order { images: specs(&images), threads: 1, replay_journal: true, job };
+    let order =
+        Order { images: specs(&images), threads: 1, replay_journal: true, keys: super::keys::read(&plan.keys)?, job };
     let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
     loop {
         match worker.next(&|| false) {

@@ -4,10 +4,12 @@ mod examine;
 mod gap_ledger;
 mod imager_log;
 mod intake;
+mod keys;
 mod look;
 mod open;
 mod resume;
 mod saved;
+mod siblings;
 mod supervisor;
 mod verify;
 mod watch;
@@ -42,6 +44,8 @@ pub struct Plan {
     pub second_reader: bool,
     /// The case holds secrets of the configuration as they are; otherwise they are masked.
     pub show_secrets: bool,
+    /// What opens encrypted volumes: the volume's id or UUID, and the file that holds passphrase or key.
+    pub keys: Vec<(String, PathBuf)>,
     /// `YYYY-MM-DD`: the day against which validity is judged; by default today.
     pub as_of: Option<String>,
     /// 0: as many as there are processors.

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// One file of an acquisition.
@@ -30,6 +31,8 @@ pub struct OpenedImage {
     /// As the examiner named it.
     pub path: PathBuf,
     pub segments: Vec<OpenedSegment>,
+    /// Files that the image names, opened when its reader asked for them.
+    pub(super) further: Mutex<Vec<OpenedSegment>>,
     /// What is odd about the set but does not stop it from being read.
     pub gaps: Vec<Gap>,
 }
@@ -58,7 +61,9 @@ impl OpenedImage {
                 Ok(_) => None,
             }
         };
-        self.segments.iter().filter_map(|s| differs(s).map(|why| format!("{}: {why}", s.name))).collect()
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.segments.iter().chain(further.iter());
+        all.filter_map(|s| differs(s).map(|why| format!("{}: {why}", s.name))).collect()
     }
 }
 
@@ -75,7 +80,7 @@ pub fn open_evidence(path: &Path) -> Result<OpenedImage, Failure> {
         segments.push(open_one(&next)?);
     }
     let gaps = uneven(&segments);
-    Ok(OpenedImage { path: path.to_owned(), segments, gaps })
+    Ok(OpenedImage { path: path.to_owned(), segments, further: Mutex::default(), gaps })
 }
 
 /// Opens every image of an examination; one file may stand in one image only.
@@ -100,7 +105,7 @@ pub fn open_all(paths: &[PathBuf]) -> Result<Vec<OpenedImage>, Failure> {
     Ok(images)
 }
 
-fn open_one(path: &Path) -> Result<OpenedSegment, Failure> {
+pub(super) fn open_one(path: &Path) -> Result<OpenedSegment, Failure> {
     let refuse = |e: &std::io::Error| refused(path, e);
     // Asked before opening: opening a pipe would wait for its writer.
     let before = std::fs::metadata(path).map_err(|e| refuse(&e))?;

@@ -66,6 +66,7 @@ pub(super) fn identity(plan: &Plan, images: &[OpenedImage], knowledge: &Knowledg
         rules_sha256: knowledge.rules_sha256().to_owned(),
         knowledge_sha256: knowledge.knowledge_sha256().to_owned(),
         show_secrets: plan.show_secrets,
+        keys: super::keys::named(&plan.keys),
         images: images.iter().map(|i| i.segments.iter().map(segment).collect()).collect(),
     }
 }

@@ -3,11 +3,12 @@
 //! A dead worker's items in hand are tried again one after the other, in workers that do nothing else; the one
 //! that kills its worker again becomes a gap, and the rest goes on without it.
 use super::open::OpenedImage;
+use super::siblings;
 use super::{Failure, Plan, Watch};
-use crate::base::{Gap, Place, Stage};
+use crate::base::{Gap, Place, Stage, Wanted};
 use crate::case::{Asked, LeftOut, Taken};
 use crate::inventory::{Row, Scene, StoredHash};
-use crate::worker::protocol::{ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files};
+use crate::worker::protocol::{Given, ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
@@ -42,11 +43,14 @@ pub(super) trait Taker {
 }
 
 /// A running worker.
-pub(super) struct Worker {
+pub(super) struct Worker<'a> {
     child: Child,
     reports: Receiver<io::Result<Report>>,
+    /// The way to it, for answers.
+    to: UnixStream,
+    images: &'a [OpenedImage],
 }
-impl Drop for Worker {
+impl Drop for Worker<'_> {
     fn drop(&mut self) {
         // It may be parsing something endless; nothing of its is worth waiting for.
         drop(self.child.kill());
@@ -62,9 +66,9 @@ pub(super) enum Next {
     Cancelled,
 }
 
-impl Worker {
+impl<'a> Worker<'a> {
     /// Starts one on an order. `program` is this very binary unless a test names another.
-    pub(super) fn start(program: Option<&PathBuf>, images: &[OpenedImage], order: &Order) -> Result<Self, Failure> {
+    pub(super) fn start(program: Option<&PathBuf>, images: &'a [OpenedImage], order: &Order) -> Result<Self, Failure> {
         let environment = |what: &str, e: &io::Error| Failure::environment(format!("cannot {what}: {e}"));
         let program = match program {
             Some(program) => program.clone(),
@@ -83,7 +87,8 @@ impl Worker {
             images.iter().flat_map(|i| &i.segments).map(|s| s.file.try_clone()).collect::<io::Result<Vec<File>>>();
         let files = files.map_err(|e| environment("pass the evidence to the worker", &e))?;
         let (to, reports) = sync_channel(QUEUE);
-        let worker = Self { child, reports };
+        let answers = ours.try_clone().map_err(|e| environment("make a socket", &e))?;
+        let worker = Self { child, reports, to: answers, images };
         // A worker that is gone already shows as its first report's absence.
         let told = send(&mut &ours, order).and_then(|()| send_files(&ours, &files));
         let mut from = io::BufReader::with_capacity(1 << 20, ours);
@@ -109,6 +114,11 @@ impl Worker {
         let since = Instant::now();
         loop {
             match self.reports.recv_timeout(TICK) {
+                Ok(Ok(Report::Want { image, wanted })) => {
+                    if let Err(e) = self.answer(image, &wanted) {
+                        return Next::Dead(format!("it cannot be answered: {e}"));
+                    }
+                }
                 Ok(Ok(report)) => return Next::Report(report),
                 Ok(Err(e)) => return Next::Dead(format!("its report cannot be read: {e}")),
                 Err(RecvTimeoutError::Disconnected) => return Next::Dead(self.obituary()),
@@ -118,6 +128,17 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// Gives the worker a file that an image names, or says why not.
+    fn answer(&self, image: u32, wanted: &Wanted) -> io::Result<()> {
+        match siblings::give(self.images, image, wanted) {
+            Ok((spec, file)) => {
+                send(&mut &self.to, &Given::File(spec))?;
+                send_files(&self.to, &[file])
+            }
+            Err(why) => send(&mut &self.to, &Given::Refused(why)),
         }
     }
 
@@ -170,6 +191,7 @@ pub(super) fn examine(
         0 => std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
         n => u32::try_from(n).unwrap_or(u32::MAX),
     };
+    let keys = super::keys::read(&plan.keys)?;
     let left_out = |which: LeftOut| behind.left_out.iter().filter(move |(_, w)| *w == which).map(|(item, _)| *item);
     let mut lives = Lives {
         done: behind.items.iter().copied().collect(),
@@ -185,6 +207,7 @@ pub(super) fn examine(
             images: specs(images),
             threads: if probing { 1 } else { threads },
             replay_journal: true,
+            keys: keys.clone(),
             job: Job::Examine {
                 done: list(&lives.done),
                 skip: list(&lives.skip),
@@ -226,7 +249,7 @@ pub(super) fn examine(
 
 /// One worker's life: `None` if it finished, else why it died and what it had in hand.
 fn live(
-    worker: &mut Worker,
+    worker: &mut Worker<'_>,
     lives: &mut Lives,
     probing: bool,
     watch: &Watch,
@@ -269,7 +292,7 @@ fn live(
                 lives.done.extend(&items);
                 taker.commit(items, rows, gaps)?;
             }
-            Next::Report(Report::Listed(_) | Report::Bytes(_) | Report::Formats(_)) => {
+            Next::Report(Report::Listed(_) | Report::Bytes(_) | Report::Formats(_) | Report::Want { .. }) => {
                 return Ok(Some(("it answered what nobody asked".into(), BTreeSet::new())));
             }
         }

@@ -1,7 +1,10 @@
-//! What parts an image has: partition tables and, later, volume managers.
+//! What parts an image has: partition tables, volume managers, encrypted volumes. Three lists, as they differ
+//! in what goes in and comes out: a table divides one volume, a manager joins several, an encryption needs a key.
+mod encryption;
 mod gpt;
 mod gpt_parse;
 mod layout;
+mod manager;
 mod mbr;
 mod signs;
 #[cfg(test)]
@@ -10,6 +13,8 @@ mod types;
 
 use crate::base::{Budget, Gaps, Run};
 use crate::image::{ReadError, Source};
+pub use encryption::{Content, ENCRYPTIONS, Encryption, Keys, Locked, Sealed, encrypted};
+pub use manager::{Assembled, MANAGERS, Manager, Member, member_of};
 
 /// What a run of the disk is, by its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::look;
-use super::protocol::{FormatInfo, ImageSpec, Job, Order, Report, encode, receive};
-use crate::base::{Cancelled, Gap, Progress, Stage};
+use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
+use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
-use crate::image::Segment;
+use crate::image::{OpenFile, Segment};
 use crate::inventory::{Row, Scene};
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,6 +12,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -41,15 +42,15 @@ fn serve() -> io::Result<()> {
     let files = receive_files(&socket, count)?;
     let inputs = inputs(&order.images, files);
     let progress = Progress::default();
-    let link = Link::new(socket, &order.job);
+    let link = Link::new(socket, &order.job)?;
     let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
-    let request =
-        Request { threads: order.threads.max(1) as usize, replay_journal: order.replay_journal, show_secrets };
+    let Order { threads, replay_journal, keys, job, .. } = order;
+    let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ticker = std::thread::Builder::new().name("progress".into());
         let ticker = ticker.spawn_scoped(scope, || tick(&link, &progress, &over))?;
-        let outcome = carry_out(order.job, inputs, &request, &link, &progress);
+        let outcome = carry_out(job, inputs, &request, &link, &progress);
         over.store(true, Ordering::Relaxed);
         ticker.thread().unpark();
         outcome.map_err(|Cancelled| io::Error::from(io::ErrorKind::Interrupted))
@@ -82,24 +83,24 @@ fn carry_out(
             Ok(())
         }
         Job::Containers => {
-            let told = look::containers(inputs);
+            let told = look::containers(inputs, link);
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Formats));
             Ok(())
         }
         Job::List { place } => {
-            let told = look::list(inputs, &place, request, progress)?;
+            let told = look::list(inputs, &place, request, link, progress)?;
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Listed));
             Ok(())
         }
         Job::Read { place } => {
             let mut emit = |bytes: &[u8]| link.send(&Report::Bytes(bytes.to_vec()));
-            if let Err(what) = look::read(inputs, &place, request, progress, &mut emit)? {
+            if let Err(what) = look::read(inputs, &place, request, link, progress, &mut emit)? {
                 link.send(&Report::Failed { what });
             }
             Ok(())
         }
         Job::Raw { image, offset, len } => {
-            let told = look::raw(inputs, image, offset, len);
+            let told = look::raw(inputs, image, offset, len, link);
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Bytes));
             Ok(())
         }
@@ -116,6 +117,9 @@ fn formats() -> Vec<FormatInfo> {
     };
     let containers = crate::image::ALL.iter().map(|f| info("container", f.name, f.about, f.limits));
     let volumes = crate::volume::ALL.iter().map(|f| info("volumes", f.name, f.about, f.limits));
+    let managers = crate::volume::MANAGERS.iter().map(|m| info("volumes", m.name, m.about, m.limits));
+    let encryptions = crate::volume::ENCRYPTIONS.iter().map(|e| info("encryption", e.name, e.about, e.limits));
+    let volumes = volumes.chain(managers).chain(encryptions);
     let filesystems = crate::fs::ALL.iter().map(|f| info("file system", f.name, f.about, f.limits));
     let artifacts = crate::artifact::ALL.iter().map(|a| info("artifact", a.name, a.about, &a.reads.join(" ")));
     let contents = crate::artifact::CONTENTS.iter().map(|c| info("contents", c.name, c.about, ""));
@@ -126,9 +130,14 @@ fn inputs(specs: &[ImageSpec], files: Vec<File>) -> Vec<Input> {
     let mut files = files.into_iter();
     let segments = |spec: &ImageSpec, files: &mut dyn Iterator<Item = File>| {
         let open = spec.segments.iter().zip(files);
-        open.map(|(s, file)| Segment { file, name: s.name.clone(), len: s.len }).collect()
+        open.map(|(s, file)| segment(s, file)).collect()
     };
     specs.iter().map(|spec| Input { name: spec.name.clone(), segments: segments(spec, &mut files) }).collect()
+}
+
+fn segment(spec: &SegmentSpec, file: File) -> Segment {
+    let source = Arc::new(OpenFile::new(file, spec.name.clone(), spec.len));
+    Segment { source, name: spec.name.clone() }
 }
 
 /// Tells the parent how far it is, as long as it moves: silence means that it hangs.
@@ -146,21 +155,38 @@ fn tick(link: &Link, progress: &Progress, over: &AtomicBool) {
 }
 
 /// The way to the parent. If it breaks, the parent is gone, and so is the reason to go on.
-struct Link {
+pub(super) struct Link {
     out: Mutex<BufWriter<UnixStream>>,
+    /// What the parent answers; read by whoever asked.
+    answers: Mutex<UnixStream>,
     done: HashSet<u64>,
     skip: HashSet<u64>,
     unread: HashSet<u64>,
     only: HashSet<u64>,
 }
 impl Link {
-    fn new(socket: UnixStream, job: &Job) -> Self {
+    fn new(socket: UnixStream, job: &Job) -> io::Result<Self> {
         let set = |items: &[u64]| items.iter().copied().collect();
         let (done, skip, unread, only) = match job {
             Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
             _ => Default::default(),
         };
-        Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), done, skip, unread, only }
+        let answers = Mutex::new(socket.try_clone()?);
+        let out = Mutex::new(BufWriter::with_capacity(BUFFER, socket));
+        Ok(Self { out, answers, done, skip, unread, only })
+    }
+    /// Asks the parent for a file, one question at a time.
+    fn ask(&self, image: u32, wanted: &Wanted) -> io::Result<Result<Segment, String>> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.send(&Report::Want { image, wanted: wanted.clone() });
+        self.flush();
+        match receive::<Given>(&mut *answers)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+            Given::Refused(why) => Ok(Err(why)),
+            Given::File(spec) => {
+                let file = receive_files(&answers, 1)?.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(Ok(segment(&spec, file)))
+            }
+        }
     }
     fn send(&self, report: &Report) {
         // Encoded before the lock is taken: threads wait for the wire only.
@@ -211,6 +237,10 @@ impl Sink for Link {
     }
     fn scene(&self, scene: &Scene) {
         self.send(&Report::Scene(Box::new(scene.clone())));
+    }
+    fn sibling(&self, image: u32, wanted: &Wanted) -> Result<Segment, String> {
+        // A broken link means that the parent is gone, and so is the reason to go on.
+        self.ask(image, wanted).unwrap_or_else(|_| std::process::exit(1))
     }
     fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>) {
         self.send(&Report::Commit { items: items.to_vec(), rows, gaps });

@@ -2,17 +2,19 @@
 //!
 //! A place is a path in the first system (or the first file system where no system is installed), or
 //! `N:/path` in file system N; deleted entries stand below the folder they were in.
+use super::link::Link;
 use super::protocol::{FormatInfo, Listed};
-use crate::base::{Cancelled, Name, Progress, Stage};
+use crate::base::{Cancelled, Gap, Gaps, Name, Progress, Stage, Wanted};
 use crate::evidence::{Entry, Tree};
 use crate::extract::{self, Indexed, Input, Request, Sink};
 use crate::fs::NodeKind;
-use crate::image::Source;
+use crate::image::{Segment, Siblings};
+use crate::inventory::{Row, Scene};
 use std::sync::Arc;
 
-/// Nothing is committed when one only looks.
-struct Quiet;
-impl Sink for Quiet {
+/// Nothing is committed when one only looks; further files are asked for all the same.
+struct Quiet<'a>(&'a Link);
+impl Sink for Quiet<'_> {
     fn enter(&self, _item: u64, _name: &str) -> bool {
         true
     }
@@ -20,15 +22,32 @@ impl Sink for Quiet {
         false
     }
     fn stage(&self, _stage: Stage, _total: u64) {}
-    fn scene(&self, _scene: &crate::inventory::Scene) {}
-    fn commit(&self, _items: &[u64], _rows: Vec<crate::inventory::Row>, _gaps: Vec<crate::base::Gap>) {}
+    fn scene(&self, _scene: &Scene) {}
+    fn sibling(&self, image: u32, wanted: &Wanted) -> Result<Segment, String> {
+        self.0.sibling(image, wanted)
+    }
+    fn commit(&self, _items: &[u64], _rows: Vec<Row>, _gaps: Vec<Gap>) {}
+}
+
+/// The parent, asked for the files of one image.
+struct Files<'a>(&'a Link, u32);
+impl Siblings for Files<'_> {
+    fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
+        self.0.sibling(self.1, wanted)
+    }
 }
 
 type Told<T> = Result<Result<T, String>, Cancelled>;
 
 /// A folder's entries, or the one file.
-pub(super) fn list(inputs: Vec<Input>, place: &str, request: &Request, progress: &Progress) -> Told<Vec<Listed>> {
-    let indexed = extract::index(inputs, request, &Quiet, progress)?;
+pub(super) fn list(
+    inputs: Vec<Input>,
+    place: &str,
+    request: &Request,
+    link: &Link,
+    progress: &Progress,
+) -> Told<Vec<Listed>> {
+    let indexed = extract::index(inputs, request, &Quiet(link), progress)?;
     Ok(find(&indexed, place).map(|(tree, found)| {
         let is_dir = found.is_dir();
         let entries = if is_dir { children(&indexed, place, tree, &found) } else { vec![found] };
@@ -41,10 +60,11 @@ pub(super) fn read(
     inputs: Vec<Input>,
     place: &str,
     request: &Request,
+    link: &Link,
     progress: &Progress,
     emit: &mut dyn FnMut(&[u8]),
 ) -> Told<()> {
-    let indexed = extract::index(inputs, request, &Quiet, progress)?;
+    let indexed = extract::index(inputs, request, &Quiet(link), progress)?;
     let found = find(&indexed, place).and_then(|(tree, entry)| match entry.kind() {
         NodeKind::File => tree.open(&entry).map_err(|e| format!("{}: {e}", entry.path)),
         kind => Err(format!("{}: a {}, not a regular file", entry.path, kind.as_str())),
@@ -69,12 +89,13 @@ pub(super) fn read(
 }
 
 /// What each image is kept in.
-pub(super) fn containers(inputs: Vec<Input>) -> Result<Vec<FormatInfo>, String> {
-    let gaps = crate::base::Gaps::default();
+pub(super) fn containers(inputs: Vec<Input>, link: &Link) -> Result<Vec<FormatInfo>, String> {
+    let gaps = Gaps::default();
     let one = |(number, input): (usize, Input)| {
         let index = u32::try_from(number).unwrap_or(u32::MAX);
+        let file = crate::image::join(input.segments);
         let (format, _) =
-            crate::image::open(input.segments, index, &gaps).map_err(|e| format!("{}: {e}", input.name))?;
+            crate::image::open(file, index, &Files(link, index), &gaps).map_err(|e| format!("{}: {e}", input.name))?;
         Ok(FormatInfo {
             layer: "container".into(),
             name: format.name.into(),
@@ -86,12 +107,14 @@ pub(super) fn containers(inputs: Vec<Input>) -> Result<Vec<FormatInfo>, String> 
 }
 
 /// Bytes of an image as acquired.
-pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, String> {
-    let gaps = crate::base::Gaps::default();
+pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32, link: &Link) -> Result<Vec<u8>, String> {
+    let gaps = Gaps::default();
     let input = inputs.into_iter().nth(image as usize).ok_or_else(|| format!("there is no image {image}"))?;
-    let (_, source): (_, Source) = crate::image::open(input.segments, image, &gaps).map_err(|e| e.to_string())?;
+    let files = Files(link, image);
+    let (_, container) =
+        crate::image::open(crate::image::join(input.segments), image, &files, &gaps).map_err(|e| e.to_string())?;
     let mut buf = vec![0; len.min(16 << 20) as usize];
-    let n = source.read_at(offset, &mut buf).map_err(|e| e.to_string())?;
+    let n = container.disk.read_at(offset, &mut buf).map_err(|e| e.to_string())?;
     buf.truncate(n);
     Ok(buf)
 }

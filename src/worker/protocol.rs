@@ -2,7 +2,7 @@
 //!
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
-use crate::base::{Gap, Stage};
+use crate::base::{Gap, Key, Stage, Wanted};
 use crate::inventory::{Row, Scene, StoredHash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Order {
     pub images: Vec<ImageSpec>,
     pub threads: u32,
     pub replay_journal: bool,
+    /// What opens encrypted volumes: the bytes of the files that the examiner named.
+    pub keys: Vec<Key>,
     pub job: Job,
 }
 
@@ -130,11 +132,25 @@ pub enum Report {
     Listed(Vec<Listed>),
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
+    /// A file that image number `image` names; a [`Given`] answers it, with the descriptor beside it.
+    Want {
+        image: u32,
+        wanted: Wanted,
+    },
     Finished,
     /// The evidence, or the place asked for, cannot be read at all.
     Failed {
         what: String,
     },
+}
+
+/// The parent's answer to [`Report::Want`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Given {
+    /// Its descriptor follows.
+    File(SegmentSpec),
+    /// Why not, in words for the examiner.
+    Refused(String),
 }
 
 /// One frame: the length, then the message.

@@ -31,6 +31,7 @@ pub(super) const FORMAT: Format = Format {
     limits: "contents encrypted by fscrypt or compressed by e2compr are listed but not read; an external journal and fast commits are not replayed",
     probe: |source| superblock::has_magic(&**source),
     probe_damaged: |source| superblock::backup(source).is_some(),
+    size: superblock::stated_size,
     open: |source, options| Ok(Arc::new(open::open(source, options)?)),
 };
 

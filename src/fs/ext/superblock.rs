@@ -220,6 +220,12 @@ pub(super) fn has_magic(source: &dyn ReadAt) -> bool {
     matches!(read_exact(source, at, 2), Ok(Some(b)) if u16_at(&b, 0) == Some(MAGIC))
 }
 
+/// Bytes that the primary superblock says the file system has.
+pub(super) fn stated_size(source: &Source) -> Option<u64> {
+    let sb = Super::parse(&read_exact(&**source, AT, LEN).ok().flatten()?).ok()?;
+    sb.blocks.checked_mul(u64::from(sb.block_size))
+}
+
 /// A copy of the superblock that stands where its own geometry says it must, with its byte offset.
 pub(super) fn backup(source: &Source) -> Option<(u64, Super)> {
     usual_places(source.len()).into_iter().find_map(|at| backup_at(source, at)).or_else(|| search(source))

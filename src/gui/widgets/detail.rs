@@ -166,6 +166,7 @@ fn runs(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
             PieceKind::Stored => "",
             PieceKind::Hole => " (a hole: zeros by definition)",
             PieceKind::Decoded => " (decoded from here)",
+            PieceKind::Absent => " (not in the evidence)",
         };
         let text = format!(
             "image {} offset {}, {} bytes{kind}",

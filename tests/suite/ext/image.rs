@@ -2,7 +2,7 @@
 use cranescope::base::{FsId, Gap, Gaps, Name, Progress, Run};
 use cranescope::evidence::{Entry, Tree};
 use cranescope::fs::{self, FileSystem, FsError, NodeKind, Options};
-use cranescope::image::{Segment, Source};
+use cranescope::image::{Alone, OpenFile, Source};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -120,8 +120,8 @@ impl Image {
     pub(super) fn source(&self) -> Source {
         let file = std::fs::File::open(self.path()).unwrap();
         let len = file.metadata().unwrap().len();
-        let segment = Segment { file, name: "image".into(), len };
-        cranescope::image::open(vec![segment], 0, &Gaps::default()).unwrap().1
+        let source = Arc::new(OpenFile::new(file, "image".into(), len));
+        cranescope::image::open(source, 0, &Alone, &Gaps::default()).unwrap().1.disk
     }
     pub(super) fn look(&self) -> Look {
         Look::at(&self.source(), true).unwrap()
@@ -197,6 +197,7 @@ pub(super) fn check_places(look: &Look, image: &Image) {
                 }
                 cranescope::base::PieceKind::Hole => assert!(got.iter().all(|b| *b == 0), "{}", entry.path),
                 cranescope::base::PieceKind::Decoded => {}
+                cranescope::base::PieceKind::Absent => panic!("{}: a whole image lacks nothing", entry.path),
             }
             at += len;
         }

@@ -1,0 +1,142 @@
+//! Disk images that lie as files in a file system: a virtual machine's disk, a firmware file. They are
+//! opened by the code that opens the first image; their bytes lead back through the file to the images.
+use super::layout::{Layout, Means};
+use super::scan::{Role, Spot};
+use crate::base::{Budget, Gaps, Name, Place, Wanted};
+use crate::evidence::{Entry, Tree};
+use crate::fs;
+use crate::image::magic::{self, Class};
+use crate::image::{self, Opening, Segment, Siblings, Source};
+use crate::inventory::{VolumeInfo, VolumeState};
+use crate::volume;
+
+/// The scheme of a volume that is a file.
+pub(super) const SCHEME: &str = "file";
+/// Extensions under which disk images are kept.
+const EXTENSIONS: &[&str] = &[
+    "img", "raw", "dd", "bin", "qcow2", "qcow", "vmdk", "vdi", "vhd", "vhdx", "iso", "e01", "ex01", "squashfs", "sqfs",
+    "sfs", "ubi", "ubifs", "jffs2", "ext4", "ext3", "ext2", "rootfs", "trx", "wic", "sdcard", "001",
+];
+/// A file of this size is looked at whatever its name.
+const LARGE: u64 = 64 << 20;
+/// No disk image is smaller.
+const SMALLEST: u64 = 4096;
+/// How deep in other evidence disk images are still opened, and how many of one file system.
+const MAX_DEPTH: u32 = 4;
+const MAX_IMAGES: usize = 256;
+
+/// Further files of an image in a file system: in its own folder, or at the path that it names.
+struct Beside<'a> {
+    tree: &'a Tree,
+    entry: &'a Entry,
+}
+impl Siblings for Beside<'_> {
+    fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
+        let folder = Name::new(self.entry.path.parent());
+        let found = match wanted {
+            Wanted::Named(name) if name.starts_with(b"/") && self.tree.get(name).is_some() => self.tree.get(name),
+            Wanted::Named(name) => {
+                let last = name.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default();
+                self.tree.get(folder.join(last).bytes())
+            }
+            Wanted::Extension(extension) => {
+                let name = self.entry.path.file_name();
+                let stem = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(..dot)).unwrap_or(name);
+                self.tree.get(folder.join(&[stem, b".", extension.as_bytes()].concat()).bytes())
+            }
+        };
+        let found = found.filter(|e| e.is_file()).ok_or("no such file in this file system")?;
+        let source = self.tree.open(found).map_err(|e| e.to_string())?;
+        Ok(Segment { source, name: found.path.display() })
+    }
+}
+
+impl Layout {
+    /// Opens the disk images among the files of one file system; those found are appended to the layout.
+    pub(super) fn open_embedded(&mut self, tree: &Tree, means: &Means<'_>, gaps: &Gaps) {
+        let number = tree.id.0 as usize;
+        let depth = self.depths.get(number).copied().unwrap_or(0).saturating_add(1);
+        let Some(volume) = self.scene.filesystems.get(number).map(|f| f.volume) else { return };
+        let image = self.scene.volumes.get(volume as usize).map_or(0, |v| v.image);
+        let mut opened = 0_usize;
+        for entry in tree.entries.iter().filter(|e| may_be_image(e)) {
+            let gaps = gaps.at(|p| {
+                p.filesystem = Some(tree.id);
+                p.path = Some(entry.path.clone());
+                p.inode = Some(entry.node.number);
+            });
+            // A file that cannot be opened is a gap of the pass over all contents.
+            let Ok(source) = tree.open(entry) else { continue };
+            if !holds_disk(&source) {
+                continue;
+            }
+            if depth > MAX_DEPTH || opened >= MAX_IMAGES {
+                gaps.add("volume", "budget: a disk image within disk images; not opened", entry.len());
+                continue;
+            }
+            opened = opened.saturating_add(1);
+            let at = Spot { volume, image, depth, in_file: true, role: Role::Disk, gaps };
+            self.open_file_image(&at, tree, entry, &source, means);
+        }
+    }
+
+    fn open_file_image(&mut self, above: &Spot, tree: &Tree, entry: &Entry, source: &Source, means: &Means<'_>) {
+        let path = entry.path.display();
+        let mut info = VolumeInfo {
+            image: above.image,
+            parent: Some(above.volume),
+            scheme: SCHEME.into(),
+            size: source.len(),
+            label: path.clone(),
+            state: VolumeState::Damaged,
+            ..VolumeInfo::default()
+        };
+        let mut disk = source.clone();
+        if let Some(format) = image::recognise(source) {
+            if !(means.enter)(&format!("{} at {path} in file system {}", format.name, tree.id.0)) {
+                return;
+            }
+            format.name.clone_into(&mut info.type_name);
+            let files = Beside { tree, entry };
+            let opening =
+                Opening { source: source.clone(), files: &files, gaps: &above.gaps, budget: Budget::default() };
+            match (format.open)(&opening) {
+                Ok(container) => disk = container.disk,
+                Err(e) => {
+                    above.gaps.add(format.name, format!("disk image in a file, not opened: {e}"), source.len());
+                    return;
+                }
+            }
+            info.size = disk.len();
+        }
+        let id = self.volume_id(above.volume);
+        let of: [&[u8]; 3] = [id.as_bytes(), SCHEME.as_bytes(), entry.path.bytes()];
+        let Some(volume) = self.add_volume(info, &of, disk.clone(), &above.gaps) else { return };
+        let gaps = above.gaps.at(|p| {
+            *p = Place { image: Some(above.image), volume: Some(volume), ..Default::default() };
+        });
+        self.scan(&Spot { volume, gaps, ..above.clone() }, &disk, means);
+    }
+}
+
+/// By name or size; what it holds decides.
+fn may_be_image(entry: &Entry) -> bool {
+    if !entry.is_file() || entry.deleted || entry.len() < SMALLEST {
+        return false;
+    }
+    let name = entry.path.file_name();
+    let extension = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(dot.saturating_add(1)..));
+    let known = extension.is_some_and(|e| EXTENSIONS.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(e)));
+    known || entry.len() >= LARGE
+}
+
+/// Whether a file begins like a disk: a container, a table, a file system, something encrypted.
+fn holds_disk(source: &Source) -> bool {
+    let container = || magic::find(&**source, 0, |m| m.class == Class::Container).is_some();
+    image::recognise(source).is_some()
+        || fs::recognise(source).is_some()
+        || container()
+        || volume::recognise(source).is_some()
+        || volume::encrypted(source).is_some()
+        || volume::member_of(source).is_some()
+}
