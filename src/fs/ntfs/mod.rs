@@ -36,6 +36,7 @@ pub(super) const FORMAT: Format = Format {
     limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed",
     probe: boot::probe,
     probe_damaged: boot::probe_copy,
+    size: stated_size,
     open: |source, options| Ok(Arc::new(open::open(source, options)?)),
 };
 
@@ -45,6 +46,14 @@ pub const NAME_TIMES: &[u8] = b"ntfs.file_name_times";
 /// The value of [`NAME_TIMES`] as text.
 pub fn name_times(value: &[u8]) -> String {
     names::times_text(value)
+}
+
+/// Bytes by the boot sector's count of sectors; the copy of the boot sector follows them.
+fn stated_size(source: &Source) -> Option<u64> {
+    let boot = crate::image::read_exact(&**source, 0, 48).ok().flatten()?;
+    let sector = u64::from(u16::from_le_bytes(boot.get(11..13)?.try_into().ok()?));
+    let sectors = u64::from_le_bytes(boot.get(40..48)?.try_into().ok()?);
+    sectors.checked_add(1)?.checked_mul(sector)
 }
 
 /// What all readers of one file system share.

@@ -2,7 +2,7 @@
 use cranescope::base::{FsId, Gap, Gaps, Name, PieceKind, Progress, Run};
 use cranescope::evidence::{Entry, Tree};
 use cranescope::fs::{self, FileSystem, FsError, NodeKind, Options};
-use cranescope::image::{Segment, Source};
+use cranescope::image::{Alone, OpenFile, Source};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ impl Image {
     pub(super) fn source(&self) -> Source {
         let file = std::fs::File::open(self.path()).unwrap();
         let len = file.metadata().unwrap().len();
-        let segment = Segment { file, name: "image".into(), len };
-        cranescope::image::open(vec![segment], 0, &Gaps::default()).unwrap().1
+        let source = Arc::new(OpenFile::new(file, "image".into(), len));
+        cranescope::image::open(source, 0, &Alone, &Gaps::default()).unwrap().1.disk
     }
     pub(super) fn look(&self) -> Look {
         Look::at(&self.source()).unwrap()
