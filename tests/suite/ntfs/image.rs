@@ -154,6 +154,7 @@ pub(super) fn check_places(look: &Look, image: &Image) {
                     assert!(got == &raw[from..from + len], "{}", entry.path);
                 }
                 PieceKind::Hole => assert!(got.iter().all(|b| *b == 0), "{}", entry.path),
+                PieceKind::Absent => panic!("{}: a whole image lacks nothing", entry.path),
                 PieceKind::Decoded => {}
             }
             at += len;
