@@ -7,7 +7,7 @@ use super::raw::corrupt;
 use super::record::{DATA, FILE_NAME, INDEX_ALLOCATION, INDEX_ROOT, STANDARD_INFORMATION};
 use super::reparse::{Meaning, meaning};
 use super::value::{Body, COMPRESSED, ENCRYPTED, SPARSE, Value, value, values};
-use super::{NAME_TIMES, Volume, extended, names};
+use super::{NAME_TIMES, Volume, extended, names, wof};
 use crate::base::{Name, NodeId};
 use crate::fs::{FsError, NodeKind, Stat, Times};
 use crate::image::Source;
@@ -169,11 +169,7 @@ pub(super) fn open(volume: &Volume, id: NodeId) -> Result<Source, FsError> {
             return Err(FsError::Unsupported("a device, pipe or socket has no content".to_owned()));
         }
         Meaning::Elsewhere(what) if !node.base.is_directory() => return Err(FsError::Unsupported(what.to_owned())),
-        Meaning::Wof(algorithm) => {
-            return Err(FsError::Unsupported(format!(
-                "content compressed by the Windows overlay, algorithm {algorithm}"
-            )));
-        }
+        Meaning::Wof(number) => return overlay(volume, &node, number),
         _ => {}
     }
     let kind = if node.base.is_directory() { INDEX_ALLOCATION } else { DATA };
@@ -182,6 +178,19 @@ pub(super) fn open(volume: &Volume, id: NodeId) -> Result<Source, FsError> {
         Some(data) => content(volume, id, data),
         None => Ok(Arc::new(Vec::new())),
     }
+}
+
+/// The content of a file that the Windows overlay compresses.
+fn overlay(volume: &Volume, node: &Node, number: u32) -> Result<Source, FsError> {
+    let here = volume.mft.volume_offset(node.base.number);
+    let algorithm = wof::algorithm(number).ok_or_else(|| {
+        FsError::Unsupported(format!("content compressed by the Windows overlay with algorithm {number}"))
+    })?;
+    let len = value(volume, node, DATA, b"").map_or(0, |d| d.len);
+    let kept = values(volume, node, DATA).into_iter().find(|v| v.name == WOF_STREAM);
+    let kept = kept.ok_or_else(|| corrupt(here, "stream of the overlay's compressed content is missing"))?;
+    let id = NodeId { number: node.base.number, generation: 0 };
+    Ok(Arc::new(wof::Overlay::new(content(volume, id, kept)?, len, algorithm)))
 }
 
 pub(super) fn open_stream(volume: &Volume, id: NodeId, wanted: &[u8]) -> Result<Source, FsError> {

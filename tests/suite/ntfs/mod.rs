@@ -6,4 +6,5 @@ mod corpus;
 mod image;
 mod layout;
 mod mutate;
+mod overlay;
 mod second;
