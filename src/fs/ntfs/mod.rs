@@ -14,6 +14,7 @@ mod folder;
 mod huffman;
 mod index;
 mod list;
+mod log;
 mod lznt1;
 mod lzx;
 mod names;

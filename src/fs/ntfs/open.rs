@@ -8,7 +8,7 @@ use super::raw::{name, u8_at, u16_at};
 use super::record::{STANDARD_INFORMATION, VOLUME_INFORMATION, VOLUME_NAME};
 use super::survey::{ROOT, Survey};
 use super::table::Mft;
-use super::{NtfsFs, Volume, boot};
+use super::{NtfsFs, Volume, boot, log};
 use crate::base::NodeId;
 use crate::fs::{FsError, FsInfo, Options};
 use crate::image::Source;
@@ -26,9 +26,10 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError
     let mft = Mft::find(&disk, &boot, &damage)?;
     let survey = Survey::new(&mft, &damage);
     let root = mft.record(ROOT, &damage).map_or(5, |r| u64::from(r.sequence()));
-    let info = info(&boot, &mft, &damage);
+    let mut info = info(&boot, &mft, &damage);
     let slack = std::sync::OnceLock::new();
     let volume = Volume { disk, mft, survey, damage, budget: options.budget, slack, index_block: boot.index };
+    info.clean &= log::is_done(&volume);
     Ok(NtfsFs { volume: Arc::new(volume), info, root: NodeId { number: ROOT, generation: root } })
 }
 

@@ -3,6 +3,7 @@
 //! are missing the tests say so and pass.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod corpus;
+mod damage;
 mod image;
 mod layout;
 mod mutate;
