@@ -3,8 +3,11 @@
 //! Reads are positioned and `&self`; no write method exists. `locate` leads any bytes back to runs
 //! of the acquired images, so that every fact can be checked with `dd`.
 mod acquired;
+mod cache;
 mod cursor;
+mod ewf;
 mod file;
+mod inflate;
 mod joined;
 pub mod magic;
 mod mapped;
@@ -179,7 +182,7 @@ pub struct Format {
 }
 
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
-pub const ALL: &[&Format] = &[&raw::FORMAT];
+pub const ALL: &[&Format] = &[&ewf::FORMAT, &raw::FORMAT];
 
 /// The first format that recognises the file; `None` if it is none but raw bytes.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod cli;
 mod common;
+mod containers;
 mod debian;
 mod dpkg;
 mod evidence;

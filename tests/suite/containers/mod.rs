@@ -1,0 +1,4 @@
+//! Containers against the raw bytes they were made from: whole, at random positions, damaged in every way.
+//! Images are made at test time by qemu-img and ewfacquire; where these are missing the tests say so and pass.
+mod ewf;
+mod help;
