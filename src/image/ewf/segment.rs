@@ -19,8 +19,25 @@ const BY: &str = "EWF";
 
 /// Names that a descriptor may carry.
 const KINDS: &[&str] = &[
-    "header", "header2", "xheader", "volume", "disk", "data", "sectors", "table", "table2", "error2", "session",
-    "hash", "digest", "xhash", "next", "done", "ltree", "ltypes", "incomplete",
+    "header",
+    "header2",
+    "xheader",
+    "volume",
+    "disk",
+    "data",
+    "sectors",
+    "table",
+    "table2",
+    "error2",
+    "session",
+    "hash",
+    "digest",
+    "xhash",
+    "next",
+    "done",
+    "ltree",
+    "ltypes",
+    "incomplete",
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +150,8 @@ fn search(segment: &Segment, from: u64) -> Option<u64> {
             let named = [kind.as_bytes(), &[0]].concat();
             memmem::find_iter(window, &named).collect::<Vec<_>>()
         });
-        let fits = |start: &usize| {
-            window.get(*start..start.saturating_add(76)).is_some_and(|bytes| parse(bytes).is_some())
-        };
+        let fits =
+            |start: &usize| window.get(*start..start.saturating_add(76)).is_some_and(|bytes| parse(bytes).is_some());
         if let Some(found) = candidates.filter(fits).min() {
             return Some(at.saturating_add(found as u64));
         }

@@ -152,7 +152,8 @@ fn parse(segment: &Segment, section: &Section, sectors: &[Section]) -> Option<Pa
     let is_counted = word(20)? == adler32(head.get(..20)?);
     let at = section.start.checked_add(HEADER)?;
     let room = section.end.checked_sub(at)?.checked_div(4)?;
-    let mut parsed = Parsed { count, is_counted, is_whole: is_counted, at, base, end: section.end, wide_from: u32::MAX };
+    let mut parsed =
+        Parsed { count, is_counted, is_whole: is_counted, at, base, end: section.end, wide_from: u32::MAX };
     if u64::from(count) > room {
         parsed.is_whole = false;
         return Some(parsed);

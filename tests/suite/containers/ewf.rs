@@ -193,7 +193,8 @@ fn logical_evidence_is_recognized() {
 fn images_of_the_corpus() {
     use sha2::Digest as _;
     let digest = |bytes: &[u8]| cranescope::base::hex(&sha2::Sha256::digest(bytes));
-    for (image, oracle) in [("dfvfs/ext2.E01", "dfvfs/ext2.raw"), ("plaso/image-split.E01", ""), ("keramics/ewf/ext2.E01", "")]
+    for (image, oracle) in
+        [("dfvfs/ext2.E01", "dfvfs/ext2.raw"), ("plaso/image-split.E01", ""), ("keramics/ewf/ext2.E01", "")]
     {
         let Some(path) = shared(image) else { continue };
         let opened = open(&path).unwrap();
