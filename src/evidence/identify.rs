@@ -293,7 +293,8 @@ fn mounts(root: &System, own: &Candidate<'_>, all: &[Candidate<'_>], gaps: &Gaps
         }
         let same_disk = listed.first().and_then(|root| same_disk(device, &root.device));
         let on_disk = |c: &Candidate<'_>| same_disk.is_none_or(|same| same == (c.volume.image == own.volume.image));
-        let found: Vec<&Candidate<'_>> = all.iter().filter(|c| names(device, c) && on_disk(c)).collect();
+        let found: Vec<&Candidate<'_>> =
+            all.iter().filter(|c| names(device, c, own.volume.parent) && on_disk(c)).collect();
         let here = gaps.at(|p| p.path = Some(Name::from("/etc/fstab")));
         let filesystem = match found.as_slice() {
             [one] => {
@@ -340,8 +341,8 @@ fn unescape(text: &str) -> String {
     text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
-/// Whether an fstab device word means this file system.
-fn names(device: &str, candidate: &Candidate<'_>) -> bool {
+/// Whether an fstab device word means this file system. `within` is the volume that holds the asking system.
+fn names(device: &str, candidate: &Candidate<'_>, within: Option<u32>) -> bool {
     let (fs, volume) = (candidate.filesystem, candidate.volume);
     let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
     let word = |v: &str| v.trim_matches('"').to_owned();
@@ -365,10 +366,19 @@ fn names(device: &str, candidate: &Candidate<'_>) -> bool {
             _ => false,
         };
     }
+    if volume.scheme == "lvm2"
+        && let Some((group, name)) = volume.label.split_once('/')
+    {
+        // The device mapper doubles dashes, so that the one between group and volume can be told.
+        let mapped = format!("/dev/mapper/{}-{}", group.replace('-', "--"), name.replace('-', "--"));
+        return device == mapped || device.strip_prefix("/dev/") == Some(volume.label.as_str());
+    }
     // sda3, nvme0n1p3, mmcblk0p3: the number is all that can be known from one disk's image.
     let digits: String = device.chars().rev().take_while(char::is_ascii_digit).collect();
     let number: String = digits.chars().rev().collect();
-    volume.index > 0 && number.parse() == Ok(volume.index) && volume.scheme != "none"
+    let of_table = matches!(volume.scheme.as_str(), "gpt" | "mbr");
+    let near = volume.parent.is_none() || volume.parent == within;
+    volume.index > 0 && number.parse() == Ok(volume.index) && of_table && near
 }
 
 /// Whether two kernel names (`/dev/sda1`, `/dev/sda5`) are of one disk; `None` if either is no such name.

@@ -6,7 +6,7 @@ use super::scan::{Role, Spot};
 use crate::base::{Gaps, Run};
 use crate::fs;
 use crate::image::magic::{self, Class, HEAD, Magic};
-use crate::image::{self, Slice, Source, read_exact};
+use crate::image::{self, ReadError, Slice, Source, read_exact};
 use crate::inventory::{VolumeInfo, VolumeState};
 use crate::volume;
 use aho_corasick::AhoCorasick;
@@ -112,6 +112,8 @@ struct Finds {
     list: Vec<Found>,
     /// Runs of zeros, in whole blocks.
     blank: Vec<Run>,
+    /// The first read error, and the bytes that were not searched for such.
+    lost: Option<(ReadError, u64)>,
     /// The first byte that no find has claimed.
     free: u64,
     full: bool,
@@ -130,7 +132,8 @@ impl Finds {
             let n = match source.read_at(at, &mut buf) {
                 Ok(n) => n,
                 Err(e) => {
-                    gaps.add_at("search", "volume_offset", e.offset, format!("not searched: {e}"), CHUNK as u64);
+                    let bytes = (CHUNK as u64).min(len.saturating_sub(at));
+                    self.lost.get_or_insert((e, 0)).1 += bytes;
                     at = at.saturating_add(CHUNK as u64);
                     continue;
                 }
@@ -155,6 +158,9 @@ impl Finds {
                 }
             }
             at = next;
+        }
+        if let Some((e, bytes)) = &self.lost {
+            gaps.add_at("search", "volume_offset", e.offset, format!("{bytes} bytes not searched, first: {e}"), *bytes);
         }
         if self.full {
             gaps.add("search", format!("budget: more than {MAX_FOUND} structures; the rest was not searched"), 0);

@@ -4,9 +4,13 @@ mod encryption;
 mod gpt;
 mod gpt_parse;
 mod layout;
+mod lvm;
 mod manager;
 mod mbr;
+mod raid;
 mod signs;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod types;

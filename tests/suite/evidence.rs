@@ -52,3 +52,135 @@ fn a_wiped_superblock_costs_nothing_but_a_gap() {
     let gaps: Vec<&str> = wiped["gaps"].as_array().unwrap().iter().map(|g| g["what"].as_str().unwrap()).collect();
     assert!(gaps.iter().any(|g| g.contains("superblock damaged") && g.contains("its backup at byte")), "{gaps:?}");
 }
+
+/// A packed disk of `tests/data/volumes`, unpacked into `at`.
+fn unpack(name: &str, at: &Path) {
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/volumes").join(name);
+    let packed = std::fs::read(packed).unwrap();
+    let mut from = ruzstd::decoding::StreamingDecoder::new(packed.as_slice()).unwrap();
+    std::io::copy(&mut from, &mut std::fs::File::create(at).unwrap()).unwrap();
+}
+
+/// The volumes of a report of one scheme: label, state, whether it has a parent and a file system.
+fn volumes(report: &Value, scheme: &str) -> Vec<(String, String)> {
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let of = report["volumes"].as_array().unwrap().iter().filter(|v| v["scheme"] == scheme);
+    of.map(|v| (text(&v["label"]), format!("{} {}", text(&v["state"]), v["filesystem"].is_string()))).collect()
+}
+
+#[test]
+fn a_group_over_three_images_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for n in 1..=3 {
+        unpack(&format!("lvm/pv{n}.img.zst"), &at.join(format!("pv{n}.img")));
+    }
+    let whole = examined(at, &["pv1.img", "pv2.img", "pv3.img"]);
+    let listed = volumes(&whole, "lvm2");
+    let read = listed.iter().filter(|(_, state)| state == "read true").count();
+    assert_eq!((listed.len(), read), (10, 9), "{listed:?}");
+    assert_eq!(whole["gaps"].as_array().unwrap().len(), 0);
+    // The order of the images is no matter but for their own list.
+    let turned = examined(at, &["pv3.img", "pv1.img", "pv2.img"]);
+    assert_eq!(volumes(&turned, "lvm2"), listed);
+    for image in whole["images"].as_array().unwrap() {
+        let sum: u64 = image["bytes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(sum, image["size"].as_u64().unwrap());
+    }
+    for volume in whole["volumes"].as_array().unwrap().iter().filter(|v| v["scheme"] == "lvm2") {
+        assert!(volume["parent"].is_string(), "{volume}");
+    }
+    let part = examined(at, &["pv1.img"]);
+    let gaps: Vec<&str> = part["gaps"].as_array().unwrap().iter().map(|g| g["what"].as_str().unwrap()).collect();
+    for missing in ["pv1", "pv2"] {
+        assert!(gaps.iter().any(|g| g.contains(&format!("physical volume {missing} "))), "{gaps:?}");
+    }
+}
+
+/// A disk with a table, whose second partition holds `inner`.
+fn partitioned(at: &Path, inner: &Path, name: &str) {
+    let content = std::fs::read(inner).unwrap();
+    let image = at.join(name);
+    let mut bytes = vec![0; (2 << 20) + content.len() + (1 << 20)];
+    bytes[2 << 20..][..content.len()].copy_from_slice(&content);
+    std::fs::write(&image, bytes).unwrap();
+    let sectors = content.len() / 512;
+    let script = format!("label: gpt\nstart=2048,size=2048\nstart=4096,size={sectors}\n");
+    let mut child = Command::new("sfdisk")
+        .args(["-q", "-w", "never", image.to_str().unwrap()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), script.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_disk_within_a_file_within_a_disk_leads_back_to_the_image() {
+    if !have("mke2fs") || !have("sfdisk") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    plant(&at.join("root"), SMALL_SYSTEM);
+    grouped(at, "inner.img");
+    partitioned(at, &at.join("inner.img"), "machine.raw");
+    std::fs::create_dir_all(at.join("outer/var/machines")).unwrap();
+    std::fs::copy(at.join("machine.raw"), at.join("outer/var/machines/guest.raw")).unwrap();
+    let (root, image) = (at.join("outer"), at.join("outer.img"));
+    tool("mke2fs", &["-q", "-F", "-t", "ext4", "-d", root.to_str().unwrap(), image.to_str().unwrap(), "96M"]);
+    partitioned(at, &at.join("outer.img"), "disk.img");
+    let report = examined(at, &["disk.img"]);
+    assert_eq!(report["filesystems"].as_array().unwrap().len(), 2);
+    let guest = report["volumes"].as_array().unwrap().iter().find(|v| v["scheme"] == "file").unwrap();
+    assert_eq!(guest["label"], "/var/machines/guest.raw");
+    assert_eq!(report["systems"][0]["hostname"], "crane-7");
+    // What the rows say of the inner file system's bytes holds for the outermost image.
+    let disk = std::fs::read(at.join("disk.img")).unwrap();
+    let inner = &report["filesystems"][1]["id"];
+    let files = report["inventory"]["files"].as_array().unwrap();
+    let row = files.iter().find(|f| f["path"] == "/etc/passwd").unwrap();
+    let evidence = &row["evidence"];
+    assert_eq!(&evidence["filesystem"], inner);
+    let mut bytes = Vec::new();
+    for run in evidence["image_runs"].as_array().unwrap() {
+        assert_eq!(run["kind"], "stored");
+        let (from, len) = (run["offset"].as_u64().unwrap() as usize, run["length"].as_u64().unwrap() as usize);
+        bytes.extend_from_slice(&disk[from..from + len]);
+    }
+    let planted = SMALL_SYSTEM.iter().find(|(path, _)| *path == "/etc/passwd").unwrap().1;
+    assert_eq!(String::from_utf8(bytes).unwrap(), planted);
+}
+
+#[test]
+fn a_dump_without_a_table_is_searched() {
+    if !have("mke2fs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    grouped(at, "inner.img");
+    let inner = std::fs::read(at.join("inner.img")).unwrap();
+    // Boot code, a boot image with its header, then a file system off any partition's border.
+    let mut dump: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut header = [0_u8; 64];
+    header[..4].copy_from_slice(&[0x27, 0x05, 0x19, 0x56]);
+    header[12..16].copy_from_slice(&5000_u32.to_be_bytes());
+    header[32..38].copy_from_slice(b"kernel");
+    let sum = crc32fast::hash(&header);
+    header[4..8].copy_from_slice(&sum.to_be_bytes());
+    dump.extend_from_slice(&header);
+    dump.resize(1 << 19, 0xff);
+    dump.extend_from_slice(&inner);
+    dump.resize(dump.len() + 70_000, 0xff);
+    std::fs::write(at.join("flash.bin"), dump).unwrap();
+    let report = examined(at, &["flash.bin"]);
+    let found = volumes(&report, "search");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let kinds: Vec<&str> = report["volumes"].as_array().unwrap().iter().map(|v| v["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["", "U-Boot image \"kernel\"", "ext"]);
+    assert_eq!(report["systems"][0]["hostname"], "crane-7");
+    let wiped = report["gaps"].as_array().unwrap().iter().map(|g| g["what"].as_str().unwrap()).collect::<Vec<_>>();
+    assert!(wiped.iter().any(|g| g.contains("2 structures were found further on")), "{wiped:?}");
+}

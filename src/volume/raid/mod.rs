@@ -1,0 +1,2 @@
+//! RAID: how blocks are spread over devices, and Linux md, which writes that down.
+pub(super) mod layout;
