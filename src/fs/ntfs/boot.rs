@@ -26,9 +26,17 @@ pub(super) struct Boot {
 pub(super) fn probe(source: &Source) -> bool {
     read_exact(&**source, 0, LEN).is_ok_and(|bytes| bytes.is_some_and(|b| is_boot(&b)))
 }
-/// Whether the copy of the boot sector is there.
-pub(super) fn probe_copy(source: &Source) -> bool {
-    backup(source).is_some()
+/// Whether the copy of the boot sector is there, or one without its signature that leads to an MFT.
+pub(super) fn probe_damaged(source: &Source) -> bool {
+    let first = read_exact(&**source, 0, LEN).ok().flatten();
+    backup(source).is_some() || first.is_some_and(|bytes| nameless(source, &bytes).is_some())
+}
+
+/// A boot sector without its signature, if it leads to an MFT or to the mirror of one.
+fn nameless(source: &Source, bytes: &[u8]) -> Option<Boot> {
+    let boot = fields(bytes).ok()?;
+    let is_mft = |at: u64| read_exact(&**source, at, 4).ok().flatten().is_some_and(|b| b == b"FILE");
+    (is_mft(boot.mft) || is_mft(boot.mirror)).then_some(boot)
 }
 
 fn is_boot(bytes: &[u8]) -> bool {
@@ -57,6 +65,10 @@ fn parse(bytes: &[u8]) -> Result<Boot, String> {
     if !is_boot(bytes) {
         return Err("no NTFS signature".to_owned());
     }
+    fields(bytes)
+}
+
+fn fields(bytes: &[u8]) -> Result<Boot, String> {
     let bytes = bytes.to_vec();
     let read = ntfs::Ntfs::new(&mut Cursor::new(&bytes)).map_err(|e| e.to_string())?;
     let cluster = u64::from(read.cluster_size());
@@ -81,18 +93,26 @@ fn parse(bytes: &[u8]) -> Result<Boot, String> {
 /// The boot sector if it can be used, else its copy; damage is a gap.
 pub(super) fn read(source: &Source, gaps: &Gaps) -> Result<Boot, FsError> {
     let add = |at: u64, what: String, bytes| gaps.add_at(BY, "volume_offset", at, what, bytes);
-    let first = match read_exact(&**source, 0, LEN) {
-        Ok(Some(bytes)) => parse(&bytes),
+    let bytes = read_exact(&**source, 0, LEN);
+    let first = match &bytes {
+        Ok(Some(bytes)) => parse(bytes),
         Ok(None) => Err("the volume ends before it".to_owned()),
         Err(e) => Err(e.to_string()),
     };
     let boot = match first {
         Ok(boot) => boot,
         Err(what) => {
-            let copy = backup(source).and_then(|(at, bytes)| Some((at, parse(&bytes).ok()?)));
-            let Some((at, boot)) = copy else { return Err(corrupt(0, format!("boot sector: {what}"))) };
-            add(0, format!("boot sector damaged ({what}); its copy at byte {at} was used"), LEN as u64);
-            boot
+            let nameless = bytes.ok().flatten().and_then(|bytes| nameless(source, &bytes));
+            let copy = || backup(source).and_then(|(at, bytes)| Some((at, parse(&bytes).ok()?)));
+            if let Some(boot) = nameless {
+                add(0, format!("boot sector damaged ({what}), but its fields lead to an MFT; they were used"), 8);
+                boot
+            } else if let Some((at, boot)) = copy() {
+                add(0, format!("boot sector damaged ({what}); its copy at byte {at} was used"), LEN as u64);
+                boot
+            } else {
+                return Err(corrupt(0, format!("boot sector: {what}")));
+            }
         }
     };
     if boot.len > source.len() {

@@ -122,7 +122,9 @@ impl ReadAt for Compressed {
         Ok(done)
     }
     fn locate(&self, bytes: Run) -> Vec<Piece> {
-        let mut out = Vec::new();
+        let mut out: Vec<Piece> = Vec::new();
+        // Byte of the image behind the last compressed unit.
+        let mut next = None;
         let end = bytes.end().min(self.len);
         let mut at = bytes.offset;
         while at < end {
@@ -143,11 +145,20 @@ impl ReadAt for Compressed {
                 }
                 Unit::Lost => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
                 Unit::Packed(_) | Unit::Plain => {
-                    let first = self.stored.locate(Run::new(start, 1)).first().copied();
-                    let (image, offset) = first.map_or((0, 0), |p| (p.image, p.offset));
-                    out.push(Piece { image, offset, len, kind: PieceKind::Decoded });
+                    let stored = self.stored.locate(Run::new(start, self.unit));
+                    let stored: Vec<&Piece> = stored.iter().filter(|p| p.kind == PieceKind::Stored).collect();
+                    let first = stored.first().map_or((0, 0), |p| (p.image, p.offset));
+                    match out.last_mut() {
+                        // Units that follow one another on the volume are one piece.
+                        Some(last) if next == Some(first) => last.len = last.len.saturating_add(len),
+                        _ => out.push(Piece { image: first.0, offset: first.1, len, kind: PieceKind::Decoded }),
+                    }
+                    next = stored.last().map(|p| (p.image, p.offset.saturating_add(p.len)));
+                    at = at.saturating_add(len);
+                    continue;
                 }
             }
+            next = None;
             at = at.saturating_add(len);
         }
         out

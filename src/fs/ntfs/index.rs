@@ -14,8 +14,8 @@ use crate::image::{ReadAt, Source};
 const I30: &[u8] = b"$\0I\x003\x000\0";
 /// Bytes of index read at once.
 const READ: usize = 256 << 10;
-/// Bytes of one directory's index; ten million names need a fifth of it.
-const MAX_INDEX: u64 = 8 << 30;
+/// Bytes of one directory's index; ten million names need no more.
+const MAX_INDEX: u64 = 1 << 30;
 /// An entry with no more names behind it.
 const LAST: u16 = 2;
 
@@ -71,11 +71,19 @@ pub(super) fn read(volume: &Volume, dir: &Node, with_slack: bool) -> Index {
             blocks.len().saturating_sub(most),
         );
     }
-    let at_once = (READ / block).max(1).saturating_mul(block);
+    let room = READ.min(size(blocks.len()));
+    let at_once = (room / block).max(1).saturating_mul(block);
     let mut buf = vec![0; at_once];
     let mut at = 0_u64;
     let mut number = 0_u64;
     while at < blocks.len().min(most) {
+        // A hole holds no block.
+        if let (Place::Zeros, len) = blocks.place(at) {
+            let len = len.saturating_sub(len % block as u64).max(block as u64);
+            at = at.saturating_add(len);
+            number = at / block as u64;
+            continue;
+        }
         let whole = blocks.read_at(at, &mut buf);
         let n = *whole.as_ref().unwrap_or(&at_once);
         for piece in buf.get_mut(..n).unwrap_or_default().chunks_exact_mut(block) {
@@ -105,7 +113,7 @@ pub(super) fn read(volume: &Volume, dir: &Node, with_slack: bool) -> Index {
 }
 
 fn bitmap(map: &Source) -> Option<Vec<u8>> {
-    // A bit for each block of at most 8 GiB.
+    // A bit for each block.
     let mut bits = vec![0; size(map.len().min(4 << 20))];
     let n = map.read_at(0, &mut bits).ok()?;
     (n == bits.len()).then_some(bits)

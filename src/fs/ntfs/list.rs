@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 
 /// Windows keeps lists of at most 256 KiB.
 const MAX_LIST: u64 = 1 << 20;
+/// Records of other files that a list may name before the rest of it is left out.
+const MAX_FOREIGN: usize = 64;
 
 /// A file: its record, and those that extend it.
 pub(super) struct Node {
@@ -43,16 +45,25 @@ pub(super) fn gather(number: u64, mft: &Mft, damage: &Damage) -> Result<Node, Fs
         return Ok(Node { base, more: Vec::new() });
     }
     let mut more = Vec::new();
+    let mut foreign = 0_usize;
     for number in records(&base, mft, damage) {
+        if foreign >= MAX_FOREIGN {
+            let what =
+                "budget: list of a file's attributes that names many records of others; the rest was not followed";
+            damage.note(what, base.number, mft.volume_offset(base.number), 0);
+            break;
+        }
         let Ok(record) = mft.record(number, damage) else {
             let what = "record that extends a file could not be read; what it holds of the file is missing";
             damage.note(what, base.number, mft.volume_offset(number), mft.record as u64);
+            foreign = foreign.saturating_add(1);
             continue;
         };
         let owner = record.base();
         if owner.number != base.number || record.is_used() != base.is_used() {
             let what = "record that extends a file belongs to another one; what it held is missing";
             damage.note(what, base.number, mft.volume_offset(number), 0);
+            foreign = foreign.saturating_add(1);
             continue;
         }
         let broken = record.attributes(|_| {});

@@ -40,7 +40,7 @@ pub(super) const FORMAT: Format = Format {
     about: "NTFS 1.2 to 3.1",
     limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed",
     probe: boot::probe,
-    probe_damaged: boot::probe_copy,
+    probe_damaged: boot::probe_damaged,
     size: stated_size,
     open: |source, options| Ok(Arc::new(open::open(source, options)?)),
 };

@@ -93,24 +93,18 @@ impl View<'_> {
         let mut all = Vec::new();
         for (name, number) in out {
             let file = self.ntfs.file(&mut fs, number).map_err(|e| format!("{}: {e}", Name::new(&name)))?;
-            self.describe(&file, &name, &mut fs, &mut all)?;
+            Self::describe(&file, &name, &mut fs, &mut all)?;
         }
         if dir == super::survey::ROOT {
             let named = all.len();
-            self.describe(&file, b"", &mut fs, &mut all)?;
+            Self::describe(&file, b"", &mut fs, &mut all)?;
             // Only the streams of the root itself.
             all.remove(named);
         }
         Ok(all)
     }
     /// The entry of a file under a name, then those of its named streams.
-    fn describe(
-        &self,
-        file: &NtfsFile<'_>,
-        name: &[u8],
-        fs: &mut Limited<'_>,
-        all: &mut Vec<Found>,
-    ) -> Result<(), String> {
+    fn describe(file: &NtfsFile<'_>, name: &[u8], fs: &mut Limited<'_>, all: &mut Vec<Found>) -> Result<(), String> {
         let number = file.file_record_number();
         let is_system = file.info().is_ok_and(|i| i.file_attributes().contains(NtfsFileAttributeFlags::SYSTEM));
         let mut meaning = Meaning::Plain;

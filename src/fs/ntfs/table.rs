@@ -93,19 +93,33 @@ impl Mft {
         }
         let mut mft = Self::new(disk, extents, len, initialized, boot);
         if has_list {
-            mft = mft.with_list(record, damage);
+            mft = mft.with_list(&record, damage);
         }
-        Ok(mft)
+        Ok(mft.within_its_clusters(damage))
     }
-    fn new(disk: &Arc<Disk>, extents: Vec<Extent>, len: u64, initialized: u64, boot: &Boot) -> Self {
+    /// What the sizes claim beyond the known clusters is told once, not record by record.
+    fn within_its_clusters(mut self, damage: &Damage) -> Self {
+        let old = &self.content;
+        let end = old.extents.last().map_or(0, Extent::end).saturating_mul(old.disk.cluster);
+        if old.initialized > end {
+            let lost = old.initialized.saturating_sub(end);
+            damage.once(self.volume_offset(0), "a part of the MFT has no known place", lost);
+            let (disk, extents) = (old.disk.clone(), old.extents.clone());
+            self.content = Arc::new(Content { disk, len: old.len, initialized: end, extents });
+        }
+        self
+    }
+    fn new(disk: &Arc<Disk>, mut extents: Vec<Extent>, len: u64, initialized: u64, boot: &Boot) -> Self {
         let len = len.min(disk.source.len());
+        // No MFT has holes; one in a crafted volume would only cost time.
+        extents.truncate(extents.iter().take_while(|e| e.is_stored()).count());
         let content = Content { disk: disk.clone(), len, initialized: initialized.min(len), extents: extents.into() };
         Self { content: Arc::new(content), record: boot.record, mirror: boot.mirror, shards: Default::default() }
     }
     /// A fragmented MFT tells the rest of its places in records that lie in what is known already.
-    fn with_list(self, first: Record, damage: &Damage) -> Self {
+    fn with_list(self, first: &Record, damage: &Damage) -> Self {
         let mut extents = self.content.extents.to_vec();
-        let numbers = list::records(&first, &self, damage);
+        let numbers = list::records(first, &self, damage);
         for number in numbers {
             let Ok(record) = self.record(number, damage) else { continue };
             let _ = record.attributes(|a| {
@@ -120,6 +134,7 @@ impl Mft {
         }
         extents.sort_by_key(|e| e.vcn);
         extents.dedup_by(|b, a| b.vcn < a.end());
+        extents.retain(Extent::is_stored);
         let old = &self.content;
         let content =
             Content { disk: old.disk.clone(), len: old.len, initialized: old.initialized, extents: extents.into() };
@@ -213,7 +228,7 @@ impl Mft {
             };
             if let Some(what) = told {
                 damage.note(what, number, self.volume_offset(number), record.len() as u64);
-                if number < MIRRORED && self.from_mirror(number, record) {
+                if number < MIRRORED && self.copy_mirrored(number, record) {
                     slot = Slot::Good;
                     let what = "mirror of a record of the MFT used";
                     damage.note(what, number, self.mirror.saturating_add(at), 0);
@@ -223,7 +238,7 @@ impl Mft {
         }
         Chunk { bytes, offset, slots }
     }
-    fn from_mirror(&self, number: u64, record: &mut [u8]) -> bool {
+    fn copy_mirrored(&self, number: u64, record: &mut [u8]) -> bool {
         let at = self.mirror.saturating_add(number.saturating_mul(record.len() as u64));
         let copy = read_exact(&*self.content.disk.source, at, record.len()).ok().flatten();
         let Some(mut copy) = copy else { return false };

@@ -85,6 +85,12 @@ fn check(options: &[&str], mib: u64, names: usize, compressed: bool) -> Look {
     assert!(seen > names * 5 / 7, "{seen}");
     drop(mount);
     check_places(&look, &image);
+    // Every cluster that the bitmap calls free, counted by hand.
+    let map = look.read("/$Bitmap");
+    let clusters = usize::try_from(mib << 20).unwrap() / look.fs().info().block_size as usize;
+    let used = |n: &usize| map.get(n / 8).is_none_or(|b| b >> (n % 8) & 1 == 1);
+    let free = (0..clusters).filter(|n| !used(n)).count() as u64 * u64::from(look.fs().info().block_size);
+    assert_eq!(look.fs().unallocated().iter().map(|r| r.len).sum::<u64>(), free);
     let gaps = look.gaps();
     assert!(gaps.is_empty(), "{gaps:#?}");
     look
@@ -179,6 +185,79 @@ fn named_streams_are_entries_of_their_own() {
     assert!(look.fs().open(file, Stream::Named(b"none")).is_err());
     check_places(&look, &image);
     assert!(look.gaps().is_empty());
+}
+
+/// Sets one of the attributes that ntfs-3g gives access to.
+fn set(path: &Path, name: &str, value: &str) {
+    let out = Command::new("setfattr").args(["-h", "-n", name, "-v", value]).arg(path).output().unwrap();
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn names_for_dos_links_and_special_files() {
+    if !tools() {
+        return;
+    }
+    let image = Image::make(&[], 32);
+    image.write(|root| {
+        std::fs::write(root.join("a long name.text"), b"once").unwrap();
+        set(&root.join("a long name.text"), "system.ntfs_dos_name", "ALONGN~1.TEX");
+        std::fs::create_dir(root.join("target")).unwrap();
+        std::fs::write(root.join("target/inside"), b"x").unwrap();
+        // A junction as mklink /J writes it.
+        std::fs::create_dir(root.join("junction")).unwrap();
+        let text: Vec<u8> = "\\??\\C:\\target\0"
+            .encode_utf16()
+            .chain("C:\\target\0".encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let (first, second) = (26_u16, 18_u16);
+        let mut point = vec![3, 0, 0, 0xa0];
+        point.extend(u16::try_from(text.len() + 8).unwrap().to_le_bytes());
+        point.extend([0, 0]);
+        point.extend([0, first, first + 2, second].iter().flat_map(|n| n.to_le_bytes()));
+        point.extend(&text);
+        let hex: String = point.iter().map(|b| format!("{b:02x}")).collect();
+        set(&root.join("junction"), "system.ntfs_reparse_data", &format!("0x{hex}"));
+        for (name, kind) in [("null", "c"), ("disk", "b")] {
+            let out = Command::new("mknod").arg(root.join(name)).args([kind, "1", "3"]).output().unwrap();
+            assert!(out.status.success());
+        }
+    });
+    let look = image.look();
+    assert_eq!(look.read("/a long name.text"), b"once");
+    assert_eq!(look.get("/a long name.text").stat.as_ref().unwrap().links, 1);
+    let same = look.get("/a long name.text").node;
+    assert_eq!(look.live().filter(|e| e.node == same).count(), 1);
+    let junction = look.get("/junction");
+    assert_eq!(junction.kind().as_str(), "symlink");
+    assert_eq!(look.fs().read_link(junction.node).unwrap(), b"/target");
+    assert!(look.tree.get(b"/junction/inside").is_none());
+    for (path, kind) in [("/null", "char-device"), ("/disk", "block-device")] {
+        let stat = look.get(path).stat.clone().unwrap();
+        assert_eq!((stat.kind.as_str(), stat.device), (kind, Some((1, 3))));
+    }
+    assert!(look.gaps().is_empty());
+}
+
+#[test]
+fn times_beside_the_name_are_kept() {
+    if !tools() {
+        return;
+    }
+    let image = Image::make(&[], 16);
+    image.write(|root| {
+        std::fs::write(root.join("set back"), b"x").unwrap();
+        let out =
+            Command::new("touch").args(["-d", "2001-02-03T04:05:06.7Z"]).arg(root.join("set back")).output().unwrap();
+        assert!(out.status.success());
+    });
+    let look = image.look();
+    let stat = look.get("/set back").stat.clone().unwrap();
+    assert_eq!(stat.times.modified.unwrap().to_string(), "2001-02-03T04:05:06.7000000Z");
+    let kept = stat.xattrs.iter().find(|(n, _)| n.bytes() == cranescope::fs::NAME_TIMES).unwrap();
+    let text = cranescope::fs::name_times(&kept.1);
+    assert!(text.contains(" modified=20") && !text.contains("2001-02-03"), "{text}");
 }
 
 #[test]

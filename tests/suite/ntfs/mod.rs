@@ -2,6 +2,7 @@
 //! Images are made at test time by `mkntfs` and written through that mount; where the tools or FUSE
 //! are missing the tests say so and pass.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod bare;
 mod corpus;
 mod damage;
 mod image;

@@ -1,5 +1,6 @@
 //! Flipped bytes: no panic, no hang, whatever the metadata says.
 use super::image::{Image, Look, Random, pattern, text, tools};
+use super::layout::attribute;
 use cranescope::base::Run;
 use cranescope::image::Source;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ fn flipped_metadata_neither_panics_nor_hangs() {
                 .unwrap();
             }
             std::fs::create_dir_all(root.join("a/b/c")).unwrap();
+            attribute(&root.join("a/b/c"), 0x800);
             std::fs::write(root.join("a/b/c/packed"), text(1, 100_000)).unwrap();
             std::fs::write(root.join("a/b/file:stream"), pattern(2, 9000)).unwrap();
             std::os::unix::fs::symlink("a/b", root.join("link")).unwrap();

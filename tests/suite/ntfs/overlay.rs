@@ -91,7 +91,7 @@ fn damaged(image: &Image) {
     for entry in look.live().filter(|e| e.path.bytes().starts_with(b"/text-")) {
         let first = look.tree.open(entry).unwrap().locate(Run::new(0, 1))[0].offset;
         let mut failed = 0;
-        for _ in 0..40 {
+        for _ in 0..12 {
             let mut bytes = whole.clone();
             let at = usize::try_from(first + random.below(3000)).unwrap();
             bytes[at] ^= 1 << random.below(8);
