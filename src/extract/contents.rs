@@ -3,8 +3,8 @@
 //!
 //! Each thread works in rounds. A round reads a few megabytes: small files whole, large ones piece by piece,
 //! at most [`FLIGHTS`] of them side by side, so that MD5 always has several messages for its lanes.
-use super::flight::{Flight, PADDING, PIECE, guard, unhashed};
-use super::md5_lanes::{self, State, Task};
+use super::flight::{Flight, PIECE, Part, guard, unhashed};
+use super::lanes::{self, BLOCK, Function, Md5Lanes, Sha256Lanes, Tail, Task, sha256_pays};
 use crate::artifact::{CONTENTS, Content};
 use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run};
 use crate::evidence::{Entry, Hashes, System, Tree};
@@ -50,6 +50,9 @@ const FLIGHTS: usize = 8;
 /// Jobs and bytes that a thread takes from the queue at once.
 const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: u64 = 16 << 20;
+/// Finished files' memory that each thread keeps: pieces, and bytes of each.
+const SPARES: usize = 2;
+const SPARE: usize = 8 << 20;
 /// Bytes of large files that all threads together hold whole for content readers.
 const HELD: u64 = 32 << 20;
 
@@ -99,6 +102,7 @@ pub(super) fn read_with(
         announce,
         before_parse,
         done,
+        sha256_in_lanes: sha256_pays(),
         queue: Mutex::new(in_disk_order(jobs, progress, announce)?.into()),
         held: Held::default(),
         stopped: AtomicBool::new(false),
@@ -148,6 +152,7 @@ fn in_disk_order(jobs: &[Job<'_>], progress: &Progress, announce: &Announce<'_>)
 pub(super) struct Pass<'a> {
     pub jobs: &'a [Job<'a>],
     pub readers: &'a [&'static Content],
+    pub sha256_in_lanes: bool,
     progress: &'a Progress,
     announce: &'a Announce<'a>,
     pub before_parse: &'a (dyn Fn(usize) -> bool + Sync),
@@ -218,6 +223,9 @@ struct Thread<'a> {
     /// Large files that have to wait for memory or for a free lane.
     parked: VecDeque<Flight<'a>>,
     flights: Vec<Flight<'a>>,
+    /// Memory of large files that are finished, for the next ones: to fault pages in and zero them costs as
+    /// much as to read a file.
+    spare: Vec<Vec<u8>>,
     /// What this round reads. Untouched pages of it cost nothing.
     arena: Vec<u8>,
     /// First byte of the arena that is free.
@@ -226,9 +234,9 @@ struct Thread<'a> {
 
 impl<'a> Thread<'a> {
     fn new(pass: &'a Pass<'a>) -> Self {
-        let arena = vec![0; ROUND.saturating_add(PIECE).saturating_add(PADDING)];
+        let arena = vec![0; ROUND.saturating_add(PIECE)];
         let (queue, parked, flights) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { pass, queue, parked, flights, arena, free: 0 }
+        Self { pass, queue, parked, flights, spare: Vec::new(), arena, free: 0 }
     }
 
     fn run(&mut self) -> Result<(), Cancelled> {
@@ -247,8 +255,11 @@ impl<'a> Thread<'a> {
             }
             self.hash();
             for flight in self.flights.extract_if(.., |f| f.is_through()) {
-                (self.pass.done)(flight.finish(self.pass, &self.arena));
+                let (done, buffer) = flight.finish(self.pass, &self.arena);
+                (self.pass.done)(done);
+                self.spare.extend(buffer.filter(|b| b.len() <= SPARE));
             }
+            self.spare.truncate(SPARES);
         }
     }
 
@@ -289,7 +300,7 @@ impl<'a> Thread<'a> {
                     self.parked.push_back(flight);
                     return Ok(());
                 };
-                flight.hold(hold);
+                flight.hold(hold, self.spare.pop().unwrap_or_default());
             }
             self.pass.step(flight.read(&mut self.arena, &mut self.free))?;
         }
@@ -297,22 +308,38 @@ impl<'a> Thread<'a> {
         Ok(())
     }
 
-    /// MD5 of this round's pieces, for the files where it is wanted.
+    /// Hashes this round's pieces.
     fn hash(&mut self) {
-        let mut tasks = Vec::new();
-        let mut which = Vec::new();
-        for (at, flight) in self.flights.iter().enumerate() {
-            if let Some((state, blocks)) = flight.md5_input(&self.arena) {
-                tasks.push(Task { state, blocks });
-                which.push(at);
-            }
+        let md5 = in_lanes::<Md5Lanes, 4>(self.flights.iter().map(|f| f.md5_part(&self.arena)));
+        for (flight, state) in self.flights.iter_mut().zip(md5) {
+            state.into_iter().for_each(|state| flight.set_md5(state));
         }
-        md5_lanes::run(&mut tasks);
-        let states: Vec<State> = tasks.into_iter().map(|t| t.state).collect();
-        for (at, state) in which.into_iter().zip(states) {
-            if let Some(flight) = self.flights.get_mut(at) {
-                flight.set_md5(state);
-            }
+        let sha256 = in_lanes::<Sha256Lanes, 8>(self.flights.iter().map(|f| f.sha256_part(&self.arena)));
+        for (flight, state) in self.flights.iter_mut().zip(sha256) {
+            state.into_iter().for_each(|state| flight.set_sha256(state));
         }
     }
+}
+
+/// The state after each part; `None` for what has none.
+fn in_lanes<'a, F: Function<N>, const N: usize>(
+    parts: impl Iterator<Item = Option<([u32; N], Part<'a>)>>,
+) -> Vec<Option<[u32; N]>> {
+    let parts: Vec<_> = parts.collect();
+    let tail = |part: &Part<'_>| part.end.map(|(rest, len)| Tail::new::<F, N>(rest, len));
+    let tails: Vec<Option<Tail>> = parts.iter().map(|p| p.as_ref().and_then(|(_, part)| tail(part))).collect();
+    let mut tasks: Vec<Task<'_, N>> = parts
+        .iter()
+        .zip(&tails)
+        .map(|(part, tail)| {
+            let tail: &[[u8; BLOCK]] = tail.as_ref().map_or(&[], Tail::blocks);
+            part.as_ref().map_or(Task { state: F::START, blocks: &[], tail: &[] }, |(state, part)| Task {
+                state: *state,
+                blocks: part.blocks,
+                tail,
+            })
+        })
+        .collect();
+    lanes::run::<F, N>(&mut tasks);
+    parts.iter().zip(tasks).map(|(part, task)| part.as_ref().map(|_| task.state)).collect()
 }

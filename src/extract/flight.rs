@@ -1,7 +1,7 @@
 //! One file on its way through the pass: its bytes as they come, its hashes, and what the content readers
 //! make of it. A panic in a reader of hostile bytes costs the file, not the pass.
 use super::contents::{Done, Hold, Job, Pass};
-use super::md5_lanes::{self, BLOCK, State};
+use super::lanes::{BLOCK, Function, Md5Lanes, Sha256Lanes, digest};
 use super::sniff::{HEAD, sniff};
 use crate::artifact::{CONTENT_LIMIT, Content, Out, Sight};
 use crate::base::{Digest, Evidence, Gap, Gaps, ImageRun, Md5};
@@ -16,8 +16,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) const PIECE: usize = 2 << 20;
 /// Bytes of one read call: they are hashed while the processor still has them at hand.
 const READ: usize = 256 << 10;
-/// Room behind a piece for the padding of its message.
-pub(super) const PADDING: usize = 2 * BLOCK;
 /// Larger files are not hashed.
 const SIZE_LIMIT: u64 = 64 << 30;
 /// From this size on, files that are nearly all holes are not hashed.
@@ -45,6 +43,26 @@ pub(super) fn unhashed(len: u64, allocated: u64) -> Option<String> {
     (len > SIZE_LIMIT).then(|| format!("over the limit of {SIZE_LIMIT} bytes"))
 }
 
+/// SHA-256 so far.
+enum Sha {
+    /// By the processor's SHA instructions, as the bytes come.
+    Stream(Box<Sha256>),
+    /// In lanes, once a round.
+    Lanes([u32; 8]),
+}
+impl Sha {
+    fn new(pass: &Pass<'_>) -> Self {
+        if pass.sha256_in_lanes { Self::Lanes(Sha256Lanes::START) } else { Self::Stream(Box::default()) }
+    }
+}
+
+/// What a round has of a message: whole blocks, and the rest with the message's length where it ends.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub blocks: &'a [[u8; BLOCK]],
+    pub end: Option<(&'a [u8], u64)>,
+}
+
 /// Where this round's piece lies.
 enum At {
     Arena(Range<usize>),
@@ -61,8 +79,8 @@ pub(super) struct Flight<'a> {
     at: u64,
     /// Where reading ends.
     stop: u64,
-    sha256: Option<Sha256>,
-    md5: Option<State>,
+    sha256: Option<Sha>,
+    md5: Option<[u32; 4]>,
     unhashed: String,
     content: &'static str,
     /// Decided once the first bytes are known.
@@ -71,8 +89,6 @@ pub(super) struct Flight<'a> {
     hold: Option<(Hold<'a>, Vec<u8>)>,
     hold_to: u64,
     piece: Option<At>,
-    /// Bytes of the piece that go into MD5, with the padding.
-    padded: usize,
     gaps: Gaps,
 }
 
@@ -112,15 +128,14 @@ impl<'a> Flight<'a> {
             len,
             at: 0,
             stop: len,
-            sha256: hashing.then(Sha256::new),
-            md5: (hashing && job.want_md5).then(State::default),
+            sha256: hashing.then(|| Sha::new(pass)),
+            md5: (hashing && job.want_md5).then_some(Md5Lanes::START),
             unhashed: if job.known.is_some() { String::new() } else { reason.unwrap_or_default() },
             content: "",
             want: None,
             hold: None,
             hold_to: 0,
             piece: None,
-            padded: 0,
             gaps,
             source,
         };
@@ -162,14 +177,18 @@ impl<'a> Flight<'a> {
     pub(super) fn needs(&self) -> Option<u64> {
         (self.hold_to > 0 && self.hold.is_none() && !self.is_through()).then_some(self.hold_to)
     }
-    pub(super) fn hold(&mut self, hold: Hold<'a>) {
-        let mut buffer = Vec::new();
-        let len = usize::try_from(self.hold_to).unwrap_or(usize::MAX).saturating_add(PADDING);
-        if buffer.try_reserve_exact(len).is_err() {
+    /// Gives it the memory that it [needs](Self::needs): `buffer`, made larger if it is too small.
+    pub(super) fn hold(&mut self, hold: Hold<'a>, mut buffer: Vec<u8>) {
+        let len = usize::try_from(self.hold_to).unwrap_or(usize::MAX);
+        let more = len.saturating_sub(buffer.len());
+        if buffer.try_reserve_exact(more).is_err() {
             self.gaps.add(BY, "no memory for the whole content; it was hashed only", self.len);
             self.want = Some(Vec::new());
             self.hold_to = 0;
             return;
+        }
+        if more > 0 {
+            buffer.resize(len, 0);
         }
         self.hold = Some((hold, buffer));
     }
@@ -195,35 +214,26 @@ impl<'a> Flight<'a> {
     pub(super) fn read(&mut self, arena: &mut [u8], free: &mut usize) -> u64 {
         let want = usize::try_from(self.stop.saturating_sub(self.at)).unwrap_or(usize::MAX).min(PIECE);
         let mut hold = if self.at < self.hold_to { self.hold.take() } else { None };
-        let (buf, start): (&mut [u8], usize) = match &mut hold {
-            Some((_, buffer)) => {
-                let start = usize::try_from(self.at).unwrap_or(usize::MAX);
-                buffer.resize(start.saturating_add(want).saturating_add(PADDING), 0);
-                (buffer, start)
-            }
-            None => (arena, *free),
+        // A held piece ends where the held part ends: what comes behind it goes into the arena.
+        let left = usize::try_from(self.hold_to.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let (buf, start, want): (&mut [u8], usize, usize) = match &mut hold {
+            Some((_, buffer)) => (buffer, usize::try_from(self.at).unwrap_or(usize::MAX), want.min(left)),
+            None => (arena, *free, want),
         };
-        let room = buf.get_mut(start..start.saturating_add(want).saturating_add(PADDING)).unwrap_or_default();
-        let n = self.fill(room, want);
-        self.padded = match &self.md5 {
-            None => 0,
-            Some(_) if self.at >= self.stop => md5_lanes::pad(room, n, self.len),
-            Some(_) => n,
-        };
-        if let Some((hold, mut buffer)) = hold {
-            if self.padded == 0 {
-                buffer.truncate(start.saturating_add(n));
-            }
-            self.hold = Some((hold, buffer));
-            self.piece = Some(At::Held(start..start.saturating_add(n)));
+        let n = self.fill(buf.get_mut(start..start.saturating_add(want)).unwrap_or_default());
+        let range = start..start.saturating_add(n);
+        if hold.is_some() {
+            self.hold = hold;
+            self.piece = Some(At::Held(range));
         } else {
-            *free = start.saturating_add(n.max(self.padded));
-            self.piece = Some(At::Arena(start..start.saturating_add(n)));
+            *free = range.end;
+            self.piece = Some(At::Arena(range));
         }
         n as u64
     }
-    /// Up to `want` bytes at the front of `to`, hashed as they come.
-    fn fill(&mut self, to: &mut [u8], want: usize) -> usize {
+    /// As many bytes of `to` as the file still has.
+    fn fill(&mut self, to: &mut [u8]) -> usize {
+        let want = to.len();
         let mut n = 0_usize;
         while n < want {
             let end = n.saturating_add(READ).min(want);
@@ -231,7 +241,7 @@ impl<'a> Flight<'a> {
             let asked = part.len();
             match guard(|| self.source.read_at(self.at, part)) {
                 Ok(Ok(got)) => {
-                    if let (Some(sha256), Some(part)) = (&mut self.sha256, part.get(..got)) {
+                    if let (Some(Sha::Stream(sha256)), Some(part)) = (&mut self.sha256, part.get(..got)) {
                         sha256.update(part);
                     }
                     n = n.saturating_add(got);
@@ -253,21 +263,38 @@ impl<'a> Flight<'a> {
         }
         n
     }
-    /// The state so far and this round's blocks, if the MD5 is wanted.
-    pub(super) fn md5_input<'b>(&'b self, arena: &'b [u8]) -> Option<(State, &'b [[u8; BLOCK]])> {
-        let state = self.md5?;
+    /// What this round has of the message.
+    fn part<'b>(&'b self, arena: &'b [u8]) -> Option<Part<'b>> {
         let bytes = match self.piece.as_ref()? {
-            At::Arena(range) => arena.get(range.start..range.start.saturating_add(self.padded)),
-            At::Held(range) => self.hold.as_ref()?.1.get(range.start..range.start.saturating_add(self.padded)),
+            At::Arena(range) => arena.get(range.clone()),
+            At::Held(range) => self.hold.as_ref()?.1.get(range.clone()),
         };
-        Some((state, bytes?.as_chunks::<BLOCK>().0))
+        let (blocks, rest) = bytes?.as_chunks::<BLOCK>();
+        Some(Part { blocks, end: (self.at >= self.stop).then_some((rest, self.len)) })
     }
-    pub(super) fn set_md5(&mut self, state: State) {
+    /// MD5 so far and what this round adds to it, if it is wanted.
+    pub(super) fn md5_part<'b>(&'b self, arena: &'b [u8]) -> Option<([u32; 4], Part<'b>)> {
+        Some((self.md5?, self.part(arena)?))
+    }
+    pub(super) fn set_md5(&mut self, state: [u32; 4]) {
         self.md5 = self.md5.map(|_| state);
+    }
+    /// SHA-256 so far and what this round adds to it, where it is computed in lanes.
+    pub(super) fn sha256_part<'b>(&'b self, arena: &'b [u8]) -> Option<([u32; 8], Part<'b>)> {
+        match self.sha256 {
+            Some(Sha::Lanes(state)) => Some((state, self.part(arena)?)),
+            _ => None,
+        }
+    }
+    pub(super) fn set_sha256(&mut self, state: [u32; 8]) {
+        if let Some(Sha::Lanes(to)) = &mut self.sha256 {
+            *to = state;
+        }
     }
 
     /// Ends the file: hashes, place, and what the content readers find.
-    pub(super) fn finish(mut self, pass: &Pass<'_>, arena: &[u8]) -> Done {
+    /// Its buffer comes back with it, for the next file.
+    pub(super) fn finish(mut self, pass: &Pass<'_>, arena: &[u8]) -> (Done, Option<Vec<u8>>) {
         let read = usize::try_from(self.at).unwrap_or(usize::MAX);
         let kept = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
         let hold = self.hold.take();
@@ -281,13 +308,18 @@ impl<'a> Flight<'a> {
             self.decide(pass, bytes.get(..HEAD.min(bytes.len())).unwrap_or_default());
         }
         let known = self.job.known;
-        let sha256 = self.sha256.take().map(|s| Digest(s.finalize().into())).or(known.map(|k| k.sha256));
-        let md5 = self.md5.take().map(|s| Md5(s.digest())).or(known.map(|k| k.md5));
+        let sha256 = self.sha256.take().map(|s| match s {
+            Sha::Stream(s) => Digest(s.finalize().into()),
+            Sha::Lanes(state) => Digest(digest::<Sha256Lanes, 8, 32>(state)),
+        });
+        let sha256 = sha256.or(known.map(|k| k.sha256));
+        let md5 = self.md5.take().map(|s| Md5(digest::<Md5Lanes, 4, 16>(s))).or(known.map(|k| k.md5));
         let runs = self.runs();
         let (rows, mut gaps) = self.parse(pass, bytes, sha256, &runs);
         gaps.extend(self.gaps.take());
         let unhashed = self.unhashed.as_str().into();
-        Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps }
+        let done = Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps };
+        (done, hold.map(|(_, buffer)| buffer))
     }
     fn runs(&self) -> Vec<ImageRun> {
         match guard(|| crate::evidence::image_runs(&self.source, None)) {
