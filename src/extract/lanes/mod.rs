@@ -150,7 +150,7 @@ fn advance<F: Function<N>, const N: usize, S: Simd>(
     steps: usize,
 ) {
     let count = S::U32_LANES.min(LANES);
-    let row = |words: &[u32; LANES]| simd.partial_load_u32s(words.get(..count).unwrap_or_default());
+    // Loops, not closures: code in a closure may end up outside of what is compiled for these vectors.
     let mut columns = [[0_u32; LANES]; N];
     for (lane, state) in states.iter().enumerate() {
         for (to, word) in columns.iter_mut().zip(state) {
@@ -159,8 +159,12 @@ fn advance<F: Function<N>, const N: usize, S: Simd>(
             }
         }
     }
-    let mut hash = columns.each_ref().map(row);
+    let mut hash = [simd.splat_u32s(0); N];
+    for (to, from) in hash.iter_mut().zip(&columns) {
+        *to = simd.partial_load_u32s(from.get(..count).unwrap_or_default());
+    }
     let mut words = [[0_u32; LANES]; WORDS];
+    let mut m = [simd.splat_u32s(0); WORDS];
     for step in 0..steps {
         for (lane, blocks) in input.iter().enumerate().take(count) {
             let Some((block, _)) = blocks.get(step).map(|b| b.as_chunks::<4>()) else { return };
@@ -170,7 +174,10 @@ fn advance<F: Function<N>, const N: usize, S: Simd>(
                 }
             }
         }
-        hash = F::compress(simd, hash, words.each_ref().map(row));
+        for (to, from) in m.iter_mut().zip(&words) {
+            *to = simd.partial_load_u32s(from.get(..count).unwrap_or_default());
+        }
+        hash = F::compress(simd, hash, m);
     }
     for (n, column) in hash.into_iter().enumerate() {
         let mut out = [0; LANES];

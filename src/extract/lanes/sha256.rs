@@ -77,9 +77,8 @@ impl Function<8> for Sha256Lanes {
 fn schedule<S: Simd>(s: S, m: &mut [S::u32s; WORDS], at: usize) -> S::u32s {
     if at >= WORDS {
         let (old, new) = (m[(at + 1) % WORDS], m[(at + 14) % WORDS]);
-        let shifted = |x, n| s.wrapping_dyn_shr_u32s(x, s.splat_u32s(n));
-        let old = s.xor_u32s(two(s, old, 7, 18), shifted(old, 3));
-        let new = s.xor_u32s(two(s, new, 17, 19), shifted(new, 10));
+        let old = s.xor_u32s(two(s, old, 7, 18), s.wrapping_dyn_shr_u32s(old, s.splat_u32s(3)));
+        let new = s.xor_u32s(two(s, new, 17, 19), s.wrapping_dyn_shr_u32s(new, s.splat_u32s(10)));
         m[at % WORDS] = s.add_u32s(s.add_u32s(m[at % WORDS], old), s.add_u32s(m[(at + 9) % WORDS], new));
     }
     m[at % WORDS]
