@@ -44,22 +44,56 @@ impl Time {
 impl fmt::Display for Time {
     /// RFC 3339 in UTC; a moment outside the years 1 to 9999 is shown as `@seconds`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(at) = jiff::Timestamp::from_second(self.seconds) else {
+        let days = self.seconds.div_euclid(86_400);
+        let (year, month, day) = civil(days);
+        // What jiff cannot hold could not be read back.
+        if !(1..=9999).contains(&year) || jiff::Timestamp::from_second(self.seconds).is_err() {
             return write!(f, "@{}", self.seconds);
-        };
-        let whole = at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-        match usize::from(self.digits.min(9)) {
-            0 => write!(f, "{whole}Z"),
-            n => {
-                let nanos = format!("{:09}", self.nanos);
-                write!(f, "{whole}.{}Z", nanos.get(..n).unwrap_or(&nanos))
-            }
         }
+        let second = self.seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let mut text = *b"0000-00-00T00:00:00.000000000";
+        let nanos = i64::from(self.nanos);
+        for (at, digits, number) in
+            [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, hour), (14, 2, minute), (17, 2, second), (20, 9, nanos)]
+        {
+            decimal(text.get_mut(at..at + digits).unwrap_or_default(), number);
+        }
+        let len = match usize::from(self.digits.min(9)) {
+            0 => 19,
+            n => 20 + n,
+        };
+        f.write_str(text.get(..len).and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default())?;
+        f.write_str("Z")
     }
+}
+
+/// Fills `to` with the last digits of a number that is not negative.
+fn decimal(to: &mut [u8], mut number: i64) {
+    for digit in to.iter_mut().rev() {
+        *digit = b'0'.wrapping_add(u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+    }
+}
+
+/// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01: counted in eras of 400
+/// years from 1 March of year 0, so that the leap day ends a year. By hand because reports hold hundreds of
+/// thousands of times, and a general formatter takes ten times as long.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const ERA: i64 = 146_097;
+    let days = days.saturating_add(719_468);
+    let (era, day) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -69,5 +103,18 @@ mod tests {
         assert_eq!(t.to_string(), "2023-11-14T22:13:20.000000005Z");
         assert_eq!(Time::parse(&t.to_string()), Some(t));
         assert_eq!(Time::seconds(i64::MAX).to_string(), format!("@{}", i64::MAX));
+        assert_eq!(Time::seconds(i64::MIN).to_string(), format!("@{}", i64::MIN));
+    }
+
+    #[test]
+    fn agrees_with_the_library_on_every_kind_of_day() {
+        // A moment every six weeks of the years 1 to 9999, and the borders of what can be held.
+        let (first, last) = (-62_135_596_800_i64, 253_402_207_200);
+        let steps = (first..=last).step_by(1_234_567 * 3);
+        for second in steps.chain([first, last, -1, 0, 951_782_399, 951_782_400, 951_868_800, 4_107_542_399]) {
+            let expected = jiff::Timestamp::from_second(second).unwrap();
+            assert_eq!(Time::seconds(second).to_string(), expected.to_string(), "{second}");
+        }
+        assert_eq!(Time::seconds(first - 1).to_string(), format!("@{}", first - 1));
     }
 }

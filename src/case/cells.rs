@@ -1,19 +1,20 @@
 //! Cells of the inventory as SQLite values, and back.
 use crate::base::{Name, Time};
-use crate::inventory::{Kind, Value};
+use crate::inventory::{CellRef, Kind, Value};
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 
 /// What a cell is stored as: a path as TEXT if it is plain text, else as a BLOB of its bytes.
-pub(super) fn store(value: &Value) -> ToSqlOutput<'_> {
+pub(super) fn store<'a>(value: &'a CellRef<'_>) -> ToSqlOutput<'a> {
     let owned = match value {
-        Value::Null => Sql::Null,
-        Value::Bool(b) => Sql::Integer((*b).into()),
-        Value::Number(n) => i64::try_from(*n).map_or_else(|_| Sql::Text(n.to_string()), Sql::Integer),
-        Value::Time(t) => Sql::Text(t.to_string()),
-        Value::List(l) => Sql::Text(serde_json::to_string(l).unwrap_or_default()),
-        Value::Text(t) => return ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
-        Value::Path(p) if p.plain().is_some() => return ToSqlOutput::Borrowed(ValueRef::Text(p.bytes())),
-        Value::Path(p) => return ToSqlOutput::Borrowed(ValueRef::Blob(p.bytes())),
+        CellRef::Null => Sql::Null,
+        CellRef::Bool(b) => Sql::Integer((*b).into()),
+        CellRef::Number(n) => i64::try_from(*n).map_or_else(|_| Sql::Text(n.to_string()), Sql::Integer),
+        CellRef::Time(t) => Sql::Text(t.to_string()),
+        CellRef::List([]) => return ToSqlOutput::Borrowed(ValueRef::Text(b"[]")),
+        CellRef::List(l) => Sql::Text(serde_json::to_string(l).unwrap_or_default()),
+        CellRef::Text(t) => return ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
+        CellRef::Path(p) if p.plain().is_some() => return ToSqlOutput::Borrowed(ValueRef::Text(p.bytes())),
+        CellRef::Path(p) => return ToSqlOutput::Borrowed(ValueRef::Blob(p.bytes())),
     };
     ToSqlOutput::Owned(owned)
 }
@@ -51,24 +52,27 @@ mod tests {
 
     #[test]
     fn cells_round_trip() {
-        for (kind, value) in [
-            (Kind::Bool, Value::Bool(true)),
-            (Kind::Number, Value::Number(u64::MAX.into())),
-            (Kind::Number, Value::Number(-1)),
-            (Kind::Time, Value::Time(Time::nanos(5, 7))),
-            (Kind::Time, Value::Time(Time::seconds(i64::MIN))),
-            (Kind::Path, Value::Path(Name::new(b"/a\xff"))),
-            (Kind::Path, Value::Path(Name::from("/岸桥"))),
-            (Kind::List, Value::List(vec!["a".into(), "b\"".into()])),
-            (Kind::Text, Value::Null),
+        let (odd, crane) = (Name::new(b"/a\xff"), Name::from("/岸桥"));
+        let list = ["a".to_owned(), "b\"".to_owned()];
+        for (kind, cell) in [
+            (Kind::Bool, CellRef::Bool(true)),
+            (Kind::Number, CellRef::Number(u64::MAX.into())),
+            (Kind::Number, CellRef::Number(-1)),
+            (Kind::Time, CellRef::Time(Time::nanos(5, 7))),
+            (Kind::Time, CellRef::Time(Time::seconds(i64::MIN))),
+            (Kind::Path, CellRef::Path(&odd)),
+            (Kind::Path, CellRef::Path(&crane)),
+            (Kind::List, CellRef::List(&list)),
+            (Kind::List, CellRef::List(&[])),
+            (Kind::Text, CellRef::Null),
         ] {
-            let stored = store(&value);
+            let stored = store(&cell);
             let seen = match &stored {
                 ToSqlOutput::Borrowed(v) => *v,
                 ToSqlOutput::Owned(v) => v.into(),
                 _ => ValueRef::Null,
             };
-            assert_eq!(load(kind, seen), Some(value));
+            assert_eq!(load(kind, seen), Some(cell.to_value()));
         }
     }
 }

@@ -5,15 +5,16 @@
 use super::cells;
 use super::data::{CaseData, Exhibit};
 use super::schema::{APPLICATION_ID, VERSION, table_name};
-use crate::base::Time;
+use crate::base::{Evidence, Time};
 use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
-use crate::inventory::{AnyTable, Row, Scene};
+use crate::inventory::{AnyTable, CellRef, Row, Scene, TABLES, Table};
 use crate::judge::{Finding, Review};
-use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, params};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Why a case could not be written or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Case {
 
 impl Case {
     pub(super) fn of(db: Connection, path: &Path, inode: Option<(u64, u64)>) -> Self {
+        // One for each table, and those of the commits.
+        db.set_prepared_statement_cache_capacity(TABLES.len() + 4);
         Self { db, path: path.to_owned(), inode }
     }
 
@@ -124,27 +127,32 @@ impl Case {
     /// Adds rows; `ids` must know the file systems and images they name.
     pub fn add_rows<'a>(&self, rows: impl IntoIterator<Item = &'a Row>, ids: &Ids) -> Result<(), CaseError> {
         for row in rows {
-            let table = row.table();
-            let cells = (0..table.columns.len()).map(|c| row.value(c));
-            self.add_row(table.name, row.system(), cells, row.evidence(), ids).map_err(|e| self.fault(&e))?;
+            self.add_row(row.table(), row.system(), &|each| row.cells(each), row.evidence(), ids)
+                .map_err(|e| self.fault(&e))?;
         }
         Ok(())
     }
-    fn add_row(
+    fn add_row<'a>(
         &self,
-        table: &str,
+        table: &Table,
         system: Option<u32>,
-        cells: impl Iterator<Item = crate::inventory::Value>,
-        evidence: &crate::base::Evidence,
+        cells: &dyn Fn(&mut dyn FnMut(CellRef<'a>)),
+        evidence: &Evidence,
         ids: &Ids,
     ) -> rusqlite::Result<()> {
-        use rusqlite::types::ToSqlOutput;
-        let values: Vec<crate::inventory::Value> = cells.collect();
-        let json = serde_json::to_string(&PortableEvidence { evidence, ids }).unwrap_or_default();
-        let mut statement = self.db.prepare_cached(insert(table, values.len()).as_str())?;
-        let first = std::iter::once(system.map_or(ToSqlOutput::Owned(rusqlite::types::Value::Null), ToSqlOutput::from));
-        let last = std::iter::once(ToSqlOutput::from(json));
-        statement.execute(params_from_iter(first.chain(values.iter().map(cells::store)).chain(last))).map(drop)
+        let mut statement = self.db.prepare_cached(insert(table))?;
+        statement.raw_bind_parameter(1, system)?;
+        let mut at = 1_usize;
+        let mut bound = Ok(());
+        cells(&mut |cell| {
+            at = at.saturating_add(1);
+            if bound.is_ok() {
+                bound = statement.raw_bind_parameter(at, cells::store(&cell));
+            }
+        });
+        bound?;
+        statement.raw_bind_parameter(at.saturating_add(1), json(&PortableEvidence { evidence, ids }))?;
+        statement.raw_execute().map(drop)
     }
 
     /// Replaces a whole table of facts, in its order.
@@ -153,9 +161,9 @@ impl Case {
         let replace = || -> rusqlite::Result<()> {
             self.db.execute(&format!("DELETE FROM {}", table_name(name)), [])?;
             for row in 0..table.len() {
-                let cells = (0..table.table().columns.len()).map(|c| table.value(row, c));
                 if let Some(evidence) = table.evidence(row) {
-                    self.add_row(name, table.system(row), cells, evidence, ids)?;
+                    let cells = |each: &mut dyn FnMut(_)| table.cells(row, each);
+                    self.add_row(table.table(), table.system(row), &cells, evidence, ids)?;
                 }
             }
             Ok(())
@@ -305,8 +313,15 @@ fn line_hash(previous: &str, at: &str, who: &str, what: &str) -> String {
     crate::base::Digest(hash.finalize().into()).to_string()
 }
 
-fn insert(table: &str, columns: usize) -> String {
-    format!("INSERT INTO {} VALUES (?{})", table_name(table), ", ?".repeat(columns.saturating_add(1)))
+/// The statement that adds a row, made once for each table.
+fn insert(table: &Table) -> &'static str {
+    static ALL: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
+        let sql = |t: &Table| {
+            format!("INSERT INTO {} VALUES (?{})", table_name(t.name), ", ?".repeat(t.columns.len().saturating_add(1)))
+        };
+        TABLES.iter().map(|t| (t.name, sql(t))).collect()
+    });
+    ALL.iter().find(|(name, _)| *name == table.name).map_or("", |(_, sql)| sql)
 }
 
 pub(super) fn json(value: &impl serde::Serialize) -> String {

@@ -17,7 +17,7 @@ pub use scene::{
     VolumeInfo, VolumeState,
 };
 pub use tables::*;
-pub use value::{Cell, Kind, Mode, Value};
+pub use value::{Cell, CellRef, Kind, Mode, Value};
 
 use crate::base::Evidence;
 
@@ -30,6 +30,8 @@ pub trait AnyTable: Sync {
     }
     fn system(&self, row: usize) -> Option<u32>;
     fn value(&self, row: usize, column: usize) -> Value;
+    /// All cells of a row, in column order; none beyond the last row.
+    fn cells<'a>(&'a self, row: usize, each: &mut dyn FnMut(CellRef<'a>));
     fn evidence(&self, row: usize) -> Option<&Evidence>;
     /// Cell by column name; `Null` where there is none.
     fn get(&self, row: usize, column: &str) -> Value {
@@ -49,6 +51,11 @@ impl<R: Record> AnyTable for Vec<R> {
     }
     fn value(&self, row: usize, column: usize) -> Value {
         <[R]>::get(self, row).map_or(Value::Null, |r| r.value(column))
+    }
+    fn cells<'a>(&'a self, row: usize, each: &mut dyn FnMut(CellRef<'a>)) {
+        if let Some(row) = <[R]>::get(self, row) {
+            row.cells(each);
+        }
     }
     fn evidence(&self, row: usize) -> Option<&Evidence> {
         <[R]>::get(self, row).map(Record::evidence)
@@ -80,6 +87,10 @@ macro_rules! tables {
             }
             pub fn value(&self, column: usize) -> Value {
                 match self { $(Self::$row(r) => r.value(column),)* }
+            }
+            /// All cells in column order.
+            pub fn cells<'a>(&'a self, each: &mut dyn FnMut(CellRef<'a>)) {
+                match self { $(Self::$row(r) => r.cells(each),)* }
             }
             pub fn system(&self) -> Option<u32> {
                 match self { $(Self::$row(r) => r.system,)* }

@@ -3,7 +3,7 @@
 //! File systems and images are named by their ids there, by their index here; [`Ids`] leads from one
 //! to the other. Key order is fixed: same value, same bytes.
 use super::Scene;
-use super::value::Value;
+use super::value::CellRef;
 use crate::base::{Digest, Evidence, FsId, ImageRun, Name, NodeId, PieceKind, Run};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -114,19 +114,19 @@ pub fn name<M: SerializeMap>(map: &mut M, key: &'static str, name: &Name) -> Res
 }
 
 /// A cell under its column's name.
-pub fn cell<M: SerializeMap>(map: &mut M, key: &'static str, value: &Value) -> Result<(), M::Error> {
+pub fn cell<M: SerializeMap>(map: &mut M, key: &'static str, value: &CellRef<'_>) -> Result<(), M::Error> {
     match value {
-        Value::Null => map.serialize_entry(key, &()),
-        Value::Bool(b) => map.serialize_entry(key, b),
-        Value::Number(n) => match (u64::try_from(*n), i64::try_from(*n)) {
+        CellRef::Null => map.serialize_entry(key, &()),
+        CellRef::Bool(b) => map.serialize_entry(key, b),
+        CellRef::Number(n) => match (u64::try_from(*n), i64::try_from(*n)) {
             (Ok(n), _) => map.serialize_entry(key, &n),
             (_, Ok(n)) => map.serialize_entry(key, &n),
             _ => map.serialize_entry(key, &n.to_string()),
         },
-        Value::Time(t) => map.serialize_entry(key, &t.to_string()),
-        Value::Text(t) => map.serialize_entry(key, &**t),
-        Value::Path(p) => name(map, key, p),
-        Value::List(l) => map.serialize_entry(key, l),
+        CellRef::Time(t) => map.serialize_entry(key, &t.to_string()),
+        CellRef::Text(t) => map.serialize_entry(key, &**t),
+        CellRef::Path(p) => name(map, key, p),
+        CellRef::List(l) => map.serialize_entry(key, l),
     }
 }
 

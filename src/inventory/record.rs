@@ -1,6 +1,6 @@
 //! `record!` declares a table once: the row's type, its columns, its place in the case, in CSV and
 //! JSON, in rules and in the window all come out of it.
-use super::value::{Kind, Value};
+use super::value::{CellRef, Kind, Value};
 use crate::base::Evidence;
 
 /// What a table holds: names and meanings, for views, exports, rules and the manual.
@@ -32,6 +32,8 @@ pub trait Record: Sized + Clone + Send + Sync {
     fn evidence_mut(&mut self) -> &mut Evidence;
     /// The cell of a column, by index into `TABLE.columns`; `Null` beyond the last.
     fn value(&self, column: usize) -> Value;
+    /// All cells in column order.
+    fn cells<'a>(&'a self, each: &mut dyn FnMut(CellRef<'a>));
     /// Rebuilds a row from its cells in column order; `None` if one does not fit.
     fn from_values(system: Option<u32>, values: Vec<Value>, evidence: Evidence) -> Option<Self>;
     /// The cells of the key columns.
@@ -86,6 +88,9 @@ macro_rules! record {
                 )*
                 let _ = at;
                 $crate::inventory::Value::Null
+            }
+            fn cells<'a>(&'a self, each: &mut dyn FnMut($crate::inventory::CellRef<'a>)) {
+                $(each($crate::inventory::Cell::view(&self.$column));)*
             }
             fn from_values(system: Option<u32>, values: Vec<$crate::inventory::Value>, evidence: $crate::base::Evidence) -> Option<Self> {
                 let mut values = values.into_iter();

@@ -1,6 +1,7 @@
 //! One cell of a table: what every table, report, rule and view has in common.
 use crate::base::{Digest, Name, Time};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,18 +45,46 @@ impl fmt::Display for Value {
     }
 }
 
+/// A cell as it lies in its row: what writes rows out by the ten thousand borrows instead of copying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellRef<'a> {
+    Null,
+    Bool(bool),
+    Number(i128),
+    Time(Time),
+    Text(Cow<'a, str>),
+    Path(&'a Name),
+    List(&'a [String]),
+}
+impl CellRef<'_> {
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(b) => Value::Bool(*b),
+            Self::Number(n) => Value::Number(*n),
+            Self::Time(t) => Value::Time(*t),
+            Self::Text(t) => Value::Text(Arc::from(&**t)),
+            Self::Path(p) => Value::Path((*p).clone()),
+            Self::List(l) => Value::List(l.to_vec()),
+        }
+    }
+}
+
 /// What can stand in a column.
 pub trait Cell: Sized {
     const KIND: Kind;
-    fn to_value(&self) -> Value;
+    fn view(&self) -> CellRef<'_>;
+    fn to_value(&self) -> Value {
+        self.view().to_value()
+    }
     /// The inverse; `None` if the value is of another kind (a case that was tampered with).
     fn from_value(value: Value) -> Option<Self>;
 }
 
 impl Cell for bool {
     const KIND: Kind = Kind::Bool;
-    fn to_value(&self) -> Value {
-        Value::Bool(*self)
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Bool(*self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -67,8 +96,8 @@ impl Cell for bool {
 macro_rules! number {
     ($($t:ty),*) => {$(impl Cell for $t {
         const KIND: Kind = Kind::Number;
-        fn to_value(&self) -> Value {
-            Value::Number((*self).into())
+        fn view(&self) -> CellRef<'_> {
+            CellRef::Number((*self).into())
         }
         fn from_value(value: Value) -> Option<Self> {
             match value {
@@ -80,25 +109,25 @@ macro_rules! number {
 }
 number!(u16, u32, u64, i64);
 
-macro_rules! text {
-    ($($t:ty),*) => {$(impl Cell for $t {
-        const KIND: Kind = Kind::Text;
-        fn to_value(&self) -> Value {
-            Value::Text(Arc::from(&**self))
+impl Cell for String {
+    const KIND: Kind = Kind::Text;
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Text(Cow::Borrowed(self))
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(t) => Some(Self::from(&*t)),
+            _ => None,
         }
-        fn from_value(value: Value) -> Option<Self> {
-            match value {
-                Value::Text(t) => Some(Self::from(&*t)),
-                _ => None,
-            }
-        }
-    })*};
+    }
 }
-text!(String);
 
 // Shared text is handed on, not copied: rules read these cells for every file.
 impl Cell for Arc<str> {
     const KIND: Kind = Kind::Text;
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Text(Cow::Borrowed(self))
+    }
     fn to_value(&self) -> Value {
         Value::Text(Self::clone(self))
     }
@@ -112,8 +141,8 @@ impl Cell for Arc<str> {
 
 impl Cell for Name {
     const KIND: Kind = Kind::Path;
-    fn to_value(&self) -> Value {
-        Value::Path(self.clone())
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Path(self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -124,8 +153,8 @@ impl Cell for Name {
 }
 impl Cell for Vec<String> {
     const KIND: Kind = Kind::List;
-    fn to_value(&self) -> Value {
-        Value::List(self.clone())
+    fn view(&self) -> CellRef<'_> {
+        CellRef::List(self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -136,8 +165,8 @@ impl Cell for Vec<String> {
 }
 impl Cell for Time {
     const KIND: Kind = Kind::Time;
-    fn to_value(&self) -> Value {
-        Value::Time(*self)
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Time(*self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -148,8 +177,8 @@ impl Cell for Time {
 }
 impl Cell for Digest {
     const KIND: Kind = Kind::Text;
-    fn to_value(&self) -> Value {
-        Value::Text(self.to_string().into())
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Text(Cow::Owned(self.to_string()))
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -160,6 +189,9 @@ impl Cell for Digest {
 }
 impl<T: Cell> Cell for Option<T> {
     const KIND: Kind = T::KIND;
+    fn view(&self) -> CellRef<'_> {
+        self.as_ref().map_or(CellRef::Null, Cell::view)
+    }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Cell::to_value)
     }
@@ -184,8 +216,8 @@ impl Mode {
 }
 impl Cell for Mode {
     const KIND: Kind = Kind::Text;
-    fn to_value(&self) -> Value {
-        Value::Text(format!("{:04o}", self.0).into())
+    fn view(&self) -> CellRef<'_> {
+        CellRef::Text(Cow::Owned(format!("{:04o}", self.0)))
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {

@@ -32,11 +32,7 @@ pub fn json(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
     for (n, table) in case.inventory.all().into_iter().enumerate() {
         let comma = if n == 0 { "" } else { "," };
         write!(to, "{comma}\n{}:[", text(table.table().name))?;
-        for row in 0..table.len() {
-            let comma = if row == 0 { "\n" } else { ",\n" };
-            to.write_all(comma.as_bytes())?;
-            serde_json::to_writer(&mut *to, &RowOf { table, row, ids: &ids })?;
-        }
+        rows(to, table, &ids)?;
         to.write_all(b"]")?;
     }
     to.write_all(b"}")?;
@@ -296,6 +292,44 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
     }
 }
 
+/// Rows that one thread writes at a time.
+const CHUNK: usize = 4096;
+
+/// All rows of a table, one a line. The many of a large table are written by several threads, into memory piece by
+/// piece, and put together in their order.
+fn rows(to: &mut dyn Write, table: &dyn AnyTable, ids: &Ids) -> io::Result<()> {
+    let chunk = |from: usize| -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for row in from..from.saturating_add(CHUNK).min(table.len()) {
+            out.extend_from_slice(if row == 0 { b"\n" } else { b",\n" });
+            serde_json::to_writer(&mut out, &RowOf { table, row, ids })?;
+        }
+        Ok(out)
+    };
+    let threads =
+        if table.len() > CHUNK { std::thread::available_parallelism().map_or(1, usize::from).min(8) } else { 1 };
+    let mut starts = (0..table.len()).step_by(CHUNK);
+    loop {
+        let wave: Vec<usize> = starts.by_ref().take(threads).collect();
+        let Some((own, others)) = wave.split_first() else { return Ok(()) };
+        std::thread::scope(|scope| {
+            let spawn = |from: &usize| {
+                let from = *from;
+                let named = std::thread::Builder::new().name("report-rows".into());
+                (from, named.spawn_scoped(scope, move || chunk(from)))
+            };
+            let running: Vec<_> = others.iter().map(spawn).collect();
+            to.write_all(&chunk(*own)?)?;
+            for (from, handle) in running {
+                // Without another thread it is written by this one.
+                let part = handle.ok().and_then(|h| h.join().ok()).unwrap_or_else(|| chunk(from))?;
+                to.write_all(&part)?;
+            }
+            Ok::<(), io::Error>(())
+        })?;
+    }
+}
+
 struct RowOf<'a> {
     table: &'a dyn AnyTable,
     row: usize,
@@ -305,9 +339,14 @@ impl Serialize for RowOf<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut map = s.serialize_map(None)?;
         map.serialize_entry("system", &self.ids.system(self.table.system(self.row)))?;
-        for (n, column) in self.table.table().columns.iter().enumerate() {
-            cell(&mut map, column.name, &self.table.value(self.row, n))?;
-        }
+        let mut columns = self.table.table().columns.iter();
+        let mut written = Ok(());
+        self.table.cells(self.row, &mut |value| {
+            if let (Ok(()), Some(column)) = (&written, columns.next()) {
+                written = cell(&mut map, column.name, &value);
+            }
+        });
+        written?;
         if let Some(evidence) = self.table.evidence(self.row) {
             map.serialize_entry("evidence", &PortableEvidence { evidence, ids: self.ids })?;
         }
