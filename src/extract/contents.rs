@@ -46,7 +46,7 @@ pub struct Done {
 /// Bytes that a round takes: at most one piece more than this.
 const ROUND: usize = 16 << 20;
 /// Files larger than a piece that one thread reads side by side: one for each lane.
-const FLIGHTS: usize = 8;
+const FLIGHTS: usize = 16;
 /// Jobs and bytes that a thread takes from the queue at once.
 const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: u64 = 16 << 20;

@@ -94,6 +94,9 @@ impl<F: Function<N>, const N: usize> WithSimd for All<'_, '_, F, N> {
 /// A task by number, its blocks that are still to be done, and those of its tail.
 type Lane<'a> = (usize, &'a [[u8; BLOCK]], &'a [[u8; BLOCK]]);
 
+/// A row of words, one of each lane.
+type Row = [u32; LANES];
+
 #[inline(always)]
 fn schedule<F: Function<N>, const N: usize, S: Simd>(simd: S, tasks: &mut [Task<'_, N>]) {
     let count = S::U32_LANES.min(LANES);
@@ -102,42 +105,47 @@ fn schedule<F: Function<N>, const N: usize, S: Simd>(simd: S, tasks: &mut [Task<
     order.sort_by_key(|i| std::cmp::Reverse(tasks.get(*i).map_or(0, |t| t.blocks.len())));
     let mut waiting = order.into_iter();
     let mut lanes: [Option<Lane<'_>>; LANES] = [None; LANES];
-    let mut states = [F::START; LANES];
+    let mut state: [Row; N] = [[0; LANES]; N];
     loop {
-        for (lane, state) in lanes.iter_mut().zip(&mut states).take(count) {
-            if let Some((number, [], tail)) = *lane {
-                if tail.is_empty() {
+        for (at, lane) in lanes.iter_mut().enumerate().take(count) {
+            match *lane {
+                Some((number, [], [])) => {
                     if let Some(task) = tasks.get_mut(number) {
-                        task.state = *state;
+                        for (to, row) in task.state.iter_mut().zip(&state) {
+                            *to = row.get(at).copied().unwrap_or(0);
+                        }
                     }
                     *lane = None;
-                } else {
-                    *lane = Some((number, tail, &[]));
                 }
+                Some((number, [], tail)) => *lane = Some((number, tail, &[])),
+                _ => {}
             }
-            // A task without any block needs no lane.
             while lane.is_none()
                 && let Some(next) = waiting.next()
             {
+                // A task without any block needs no lane.
                 if let Some(task) = tasks.get(next).filter(|t| !(t.blocks.is_empty() && t.tail.is_empty())) {
-                    let whole = if task.blocks.is_empty() {
-                        (next, task.tail, task.blocks)
-                    } else {
-                        (next, task.blocks, task.tail)
-                    };
-                    *lane = Some(whole);
-                    *state = task.state;
+                    let empty = task.blocks.is_empty();
+                    *lane = Some(if empty { (next, task.tail, &[]) } else { (next, task.blocks, task.tail) });
+                    for (row, from) in state.iter_mut().zip(task.state) {
+                        if let Some(to) = row.get_mut(at) {
+                            *to = from;
+                        }
+                    }
                 }
             }
         }
         // An idle lane repeats what another one does; its state is not used.
         let Some(busy) = lanes.iter().flatten().map(|l| l.1).min_by_key(|b| b.len()) else { return };
         let steps = busy.len();
-        let input = lanes.map(|l| l.map_or(busy, |l| l.1));
-        advance::<F, N, S>(simd, &mut states, &input, steps);
-        for (_, left, _) in lanes.iter_mut().flatten() {
-            *left = left.get(steps..).unwrap_or_default();
+        let mut input = [busy; LANES];
+        for (to, lane) in input.iter_mut().zip(&mut lanes) {
+            if let Some((_, left, _)) = lane {
+                *to = left.get(..steps).unwrap_or_default();
+                *left = left.get(steps..).unwrap_or_default();
+            }
         }
+        advance::<F, N, S>(simd, &mut state, &input, steps);
     }
 }
 
@@ -145,25 +153,17 @@ fn schedule<F: Function<N>, const N: usize, S: Simd>(simd: S, tasks: &mut [Task<
 #[inline(always)]
 fn advance<F: Function<N>, const N: usize, S: Simd>(
     simd: S,
-    states: &mut [[u32; N]; LANES],
+    state: &mut [Row; N],
     input: &[&[[u8; BLOCK]]; LANES],
     steps: usize,
 ) {
-    let count = S::U32_LANES.min(LANES);
     // Loops, not closures: code in a closure may end up outside of what is compiled for these vectors.
-    let mut columns = [[0_u32; LANES]; N];
-    for (lane, state) in states.iter().enumerate() {
-        for (to, word) in columns.iter_mut().zip(state) {
-            if let Some(to) = to.get_mut(lane) {
-                *to = *word;
-            }
-        }
-    }
+    let count = S::U32_LANES.min(LANES);
     let mut hash = [simd.splat_u32s(0); N];
-    for (to, from) in hash.iter_mut().zip(&columns) {
-        *to = simd.partial_load_u32s(from.get(..count).unwrap_or_default());
+    for (to, from) in hash.iter_mut().zip(&*state) {
+        *to = load(simd, from);
     }
-    let mut words = [[0_u32; LANES]; WORDS];
+    let mut words: [Row; WORDS] = [[0; LANES]; WORDS];
     let mut m = [simd.splat_u32s(0); WORDS];
     for step in 0..steps {
         for (lane, blocks) in input.iter().enumerate().take(count) {
@@ -175,18 +175,23 @@ fn advance<F: Function<N>, const N: usize, S: Simd>(
             }
         }
         for (to, from) in m.iter_mut().zip(&words) {
-            *to = simd.partial_load_u32s(from.get(..count).unwrap_or_default());
+            *to = load(simd, from);
         }
         hash = F::compress(simd, hash, m);
     }
-    for (n, column) in hash.into_iter().enumerate() {
-        let mut out = [0; LANES];
-        simd.partial_store_u32s(out.get_mut(..count).unwrap_or_default(), column);
-        for (state, word) in states.iter_mut().zip(out).take(count) {
-            if let Some(to) = state.get_mut(n) {
-                *to = word;
-            }
+    for (to, from) in state.iter_mut().zip(hash) {
+        if let Some(to) = S::as_mut_simd_u32s(to).0.first_mut() {
+            *to = from;
         }
+    }
+}
+
+/// The first words of a row, as many as there are lanes.
+#[inline(always)]
+fn load<S: Simd>(simd: S, row: &Row) -> S::u32s {
+    match S::as_simd_u32s(row).0.first() {
+        Some(words) => *words,
+        None => simd.splat_u32s(0),
     }
 }
 
