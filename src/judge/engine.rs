@@ -5,6 +5,8 @@ use super::rule::{Conditions, Join, Logic, Own, Rule};
 use super::unread::{Bounded, Unread};
 use crate::inventory::{AnyTable, TABLES, Value};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 /// Rows of one subject that met one rule.
 #[derive(Clone, Debug)]
@@ -43,11 +45,11 @@ impl Cells<'_> {
 /// Applies every table rule; hits come in the order of rules and of their subjects' first rows.
 /// Before the inventory is `whole`, no rule takes the absence of a file for a fact.
 pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole: bool) -> (Vec<Hit>, Vec<Bounded>) {
-    let mut hits: BTreeMap<(usize, Option<u32>, String), Hit> = BTreeMap::new();
+    let mut hits = Hits::new();
     let mut searched = Vec::new();
     for (id, described) in TABLES.iter().enumerate() {
         let Some(table) = tables.get(id) else { continue };
-        let on_it: Vec<(usize, &Rule, &[Conditions], &[Join])> = rules
+        let on_it: Vec<OnIt<'_>> = rules
             .iter()
             .enumerate()
             .filter_map(|(at, rule)| match &rule.logic {
@@ -60,25 +62,10 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole:
         if on_it.is_empty() {
             continue;
         }
-        let mut cells = Cells { table, row: 0, read: vec![None; described.columns.len()], as_of: tables.as_of };
-        for row in 0..table.len() {
-            cells.go_to(row);
-            for (at, rule, when, joins) in &on_it {
-                if !cells.any(when) {
-                    continue;
-                }
-                let Some(joined) = follow(tables, table, row, joins) else { continue };
-                let found = Match { row, joined };
-                let system = table.system(row);
-                let subject = rule.subject.fill(tables, table, std::slice::from_ref(&found));
-                let hit = hits.entry((*at, system, subject.clone())).or_insert_with(|| Hit {
-                    rule: *at,
-                    table: id,
-                    system,
-                    subject,
-                    matches: Vec::new(),
-                });
-                hit.matches.push(found);
+        for (key, hit) in in_parts(table.len(), &|rows| walk(tables, id, table, &on_it, rows)).into_iter().flatten() {
+            match hits.entry(key) {
+                Entry::Vacant(free) => drop(free.insert(hit)),
+                Entry::Occupied(mut known) => known.get_mut().matches.extend(hit.matches),
             }
         }
         for (at, rule, _, joins) in on_it {
@@ -90,6 +77,66 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole:
         }
     }
     (hits.into_values().collect(), searched)
+}
+
+/// Hits by rule, system and subject.
+type Hits = BTreeMap<(usize, Option<u32>, String), Hit>;
+/// A rule by number, its alternatives and its joins.
+type OnIt<'a> = (usize, &'a Rule, &'a [Conditions], &'a [Join]);
+
+/// What the rules on a table say of some of its rows.
+fn walk(tables: &Tables<'_>, id: TableId, table: &dyn AnyTable, on_it: &[OnIt<'_>], rows: Range<usize>) -> Hits {
+    let mut hits = Hits::new();
+    let columns = table.table().columns.len();
+    let mut cells = Cells { table, row: 0, read: vec![None; columns], as_of: tables.as_of };
+    for row in rows {
+        cells.go_to(row);
+        for (at, rule, when, joins) in on_it {
+            if !cells.any(when) {
+                continue;
+            }
+            let Some(joined) = follow(tables, table, row, joins) else { continue };
+            let found = Match { row, joined };
+            let system = table.system(row);
+            let subject = rule.subject.fill(tables, table, std::slice::from_ref(&found));
+            let hit = hits.entry((*at, system, subject.clone())).or_insert_with(|| Hit {
+                rule: *at,
+                table: id,
+                system,
+                subject,
+                matches: Vec::new(),
+            });
+            hit.matches.push(found);
+        }
+    }
+    hits
+}
+
+/// Rows from which on it is worth to walk a table in several threads.
+const MANY: usize = 4096;
+
+/// `work` on all rows, in order: those of a large table part by part, one part a thread.
+fn in_parts<T: Send>(rows: usize, work: &(dyn Fn(Range<usize>) -> T + Sync)) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    if rows < MANY || threads == 1 {
+        return vec![work(0..rows)];
+    }
+    let size = rows.div_ceil(threads);
+    let parts: Vec<Range<usize>> =
+        (0..rows).step_by(size).map(|from| from..from.saturating_add(size).min(rows)).collect();
+    std::thread::scope(|scope| {
+        let spawn = |part: &Range<usize>| {
+            let part = part.clone();
+            std::thread::Builder::new().name("judge".into()).spawn_scoped(scope, move || work(part))
+        };
+        let running: Vec<_> = parts.iter().skip(1).map(spawn).collect();
+        let mut done: Vec<T> = parts.first().map(|part| work(part.clone())).into_iter().collect();
+        for (part, handle) in parts.iter().skip(1).zip(running) {
+            // Without another thread this one does it.
+            done.push(handle.ok().and_then(|h| h.join().ok()).unwrap_or_else(|| work(part.clone())));
+        }
+        done
+    })
 }
 
 /// Whether a join asks that something out of the contents is not there.

@@ -2,9 +2,8 @@
 use super::predicate::text;
 use crate::base::Time;
 use crate::inventory::{AnyTable, Inventory, TABLES, Value};
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Position of a table in [`TABLES`].
 pub(super) type TableId = usize;
@@ -15,7 +14,7 @@ type Index = HashMap<(Option<u32>, String), Vec<usize>>;
 /// All tables of one inventory, with indices made when first asked for.
 pub(super) struct Tables<'a> {
     all: Vec<&'a dyn AnyTable>,
-    indices: RefCell<HashMap<(TableId, usize), Rc<Index>>>,
+    indices: Mutex<HashMap<(TableId, usize), Arc<Index>>>,
     /// The first second after the day against which validity is judged.
     pub(super) as_of: Option<i64>,
 }
@@ -38,7 +37,7 @@ impl<'a> Tables<'a> {
         const DAY: i64 = 86_400;
         let day = Time::parse(&format!("{as_of}T00:00:00Z"));
         let as_of = day.map(|day| day.seconds.saturating_add(DAY));
-        Self { all: inventory.all(), indices: RefCell::default(), as_of }
+        Self { all: inventory.all(), indices: Mutex::default(), as_of }
     }
     pub(super) fn get(&self, id: TableId) -> Option<&'a dyn AnyTable> {
         self.all.get(id).copied()
@@ -48,9 +47,11 @@ impl<'a> Tables<'a> {
         let index = self.index(id, column);
         index.get(&(system, wanted.to_owned())).cloned().unwrap_or_default()
     }
-    fn index(&self, id: TableId, column: usize) -> Rc<Index> {
-        if let Some(known) = self.indices.borrow().get(&(id, column)) {
-            return Rc::clone(known);
+    fn index(&self, id: TableId, column: usize) -> Arc<Index> {
+        // Held while an index is made: another thread that wants it waits instead of making it again.
+        let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = indices.get(&(id, column)) {
+            return Arc::clone(known);
         }
         let mut index = Index::new();
         if let Some(table) = self.get(id) {
@@ -67,8 +68,8 @@ impl<'a> Tables<'a> {
                 }
             }
         }
-        let index = Rc::new(index);
-        self.indices.borrow_mut().insert((id, column), Rc::clone(&index));
+        let index = Arc::new(index);
+        indices.insert((id, column), Arc::clone(&index));
         index
     }
 }
