@@ -1,8 +1,8 @@
 //! The one pass over the bulk: every file's content is read once, in the order in which files lie on the
 //! disk, hashed, named by its first bytes, and handed to every content reader that wants it.
 //!
-//! Each thread works in rounds. A round reads a few megabytes: small files whole, large ones piece by piece,
-//! at most [`FLIGHTS`] of them side by side, so that MD5 always has several messages for its lanes.
+//! Each thread works in rounds. A round reads a megabyte: small files whole, large ones piece by piece,
+//! at most [`FLIGHTS`] of them side by side, so that every lane has a message.
 use super::flight::{Flight, PIECE, Part, guard, unhashed};
 use super::lanes::{self, BLOCK, Function, Md5Lanes, Sha256Lanes, Tail, Task, sha256_pays};
 use crate::artifact::{CONTENTS, Content};
@@ -44,14 +44,13 @@ pub struct Done {
 }
 
 /// Bytes that a round takes: at most one piece more than this.
-const ROUND: usize = 16 << 20;
+const ROUND: usize = 1 << 20;
 /// Files larger than a piece that one thread reads side by side: one for each lane.
 const FLIGHTS: usize = 16;
 /// Jobs and bytes that a thread takes from the queue at once.
 const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: u64 = 16 << 20;
-/// Finished files' memory that each thread keeps: pieces, and bytes of each.
-const SPARES: usize = 2;
+/// Bytes of finished files' memory that each thread keeps.
 const SPARE: usize = 8 << 20;
 /// Bytes of large files that all threads together hold whole for content readers.
 const HELD: u64 = 32 << 20;
@@ -216,6 +215,24 @@ impl Drop for Hold<'_> {
     }
 }
 
+/// Buffers to be used again, by their length.
+#[derive(Default)]
+struct Spare(Vec<Vec<u8>>);
+impl Spare {
+    /// The smallest that holds `bytes`, else the largest there is.
+    fn take(&mut self, bytes: u64) -> Vec<u8> {
+        let fits = self.0.partition_point(|b| (b.len() as u64) < bytes);
+        if fits < self.0.len() { self.0.remove(fits) } else { self.0.pop().unwrap_or_default() }
+    }
+    fn keep(&mut self, buffer: Vec<u8>) {
+        let all = self.0.iter().map(Vec::len).fold(buffer.len(), usize::saturating_add);
+        if all <= SPARE {
+            let at = self.0.partition_point(|b| b.len() < buffer.len());
+            self.0.insert(at, buffer);
+        }
+    }
+}
+
 struct Thread<'a> {
     pass: &'a Pass<'a>,
     /// Jobs of this thread that are not begun.
@@ -225,7 +242,7 @@ struct Thread<'a> {
     flights: Vec<Flight<'a>>,
     /// Memory of large files that are finished, for the next ones: to fault pages in and zero them costs as
     /// much as to read a file.
-    spare: Vec<Vec<u8>>,
+    spare: Spare,
     /// What this round reads. Untouched pages of it cost nothing.
     arena: Vec<u8>,
     /// First byte of the arena that is free.
@@ -236,7 +253,7 @@ impl<'a> Thread<'a> {
     fn new(pass: &'a Pass<'a>) -> Self {
         let arena = vec![0; ROUND.saturating_add(PIECE)];
         let (queue, parked, flights) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { pass, queue, parked, flights, spare: Vec::new(), arena, free: 0 }
+        Self { pass, queue, parked, flights, spare: Spare::default(), arena, free: 0 }
     }
 
     fn run(&mut self) -> Result<(), Cancelled> {
@@ -257,9 +274,8 @@ impl<'a> Thread<'a> {
             for flight in self.flights.extract_if(.., |f| f.is_through()) {
                 let (done, buffer) = flight.finish(self.pass, &self.arena);
                 (self.pass.done)(done);
-                self.spare.extend(buffer.filter(|b| b.len() <= SPARE));
+                buffer.into_iter().for_each(|b| self.spare.keep(b));
             }
-            self.spare.truncate(SPARES);
         }
     }
 
@@ -300,7 +316,7 @@ impl<'a> Thread<'a> {
                     self.parked.push_back(flight);
                     return Ok(());
                 };
-                flight.hold(hold, self.spare.pop().unwrap_or_default());
+                flight.hold(hold, self.spare.take(bytes));
             }
             self.pass.step(flight.read(&mut self.arena, &mut self.free))?;
         }
