@@ -8,6 +8,7 @@ mod md5;
 mod sha256;
 #[cfg(test)]
 mod tests;
+mod transpose;
 
 pub(super) use md5::Md5Lanes;
 use pulp::{Arch, Simd, WithSimd};
@@ -158,25 +159,13 @@ fn advance<F: Function<N>, const N: usize, S: Simd>(
     steps: usize,
 ) {
     // Loops, not closures: code in a closure may end up outside of what is compiled for these vectors.
-    let count = S::U32_LANES.min(LANES);
     let mut hash = [simd.splat_u32s(0); N];
     for (to, from) in hash.iter_mut().zip(&*state) {
         *to = load(simd, from);
     }
-    let mut words: [Row; WORDS] = [[0; LANES]; WORDS];
-    let mut m = [simd.splat_u32s(0); WORDS];
+    let mut room: [Row; WORDS] = [[0; LANES]; WORDS];
     for step in 0..steps {
-        for (lane, blocks) in input.iter().enumerate().take(count) {
-            let Some((block, _)) = blocks.get(step).map(|b| b.as_chunks::<4>()) else { return };
-            for (to, word) in words.iter_mut().zip(block) {
-                if let Some(to) = to.get_mut(lane) {
-                    *to = if F::BIG_ENDIAN { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
-                }
-            }
-        }
-        for (to, from) in m.iter_mut().zip(&words) {
-            *to = load(simd, from);
-        }
+        let Some(m) = transpose::words(simd, input, step, F::BIG_ENDIAN, &mut room) else { return };
         hash = F::compress(simd, hash, m);
     }
     for (to, from) in state.iter_mut().zip(hash) {
