@@ -30,13 +30,22 @@ pub(super) fn run(
 ) -> Result<Found, Cancelled> {
     let work: Vec<(&System, &Artifact)> =
         systems.iter().flat_map(|s| artifact::ALL.iter().filter(|a| fits(a, s)).map(move |a| (s, *a))).collect();
-    sink.stage(Stage::Configuration, work.len() as u64);
+    sink.stage(Stage::Configuration, work.len().saturating_add(systems.len()) as u64);
     let next = AtomicUsize::new(0);
+    let next_owners = AtomicUsize::new(0);
+    let owners: Vec<Mutex<Option<Ownership>>> = systems.iter().map(|_| Mutex::default()).collect();
     let events: Mutex<Vec<Event>> = Mutex::default();
     let cited: Cited = Mutex::default();
     std::thread::scope(|scope| {
         for n in 0..request.threads.max(1) {
             let run = || {
+                // The package databases first: they take longest.
+                while let Some((system, to)) = next_in(systems, &owners, &next_owners) {
+                    if progress.step(1).is_err() {
+                        return;
+                    }
+                    *to.lock().unwrap_or_else(PoisonError::into_inner) = ownership(system, sink);
+                }
                 while let Some((system, artifact)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if progress.step(1).is_err() {
                         return;
@@ -53,7 +62,8 @@ pub(super) fn run(
     progress.step(0)?;
     let events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
     let logs = |s: &System| log_window(s, events.iter().filter(|e| e.system == Some(s.index)));
-    let owners: Vec<Option<Ownership>> = systems.iter().map(|s| ownership(s, sink)).collect();
+    let owners: Vec<Option<Ownership>> =
+        owners.into_iter().map(|o| o.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
     let cited = cited.into_inner().unwrap_or_else(PoisonError::into_inner);
     let unowned = |(system, owners): (&System, &Option<Ownership>)| {
         let Some(owners) = owners else { return Vec::new() };
@@ -62,6 +72,16 @@ pub(super) fn run(
     };
     let unowned = systems.iter().zip(&owners).map(unowned).collect();
     Ok(Found { owners, logs: systems.iter().map(logs).collect(), unowned })
+}
+
+/// The next system whose packages nobody reads yet, and where they go.
+fn next_in<'a>(
+    systems: &'a [System],
+    owners: &'a [Mutex<Option<Ownership>>],
+    next: &AtomicUsize,
+) -> Option<(&'a System, &'a Mutex<Option<Ownership>>)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    systems.get(at).zip(owners.get(at))
 }
 
 /// The package database of a system, and its packages as rows. Read in every life of a worker, since
