@@ -104,6 +104,7 @@ pub(super) fn read_with(
         sha256_in_lanes: sha256_pays(),
         queue: Mutex::new(in_disk_order(jobs, progress, announce)?.into()),
         held: Held::default(),
+        again: Mutex::default(),
         stopped: AtomicBool::new(false),
     };
     let work = || {
@@ -158,6 +159,8 @@ pub(super) struct Pass<'a> {
     done: &'a (dyn Fn(Done) + Sync),
     queue: Mutex<VecDeque<usize>>,
     held: Held,
+    /// Whose turn it is to be read again.
+    pub again: Mutex<()>,
     stopped: AtomicBool,
 }
 impl Pass<'_> {

@@ -11,12 +11,16 @@ use sha2::{Digest as _, Sha256};
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 
 /// Most bytes of one file that a round takes; files up to this size are read in one go. A multiple of [`BLOCK`].
 /// A round's pieces together fit into a processor's own cache: the lanes read them all side by side.
 pub(super) const PIECE: usize = 64 << 10;
 /// Bytes of one read call: they are hashed while the processor still has them at hand.
 const READ: usize = 256 << 10;
+/// Larger files that a content reader wants are hashed first and read again for it, one at a time: kept in memory
+/// while their pieces come, a few of them would hold up all others.
+const WHOLE: u64 = 8 << 20;
 /// Larger files are not hashed.
 const SIZE_LIMIT: u64 = 64 << 30;
 /// From this size on, files that are nearly all holes are not hashed.
@@ -89,6 +93,8 @@ pub(super) struct Flight<'a> {
     /// A large file that a content reader wants whole.
     hold: Option<(Hold<'a>, Vec<u8>)>,
     hold_to: u64,
+    /// To be read again for the content readers.
+    again: bool,
     piece: Option<At>,
     gaps: Gaps,
 }
@@ -136,6 +142,7 @@ impl<'a> Flight<'a> {
             want: None,
             hold: None,
             hold_to: 0,
+            again: false,
             piece: None,
             gaps,
             source,
@@ -159,7 +166,8 @@ impl<'a> Flight<'a> {
         }
         self.decide(pass, &head);
         let wanted = self.want.as_ref().is_some_and(|w| !w.is_empty());
-        self.hold_to = if wanted { self.len.min(CONTENT_LIMIT) } else { 0 };
+        self.again = wanted && hashing && self.len > WHOLE;
+        self.hold_to = if wanted && !self.again { self.len.min(CONTENT_LIMIT) } else { 0 };
         self.stop = if hashing { self.len } else { self.hold_to };
     }
     fn decide(&mut self, pass: &Pass<'_>, head: &[u8]) {
@@ -299,8 +307,11 @@ impl<'a> Flight<'a> {
         let read = usize::try_from(self.at).unwrap_or(usize::MAX);
         let kept = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
         let hold = self.hold.take();
+        let turn = self.again.then(|| pass.again.lock().unwrap_or_else(PoisonError::into_inner));
+        let whole = if turn.is_some() && self.sha256.is_some() { self.whole() } else { Vec::new() };
         let bytes = match (&hold, &self.piece) {
             (Some((_, buffer)), _) => buffer.get(..kept).unwrap_or_default(),
+            _ if !whole.is_empty() => &whole,
             // The file is in the arena whole, or this is only the last piece of it.
             (None, Some(At::Arena(range))) if range.len() == read => arena.get(range.clone()).unwrap_or_default(),
             _ => &[],
@@ -321,6 +332,33 @@ impl<'a> Flight<'a> {
         let unhashed = self.unhashed.as_str().into();
         let done = Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps };
         (done, hold.map(|(_, buffer)| buffer))
+    }
+    /// The file once more, as far as content readers get it.
+    fn whole(&self) -> Vec<u8> {
+        let len = usize::try_from(self.len.min(CONTENT_LIMIT)).unwrap_or(usize::MAX);
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(len).is_err() {
+            self.gaps.add(BY, "no memory for the whole content; it was hashed only", self.len);
+            return bytes;
+        }
+        bytes.resize(len, 0);
+        let mut at = 0_usize;
+        while let Some(rest) = bytes.get_mut(at..).filter(|r| !r.is_empty()) {
+            match guard(|| self.source.read_at(at as u64, rest)) {
+                Ok(Ok(n)) if n > 0 => at = at.saturating_add(n),
+                failed => {
+                    let what = match failed {
+                        Ok(Ok(_)) => "it ends before its size".to_owned(),
+                        Ok(Err(e)) => e.what,
+                        Err(panic) => format!("parser fault in the file system's reader: {panic}"),
+                    };
+                    let lost = self.len.saturating_sub(at as u64);
+                    self.gaps.add_at(BY, "file_offset", at as u64, format!("not read a second time: {what}"), lost);
+                    return Vec::new();
+                }
+            }
+        }
+        bytes
     }
     fn runs(&self) -> Vec<ImageRun> {
         match guard(|| crate::evidence::image_runs(&self.source, None)) {

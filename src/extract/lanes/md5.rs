@@ -1,5 +1,5 @@
 //! MD5 (RFC 1321) in lanes.
-use super::{Function, WORDS, rotate_left};
+use super::{BLOCK, Function, WORDS, rotate_left};
 use pulp::Simd;
 
 /// Four steps: one of each register. `$word` is where the round's order of words begins, `$stride` how it goes on.
@@ -21,6 +21,10 @@ pub(in super::super) struct Md5Lanes;
 impl Function<4> for Md5Lanes {
     const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     const BIG_ENDIAN: bool = false;
+    const FEW: usize = 1;
+    fn alone(state: &mut [u32; 4], blocks: &[[u8; BLOCK]]) {
+        md5::block_api::compress(state, blocks);
+    }
     #[inline(always)]
     #[allow(clippy::many_single_char_names)] // the registers and words as the specification names them
     fn compress<S: Simd>(simd: S, hash: [S::u32s; 4], m: [S::u32s; WORDS]) -> [S::u32s; 4] {

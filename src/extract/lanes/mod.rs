@@ -28,6 +28,10 @@ pub(super) trait Function<const N: usize> {
     const START: [u32; N];
     /// Words and the length are stored with their highest byte first.
     const BIG_ENDIAN: bool;
+    /// Messages up to which one after the other is faster than side by side.
+    const FEW: usize;
+    /// Blocks of one message, one after the other.
+    fn alone(state: &mut [u32; N], blocks: &[[u8; BLOCK]]);
     /// One block of every lane, `m` its words.
     fn compress<S: Simd>(simd: S, hash: [S::u32s; N], m: [S::u32s; WORDS]) -> [S::u32s; N];
 }
@@ -135,6 +139,18 @@ fn schedule<F: Function<N>, const N: usize, S: Simd>(simd: S, tasks: &mut [Task<
                     }
                 }
             }
+        }
+        if waiting.len() == 0 && lanes.iter().flatten().count() <= F::FEW {
+            for (at, (number, left, tail)) in lanes.iter().enumerate().filter_map(|(at, l)| Some((at, (*l)?))) {
+                if let Some(task) = tasks.get_mut(number) {
+                    for (to, row) in task.state.iter_mut().zip(&state) {
+                        *to = row.get(at).copied().unwrap_or(0);
+                    }
+                    F::alone(&mut task.state, left);
+                    F::alone(&mut task.state, tail);
+                }
+            }
+            return;
         }
         // An idle lane repeats what another one does; its state is not used.
         let Some(busy) = lanes.iter().flatten().map(|l| l.1).min_by_key(|b| b.len()) else { return };

@@ -1,6 +1,6 @@
 //! SHA-256 (FIPS 180-4) in lanes. Only where it [`pays`]: else the crate `sha2` is used, which has the
 //! processor's own SHA instructions.
-use super::{Function, WORDS, rotate_left};
+use super::{BLOCK, Function, WORDS, rotate_left};
 use pulp::{Arch, Simd};
 
 /// Whether lanes are faster than the SHA instructions on this processor: with 16 of them they are twice as fast,
@@ -46,6 +46,10 @@ impl Function<8> for Sha256Lanes {
     const START: [u32; 8] =
         [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
     const BIG_ENDIAN: bool = true;
+    const FEW: usize = 7;
+    fn alone(state: &mut [u32; 8], blocks: &[[u8; BLOCK]]) {
+        sha2::block_api::compress256(state, blocks);
+    }
     #[inline(always)]
     #[allow(clippy::many_single_char_names)] // the registers as the specification names them
     fn compress<S: Simd>(s: S, hash: [S::u32s; 8], mut m: [S::u32s; WORDS]) -> [S::u32s; 8] {
