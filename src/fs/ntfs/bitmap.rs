@@ -3,20 +3,54 @@ use super::Volume;
 use super::list::gather;
 use super::raw::size;
 use super::record::DATA;
+use super::runs::Extent;
 use super::value::value;
 use crate::base::Run;
+use crate::image::Source;
 
 /// Number of `$Bitmap`.
 const BITMAP: u64 = 6;
 /// Bytes read at once.
 const READ: usize = 1 << 20;
 
+fn map(volume: &Volume) -> Option<&Source> {
+    let find = || {
+        let node = gather(BITMAP, &volume.mft, &volume.damage).ok()?;
+        Some(value(volume, &node, DATA, b"")?.stored(volume))
+    };
+    volume.bitmap.get_or_init(find).as_ref()
+}
+
+/// Whether any of these clusters is in use; `false` as well where the bitmap does not tell.
+pub(super) fn in_use(volume: &Volume, extents: &[Extent]) -> bool {
+    let Some(map) = map(volume) else { return false };
+    let mut buf = vec![0; 4096];
+    for extent in extents.iter().filter(|e| e.is_stored()) {
+        let end = extent.lcn.saturating_add(extent.len);
+        let mut at = extent.lcn / 8;
+        while at < end.div_ceil(8).min(map.len()) {
+            let n = map.read_at(at, &mut buf).unwrap_or(0);
+            for (byte, bits) in (at..end.div_ceil(8)).zip(buf.iter().take(n)) {
+                let first = byte.saturating_mul(8);
+                let inside = |bit: u64| (extent.lcn..end).contains(&first.saturating_add(bit));
+                if *bits != 0 && (0..8).any(|bit| bits >> bit & 1 == 1 && inside(bit)) {
+                    return true;
+                }
+            }
+            if n == 0 {
+                break;
+            }
+            at = at.saturating_add(n as u64);
+        }
+    }
+    false
+}
+
 /// Free runs of the volume in bytes, sorted, joined where they touch. What the bitmap does not tell
 /// counts as in use.
 pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
     let here = volume.mft.volume_offset(BITMAP);
-    let node = gather(BITMAP, &volume.mft, &volume.damage).ok();
-    let Some(map) = node.and_then(|n| value(volume, &n, DATA, b"")).map(|v| v.stored(volume)) else {
+    let Some(map) = map(volume) else {
         volume.damage.note("bitmap of the volume not found; nothing counts as unallocated", BITMAP, here, 0);
         return Vec::new();
     };

@@ -7,7 +7,7 @@ use super::raw::corrupt;
 use super::record::{DATA, FILE_NAME, INDEX_ALLOCATION, INDEX_ROOT, STANDARD_INFORMATION};
 use super::reparse::{Meaning, meaning};
 use super::value::{Body, COMPRESSED, ENCRYPTED, SPARSE, Value, value, values};
-use super::{NAME_TIMES, Volume, extended, names, wof};
+use super::{NAME_TIMES, Volume, bitmap, extended, names, wof};
 use crate::base::{Name, NodeId};
 use crate::fs::{FsError, NodeKind, Stat, Times};
 use crate::image::Source;
@@ -161,7 +161,7 @@ pub(super) fn link(volume: &Volume, id: NodeId) -> Result<Vec<u8>, FsError> {
 pub(super) fn open(volume: &Volume, id: NodeId) -> Result<Source, FsError> {
     let node = node(volume, id)?;
     if let Some(stream) = stream_of(volume, &node, id)? {
-        return content(volume, id, stream);
+        return still_there(volume, &node, &stream).and_then(|()| content(volume, id, stream));
     }
     match meaning_of(volume, &node) {
         Meaning::Link(target) => return Ok(Arc::new(target)),
@@ -175,8 +175,19 @@ pub(super) fn open(volume: &Volume, id: NodeId) -> Result<Source, FsError> {
     let kind = if node.base.is_directory() { INDEX_ALLOCATION } else { DATA };
     let found = values(volume, &node, kind).into_iter().find(|v| kind != DATA || v.name.is_empty());
     match found {
-        Some(data) => content(volume, id, data),
+        Some(data) => still_there(volume, &node, &data).and_then(|()| content(volume, id, data)),
         None => Ok(Arc::new(Vec::new())),
+    }
+}
+
+/// Refuses the content of a deleted file whose clusters belong to another file by now.
+fn still_there(volume: &Volume, node: &Node, stream: &Value) -> Result<(), FsError> {
+    match &stream.body {
+        Body::Runs { extents, .. } if !node.base.is_used() && bitmap::in_use(volume, extents) => {
+            let what = "the clusters of this deleted file are in use again: its content is not there any more";
+            Err(FsError::Unsupported(what.to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -189,6 +200,7 @@ fn overlay(volume: &Volume, node: &Node, number: u32) -> Result<Source, FsError>
     let len = value(volume, node, DATA, b"").map_or(0, |d| d.len);
     let kept = values(volume, node, DATA).into_iter().find(|v| v.name == WOF_STREAM);
     let kept = kept.ok_or_else(|| corrupt(here, "stream of the overlay's compressed content is missing"))?;
+    still_there(volume, node, &kept)?;
     let id = NodeId { number: node.base.number, generation: 0 };
     Ok(Arc::new(wof::Overlay::new(content(volume, id, kept)?, len, algorithm)))
 }

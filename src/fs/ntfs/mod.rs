@@ -38,7 +38,7 @@ use std::sync::{Arc, OnceLock};
 pub(super) const FORMAT: Format = Format {
     name: "ntfs",
     about: "NTFS 1.2 to 3.1",
-    limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed",
+    limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed; no sectors below 512 bytes",
     probe: boot::probe,
     probe_damaged: boot::probe_damaged,
     size: stated_size,
@@ -70,6 +70,8 @@ struct Volume {
     budget: Budget,
     /// Names found in the slack of indexes, once they were looked for.
     slack: OnceLock<Vec<deleted::Slack>>,
+    /// The volume's own bitmap of clusters, once it was looked for.
+    bitmap: OnceLock<Option<Source>>,
     /// Bytes of an index block, where an index does not say.
     index_block: usize,
 }

@@ -12,7 +12,7 @@ use super::{NtfsFs, Volume, boot, log};
 use crate::base::NodeId;
 use crate::fs::{FsError, FsInfo, Options};
 use crate::image::Source;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Number of `$Volume`.
 const VOLUME: u64 = 3;
@@ -27,8 +27,8 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError
     let survey = Survey::new(&mft, &damage);
     let root = mft.record(ROOT, &damage).map_or(5, |r| u64::from(r.sequence()));
     let mut info = info(&boot, &mft, &damage);
-    let slack = std::sync::OnceLock::new();
-    let volume = Volume { disk, mft, survey, damage, budget: options.budget, slack, index_block: boot.index };
+    let (slack, bitmap) = (OnceLock::new(), OnceLock::new());
+    let volume = Volume { disk, mft, survey, damage, budget: options.budget, slack, bitmap, index_block: boot.index };
     info.clean &= log::is_done(&volume);
     Ok(NtfsFs { volume: Arc::new(volume), info, root: NodeId { number: ROOT, generation: root } })
 }

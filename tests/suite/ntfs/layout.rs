@@ -299,6 +299,35 @@ fn deleted_files_are_listed_with_their_content() {
 }
 
 #[test]
+fn a_deleted_file_does_not_show_what_another_wrote_in_its_place() {
+    if !tools() {
+        return;
+    }
+    let image = Image::make(&[], 8);
+    image.write(|root| {
+        for n in 0..10 {
+            std::fs::write(root.join(format!("old-{n}")), pattern(n, 200_000)).unwrap();
+        }
+    });
+    image.write(|root| {
+        for n in 0..10 {
+            std::fs::remove_file(root.join(format!("old-{n}"))).unwrap();
+        }
+    });
+    image.write(|root| {
+        let mut file = std::fs::File::create(root.join("new")).unwrap();
+        while file.write_all(&[0xaa; 4096]).is_ok() {}
+    });
+    let look = image.look();
+    let gone: Vec<_> = look.gone().filter(|e| e.path.bytes().starts_with(b"/old-") && e.is_file()).collect();
+    assert!(gone.len() >= 8, "{}", gone.len());
+    for entry in gone {
+        let error = look.content(entry).unwrap_err().to_string();
+        assert!(error.contains("in use again"), "{error}");
+    }
+}
+
+#[test]
 fn content_of_a_size_that_was_never_written_reads_as_zeros() {
     if !tools() {
         return;
