@@ -1,7 +1,11 @@
 //! File systems: trees of nodes over a [`Source`].
+mod damage;
 mod ext;
+mod extents;
+mod fat;
 mod mem;
 mod ntfs;
+mod utf16;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
 use crate::image::{ReadError, Source};
@@ -222,7 +226,7 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT];
+pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

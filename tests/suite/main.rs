@@ -7,6 +7,7 @@ mod debian;
 mod dpkg;
 mod evidence;
 mod ext;
+mod fat;
 #[cfg(feature = "gui")]
 mod fixture;
 #[cfg(feature = "gui")]
@@ -17,6 +18,7 @@ mod gui_runs;
 mod gui_tables;
 mod host_fs;
 mod lives;
+mod look;
 mod ntfs;
 mod resume;
 mod rules;

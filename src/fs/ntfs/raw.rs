@@ -1,6 +1,7 @@
 //! Little-endian fields, times and names as NTFS stores them. Out of range is `None`, never zero.
 use crate::base::Time;
 use crate::fs::FsError;
+pub(super) use crate::fs::utf16::name;
 
 pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
     bytes.get(at).copied()
@@ -41,27 +42,6 @@ pub(super) fn filetime(raw: u64) -> Option<Time> {
     let seconds = i64::try_from(raw / 10_000_000).ok()?.checked_sub(11_644_473_600)?;
     let nanos = u32::try_from(raw % 10_000_000).ok()?.saturating_mul(100);
     Some(Time { seconds, nanos, digits: 7 })
-}
-
-/// UTF-16 as UTF-8. A surrogate without its partner is written in three bytes of its own (as in
-/// WTF-8), so that different names stay different.
-pub(super) fn name(utf16: &[u8]) -> Vec<u8> {
-    let units = utf16.as_chunks::<2>().0;
-    if units.iter().all(|[low, high]| *high == 0 && low.is_ascii()) {
-        return units.iter().map(|u| u[0]).collect();
-    }
-    let units = units.iter().map(|b| u16::from_le_bytes(*b));
-    let mut out = Vec::with_capacity(utf16.len());
-    for unit in char::decode_utf16(units) {
-        match unit {
-            Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            Err(lone) => {
-                let [high, low] = lone.unpaired_surrogate().to_be_bytes();
-                out.extend([0xe0 | (high >> 4), 0x80 | ((high & 15) << 2) | (low >> 6), 0x80 | (low & 63)]);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
