@@ -64,7 +64,7 @@ fn parse(s: &[u8], at: u64) -> Result<Boot, FsError> {
     let bad = |what: &str| corrupt(at, what.to_owned());
     let short = || bad("too short");
     // The last is what an Atari begins with.
-    let jump = matches!(s, [0xe9, ..] | [0xeb, _, 0x90, ..] | [0x60, ..]);
+    let jump = matches!(s, [0xe9 | 0x60, ..] | [0xeb, _, 0x90, ..]);
     // Other formats keep their name here, and zeros where FAT counts.
     let other = [b"EXFAT   ".as_slice(), b"NTFS    ", b"-FVE-FS-"].iter().any(|n| s.get(3..11) == Some(n));
     if !jump || other {

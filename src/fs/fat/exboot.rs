@@ -55,16 +55,15 @@ pub(super) fn read(source: &Source, gaps: &Gaps) -> Result<Boot, FsError> {
     let note = |what: String| gaps.add_at(BY, "volume_offset", 0, what, 0);
     let boot = match at(source, 0) {
         Ok((boot, true)) => boot,
-        Ok((boot, false)) => match backup(source) {
-            Some((place, copy)) => {
+        Ok((boot, false)) => {
+            if let Some((place, copy)) = backup(source) {
                 note(format!("checksum of the boot region does not fit; its backup at {place} is used"));
                 copy
-            }
-            None => {
+            } else {
                 note("checksum of the boot region does not fit, nor does that of a backup".to_owned());
                 boot
             }
-        },
+        }
         Err(e) => {
             let (place, boot) = backup(source).ok_or_else(|| e.clone())?;
             note(format!("boot sector: {e}; its backup at {place} is used"));

@@ -155,6 +155,7 @@ pub(super) fn set_len(raw: &Raw) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::decimal_bitwise_operands)]
     use super::*;
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) fn clock(date: u16, time: u16, hundredths: Option<u8>, offset: i16) -
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::decimal_bitwise_operands)]
     use super::*;
 
     #[test]

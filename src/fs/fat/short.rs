@@ -75,7 +75,7 @@ pub(super) fn item(raw: &Raw, at: u64, wide: bool, deleted: bool) -> Item {
     let is_dir = attributes & DIRECTORY != 0 && attributes & LABEL == 0;
     let len = if is_dir { 0 } else { u64::from(u32_at(raw, 28).unwrap_or(0)) };
     Item {
-        name: short_name(raw, None),
+        name: short_name(raw),
         at,
         deleted: deleted || raw[0] == DELETED,
         attributes: attributes & 0xff,
@@ -89,12 +89,12 @@ pub(super) fn item(raw: &Raw, at: u64, wide: bool, deleted: bool) -> Item {
 }
 
 /// The short name's own bytes, in whatever code page they are, with the letters that Windows marks
-/// as small made small. `first` is the first byte of a deleted one, where it is known.
-fn short_name(raw: &Raw, first: Option<u8>) -> Vec<u8> {
+/// as small made small.
+fn short_name(raw: &Raw) -> Vec<u8> {
     let mut name = *raw.first_chunk::<11>().unwrap_or(&[b' '; 11]);
-    match (name[0], first) {
-        (DELETED, first) => name[0] = first.unwrap_or(LOST),
-        (5, _) => name[0] = DELETED,
+    match name[0] {
+        DELETED => name[0] = LOST,
+        5 => name[0] = DELETED,
         _ => {}
     }
     let (base, ext) = name.split_at_mut(8);
@@ -189,7 +189,7 @@ impl Pending {
                 break;
             }
             let more = units(raw);
-            let ends = more.as_chunks::<2>().0.iter().any(|u| *u == [0, 0]);
+            let ends = more.as_chunks::<2>().0.contains(&[0, 0]);
             text.extend(more);
             parts = parts.saturating_add(1);
             if ends {
@@ -224,6 +224,7 @@ fn ended(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::decimal_bitwise_operands)]
     use super::*;
 
     fn short(name: &[u8; 11]) -> Raw {
@@ -238,7 +239,7 @@ mod tests {
         (raw[0], raw[11], raw[13]) = (order, 0x0f, sum);
         let mut text = text.into_iter();
         for (from, to) in [(1, 11), (14, 26), (28, 32)] {
-            raw[from..to].fill_with(|| text.next().unwrap_or(0));
+            raw[from..to].fill_with(|| text.next().unwrap_or_default());
         }
         raw
     }
@@ -268,9 +269,9 @@ mod tests {
     }
     #[test]
     fn short_names_keep_their_bytes() {
-        assert_eq!(short_name(&short(b"\x05\xb0\xb6    TXT"), None), b"\xe5\xb0\xb6.TXT");
+        assert_eq!(short_name(&short(b"\x05\xb0\xb6     TXT")), b"\xe5\xb0\xb6.TXT");
         let mut small = short(b"README  TXT");
         small[12] = 0x18;
-        assert_eq!(short_name(&small, None), b"readme.txt");
+        assert_eq!(short_name(&small), b"readme.txt");
     }
 }

@@ -18,7 +18,8 @@ fn images() -> Vec<(String, Vec<u8>)> {
     let named = |p: &PathBuf| p.strip_prefix(&dir).unwrap().display().to_string();
     let wanted = |p: &&PathBuf| {
         let name = named(p);
-        name.starts_with("syzkaller") || (name.contains("fat") && (name.ends_with(".gz") || name.ends_with(".zst")))
+        let packed = p.extension().is_some_and(|e| e == "gz" || e == "zst");
+        name.starts_with("syzkaller") || (name.contains("fat") && packed)
     };
     files.iter().filter(wanted).filter_map(|p| Some((named(p), unpacked(p)?))).collect()
 }
@@ -67,7 +68,7 @@ fn the_corpus_lists_what_fls_lists() {
             let _ = look.content(entry);
         }
         look.fs().unallocated();
-        assert!(start.elapsed() < Duration::from_secs(60), "{name} took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_mins(1), "{name} took {:?}", start.elapsed());
     }
     eprintln!("{} images: {opened} opened, {names} names of fls", all.len());
     assert!(unexplained.is_empty(), "{unexplained:#?}");
@@ -109,6 +110,10 @@ fn facts_of_the_sources_own_tests() {
     let mut checked = 0;
     for line in String::from_utf8_lossy(&told).lines() {
         let part: Vec<&str> = line.split('\t').collect();
+        // Names beyond ASCII did not survive in that list.
+        if !line.is_ascii() && line.contains('\u{fffd}') {
+            continue;
+        }
         let [path, modified, accessed, created, size] = part.as_slice() else { continue };
         let stat = look.get(path).stat.clone().unwrap();
         let is = |time: Option<cranescope::base::Time>, told: &str| {

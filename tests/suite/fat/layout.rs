@@ -98,7 +98,7 @@ fn fill(root: &Path, names: usize) {
     put("岸桥-配置.conf", b"beyond ASCII");
     put("emoji-😀", b"beyond the first plane");
     put("thirteen-long", b"a name that fills its part");
-    put(&"n".repeat(200), b"sixteen parts");
+    put(&"n".repeat(190), b"fifteen parts");
     put(".profile", b"begins with a dot");
     std::fs::create_dir_all(root.join("a/b/c/d/e/f/g/a directory with a long name")).unwrap();
     put("a/b/c/d/e/f/g/a directory with a long name/deep", b"deep");
