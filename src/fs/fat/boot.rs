@@ -23,6 +23,9 @@ pub(super) struct Boot {
 pub(super) fn probe(source: &Source) -> bool {
     sector(source, 0).is_some_and(|s| parse(&s, 0).is_ok())
 }
+pub(super) fn size(source: &Source) -> Option<u64> {
+    parse(&sector(source, 0)?, 0).ok().map(|b| b.geometry.len)
+}
 pub(super) fn probe_copy(source: &Source) -> bool {
     backup(source).is_some()
 }

@@ -20,6 +20,9 @@ pub(super) struct Boot {
 pub(super) fn probe(source: &Source) -> bool {
     at(source, 0).is_ok()
 }
+pub(super) fn size(source: &Source) -> Option<u64> {
+    at(source, 0).ok().map(|(b, _)| b.geometry.len)
+}
 pub(super) fn probe_copy(source: &Source) -> bool {
     backup(source).is_some()
 }

@@ -32,6 +32,7 @@ pub(super) const FORMAT: Format = Format {
     limits: "times are a local clock's reading without a zone, of two seconds' resolution, access as a day only; short names keep the bytes of their code page; of deleted files longer than a cluster the free clusters behind the first are taken, which is marked; files of deleted directories only while the directory's first cluster is free",
     probe: boot::probe,
     probe_damaged: boot::probe_copy,
+    size: boot::size,
     open: |source, options| Ok(Arc::new(open::fat(source, options)?)),
 };
 pub(super) const EXFAT: Format = Format {
@@ -40,6 +41,7 @@ pub(super) const EXFAT: Format = Format {
     limits: "the second table of TexFAT is not compared; contents encrypted by Windows are given as stored; of deleted files whose chain is gone the free clusters behind the first are taken, which is marked",
     probe: exboot::probe,
     probe_damaged: exboot::probe_copy,
+    size: exboot::size,
     open: |source, options| Ok(Arc::new(open::exfat(source, options)?)),
 };
 
