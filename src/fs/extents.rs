@@ -108,14 +108,14 @@ impl ReadAt for Extents {
             match place {
                 At::Zeros => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
                 // Nothing can be read here; a read says why.
-                At::Lost(_) => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
+                At::Lost(_) => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Absent }),
                 At::Volume(from) => {
                     let pieces = self.volume.locate(Run::new(from, len));
                     let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
                     out.extend(pieces);
                     // What lies beyond the volume's end stands nowhere.
                     if let Some(len) = len.checked_sub(found).filter(|n| *n > 0) {
-                        out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+                        out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Absent });
                     }
                 }
             }

@@ -2,7 +2,7 @@
 use cranescope::base::{FsId, Gap, Gaps, Name, PieceKind, Progress, Run};
 use cranescope::evidence::{Entry, Tree};
 use cranescope::fs::{self, FileSystem, FsError, Options};
-use cranescope::image::{Segment, Source};
+use cranescope::image::{Alone, OpenFile, Source};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ impl Image {
     pub(crate) fn source(&self) -> Source {
         let file = std::fs::File::open(self.path()).unwrap();
         let len = file.metadata().unwrap().len();
-        let segment = Segment { file, name: "image".into(), len };
-        cranescope::image::open(vec![segment], 0, &Gaps::default()).unwrap().1
+        let source = Arc::new(OpenFile::new(file, "image".into(), len));
+        cranescope::image::open(source, 0, &Alone, &Gaps::default()).unwrap().1.disk
     }
     pub(crate) fn look(&self, format: &str) -> Look {
         Look::at(&self.source(), format).unwrap()
@@ -147,6 +147,7 @@ pub(crate) fn check_places(look: &Look, raw: &[u8]) {
                     assert!(got == &raw[from..from + len], "{}", entry.path);
                 }
                 PieceKind::Hole => assert!(got.iter().all(|b| *b == 0), "{}", entry.path),
+                PieceKind::Absent => panic!("{}: a whole image lacks nothing", entry.path),
                 PieceKind::Decoded => {}
             }
             at += len;
