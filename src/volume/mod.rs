@@ -1,9 +1,11 @@
 //! What parts an image has: partition tables, volume managers, encrypted volumes. Three lists, as they differ
 //! in what goes in and comes out: a table divides one volume, a manager joins several, an encryption needs a key.
+mod cipher;
 mod encryption;
 mod gpt;
 mod gpt_parse;
 mod layout;
+mod luks;
 mod lvm;
 mod manager;
 mod mbr;

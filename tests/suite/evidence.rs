@@ -184,3 +184,62 @@ fn a_dump_without_a_table_is_searched() {
     let wiped = report["gaps"].as_array().unwrap().iter().map(|g| g["what"].as_str().unwrap()).collect::<Vec<_>>();
     assert!(wiped.iter().any(|g| g.contains("2 structures were found further on")), "{wiped:?}");
 }
+
+/// What the gaps of a report say.
+fn said(report: &Value) -> Vec<String> {
+    report["gaps"].as_array().unwrap().iter().map(|g| g["what"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_key_opens_an_encrypted_volume_and_nothing_of_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    unpack("luks/luks2-argon2id.img.zst", &at.join("disk.img"));
+    std::fs::write(at.join("key"), "crane secret\n").unwrap();
+    std::fs::write(at.join("other"), "wrong secret\n").unwrap();
+    let closed = examined(at, &["disk.img"]);
+    let volume = closed["volumes"][0].clone();
+    assert_eq!((&volume["state"], closed["filesystems"].as_array().unwrap().len()), (&"encrypted".into(), 0));
+    let id = volume["id"].as_str().unwrap();
+    assert!(said(&closed)[0].contains("LUKS2") && said(&closed)[0].contains(&format!("--key {id}=FILE")));
+    assert_eq!(closed["images"][0]["bytes"]["encrypted"], closed["images"][0]["size"]);
+    let open = examined(at, &["disk.img", "--key", &format!("{id}=key")]);
+    assert_eq!(said(&open), Vec::<String>::new());
+    assert_eq!(volumes(&open, "luks"), [("crane-data".to_owned(), "read true".to_owned())]);
+    assert_eq!(open["volumes"][1]["parent"], *id);
+    let by_uuid = examined(at, &["disk.img", "--key", "6a1ee7a0-7b1c-4f8e-9f43-0d1c5c8f1f03=key"]);
+    assert_eq!(files(&by_uuid), files(&open));
+    for path in ["disk.cranecase", "r.json"] {
+        let bytes = std::fs::read(at.join(path)).unwrap();
+        assert!(!bytes.windows(12).any(|w| w == b"crane secret"), "{path}");
+    }
+    let wrong = examined(at, &["disk.img", "--key", &format!("{id}=other"), "--key", "vol-none=key"]);
+    assert!(said(&wrong).iter().any(|g| g.contains("the key given for it does not open it")), "{wrong}");
+    assert!(said(&wrong).iter().any(|g| g.contains("vol-none, which is no encrypted volume here")));
+    let (code, _, err) = run(at, &["examine", "disk.img", "--key", "vol-1=none", "--case", "n.cranecase"]);
+    assert_eq!((code, err.lines().count()), (2, 1), "{err}");
+    assert!(!at.join("n.cranecase").exists());
+    let (code, out, err) = run(at, &["cat", "disk.img", "/name", "--key", &format!("{id}=key")]);
+    assert_eq!((code, out.as_str()), (0, "luks2-argon2id\n"), "{err}");
+}
+
+/// The corpus' own LUKS1 volume, with the password its makers publish.
+#[test]
+fn the_luks1_volume_of_the_corpus_opens() {
+    let shared = std::env::var_os("CRANESCOPE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), std::path::PathBuf::from);
+    let Ok(packed) = std::fs::read(shared.join("corpus/dfvfs_big/luks1.raw.zst")) else {
+        eprintln!("skipped: the corpus is not here");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut from = ruzstd::decoding::StreamingDecoder::new(packed.as_slice()).unwrap();
+    std::io::copy(&mut from, &mut std::fs::File::create(at.join("luks1.raw")).unwrap()).unwrap();
+    std::fs::write(at.join("key"), "luksde-TEST").unwrap();
+    let closed = examined(at, &["luks1.raw"]);
+    let key = format!("{}=key", closed["volumes"][0]["id"].as_str().unwrap());
+    let open = examined(at, &["luks1.raw", "--key", &key]);
+    assert_eq!(volumes(&open, "luks")[0].1, "read true");
+    assert!(files(&open).iter().any(|(path, ..)| path == "/passwords.txt"), "{:?}", files(&open));
+}
