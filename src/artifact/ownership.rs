@@ -64,16 +64,18 @@ impl Ownership {
     fn first(&self, path: &[u8]) -> usize {
         self.rows.partition_point(|r| self.path(r) < path)
     }
-    /// Compares a file with its owner's digest; the answer is `files.package_check`'s word.
-    /// `md5` is `None` where the content was not hashed.
-    pub fn check(&self, entry: &Entry, md5: Option<&Md5>) -> &'static str {
+    /// Who owns a file (as [`Self::expect`] says), and how it compares with its owner's digest: in
+    /// `files.package_check`'s word. `md5` is `None` where the content was not hashed.
+    pub fn vouch<'a>(&'a self, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
         let mut word = "unowned";
+        let mut owner = None;
         for owned in self.owners(entry.path.bytes()) {
+            owner = owner.or(Some(owned));
             let this = match (owned.md5, entry.kind(), md5) {
                 (None, ..) => "no-digest",
                 (Some(_), NodeKind::File | NodeKind::Unknown, None) => "unchecked",
                 (Some(listed), NodeKind::File, Some(found)) if listed == *found => {
-                    return if owned.conffile { "conffile-ok" } else { "ok" };
+                    return (owner, if owned.conffile { "conffile-ok" } else { "ok" });
                 }
                 // Something else stands where the package shipped a regular file, or another content.
                 (Some(_), ..) if owned.conffile => "conffile-changed",
@@ -83,7 +85,7 @@ impl Ownership {
                 word = this;
             }
         }
-        word
+        (owner, word)
     }
     /// The packages; `exists` tells whether anything is at a path. What checking their files gave is
     /// joined later, from the files' own rows.

@@ -22,7 +22,10 @@ impl Name {
     }
     /// The text if every byte of it can be shown as it is: UTF-8, no control, bidi or zero-width character.
     pub fn plain(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok().filter(|s| !s.chars().any(needs_escape))
+        let text = std::str::from_utf8(&self.0).ok()?;
+        // Nearly all names are printable ASCII, which no character test needs to look at.
+        let ascii = self.0.iter().fold(true, |all, b| all & matches!(b, b' '..=b'~'));
+        (ascii || !text.chars().any(needs_escape)).then_some(text)
     }
     /// `true` if [`Self::display`] had to escape something other than a backslash.
     pub fn is_marked(&self) -> bool {

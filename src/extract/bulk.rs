@@ -127,10 +127,10 @@ fn rows(group: &Group<'_>, owners: Option<&Ownership>, content: &Content, md5: O
 /// Who owns an entry and whether it is as shipped.
 fn vouched(owners: Option<&Ownership>, entry: &Entry, md5: Option<&Md5>) -> Vouched {
     match owners {
-        Some(owners) if !entry.deleted => Vouched {
-            package: owners.expect(entry.path.bytes()).map(|o| o.package.clone()),
-            check: owners.check(entry, md5),
-        },
+        Some(owners) if !entry.deleted => {
+            let (owner, check) = owners.vouch(entry, md5);
+            Vouched { package: owner.map(|o| o.package.clone()), check }
+        }
         _ => Vouched::default(),
     }
 }

@@ -53,7 +53,7 @@ const BATCH_BYTES: u64 = 16 << 20;
 /// Bytes of finished files' memory that each thread keeps.
 const SPARE: usize = 8 << 20;
 /// Bytes of large files that all threads together hold whole for content readers.
-const HELD: u64 = 32 << 20;
+const HELD: u64 = 16 << 20;
 
 /// Bytes that the pass will read of a job, for its total: none of a file whose hash is known or that is not
 /// hashed (the few that a content reader wants of those come on top).
@@ -159,8 +159,8 @@ pub(super) struct Pass<'a> {
     done: &'a (dyn Fn(Done) + Sync),
     queue: Mutex<VecDeque<usize>>,
     held: Held,
-    /// Whose turn it is to be read again.
-    pub again: Mutex<()>,
+    /// Whose turn it is to be read again, and the memory for it.
+    pub again: Mutex<Vec<u8>>,
     stopped: AtomicBool,
 }
 impl Pass<'_> {

@@ -1,6 +1,7 @@
 //! The pass over made file systems: every hash against the reference, faults of every kind, any thread count.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 use super::contents::{Done, Job, read_with};
+use super::flight::PIECE;
 use crate::artifact::{Content, Out, Sight};
 use crate::base::{Cancelled, Digest, FsId, Gaps, Md5, Name, NodeId, Piece, PieceKind, Progress, Run};
 use crate::evidence::{Hashes, Tree};
@@ -173,18 +174,17 @@ fn hashes_are_right_whatever_the_sizes_and_threads() {
         let len = n * n * 211 + n;
         files.push((format!("/m/{n}{}", if n % 7 == 0 { "-no-md5" } else { "" }), noise(1000 + n as u32, len)));
     }
-    // Large ones: read in pieces, ends on and around the piece's edge, some wanted whole.
-    for (n, len) in [(2 << 20) - 1, 2 << 20, (2 << 20) + 1, 4 << 20, (4 << 20) + 63, (6 << 20) + 56, 9_000_001]
-        .into_iter()
-        .enumerate()
-    {
+    // Large ones: read in pieces, ends on and around the piece's edge and that of what is kept, some wanted whole.
+    let edges = [PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 63, 3 * PIECE + 56];
+    let larger = [(4 << 20) - 1, 4 << 20, (4 << 20) + 1, (6 << 20) + 56, 9_000_001];
+    for (n, len) in edges.into_iter().chain(larger).enumerate() {
         files.push((format!("/l/{n}"), noise(5000 + n as u32, len)));
         let mut wanted = noise(6000 + n as u32, len);
         wanted[0] = b'!';
         wanted[1] = b'x';
         files.push((format!("/w/{n}"), wanted));
     }
-    // More than one thread may hold at once.
+    // More than one thread may hold at once, read again one by one.
     for n in 0..3 {
         let mut wanted = noise(7000 + n, 23 << 20);
         wanted[..2].copy_from_slice(b"!x");

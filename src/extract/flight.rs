@@ -20,7 +20,9 @@ pub(super) const PIECE: usize = 64 << 10;
 const READ: usize = 256 << 10;
 /// Larger files that a content reader wants are hashed first and read again for it, one at a time: kept in memory
 /// while their pieces come, a few of them would hold up all others.
-const WHOLE: u64 = 8 << 20;
+const WHOLE: u64 = 4 << 20;
+/// Longest memory for them that is kept from one to the next.
+const KEPT: usize = 32 << 20;
 /// Larger files are not hashed.
 const SIZE_LIMIT: u64 = 64 << 30;
 /// From this size on, files that are nearly all holes are not hashed.
@@ -307,11 +309,11 @@ impl<'a> Flight<'a> {
         let read = usize::try_from(self.at).unwrap_or(usize::MAX);
         let kept = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
         let hold = self.hold.take();
-        let turn = self.again.then(|| pass.again.lock().unwrap_or_else(PoisonError::into_inner));
-        let whole = if turn.is_some() && self.sha256.is_some() { self.whole() } else { Vec::new() };
+        let mut turn = self.again.then(|| pass.again.lock().unwrap_or_else(PoisonError::into_inner));
+        let whole = turn.as_mut().map(|buffer| self.whole(buffer)).unwrap_or_default();
         let bytes = match (&hold, &self.piece) {
             (Some((_, buffer)), _) => buffer.get(..kept).unwrap_or_default(),
-            _ if !whole.is_empty() => &whole,
+            _ if self.again => whole,
             // The file is in the arena whole, or this is only the last piece of it.
             (None, Some(At::Arena(range))) if range.len() == read => arena.get(range.clone()).unwrap_or_default(),
             _ => &[],
@@ -333,15 +335,20 @@ impl<'a> Flight<'a> {
         let done = Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps };
         (done, hold.map(|(_, buffer)| buffer))
     }
-    /// The file once more, as far as content readers get it.
-    fn whole(&self) -> Vec<u8> {
+    /// The file once more, as far as content readers get it and it can be read.
+    fn whole<'b>(&self, buffer: &'b mut Vec<u8>) -> &'b [u8] {
         let len = usize::try_from(self.len.min(CONTENT_LIMIT)).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
-        if bytes.try_reserve_exact(len).is_err() {
-            self.gaps.add(BY, "no memory for the whole content; it was hashed only", self.len);
-            return bytes;
+        if buffer.len() > KEPT {
+            *buffer = Vec::new();
         }
-        bytes.resize(len, 0);
+        if buffer.try_reserve_exact(len.saturating_sub(buffer.len())).is_err() {
+            self.gaps.add(BY, "no memory for the whole content; it was hashed only", self.len);
+            return &[];
+        }
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
         let mut at = 0_usize;
         while let Some(rest) = bytes.get_mut(at..).filter(|r| !r.is_empty()) {
             match guard(|| self.source.read_at(at as u64, rest)) {
@@ -352,13 +359,16 @@ impl<'a> Flight<'a> {
                         Ok(Err(e)) => e.what,
                         Err(panic) => format!("parser fault in the file system's reader: {panic}"),
                     };
-                    let lost = self.len.saturating_sub(at as u64);
-                    self.gaps.add_at(BY, "file_offset", at as u64, format!("not read a second time: {what}"), lost);
-                    return Vec::new();
+                    // Without a hash this was told the first time.
+                    if self.sha256.is_some() {
+                        let lost = self.len.saturating_sub(at as u64);
+                        self.gaps.add_at(BY, "file_offset", at as u64, format!("not read a second time: {what}"), lost);
+                    }
+                    break;
                 }
             }
         }
-        bytes
+        bytes.get(..at).unwrap_or_default()
     }
     fn runs(&self) -> Vec<ImageRun> {
         match guard(|| crate::evidence::image_runs(&self.source, None)) {

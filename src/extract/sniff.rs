@@ -55,8 +55,9 @@ fn is_utf16(head: &[u8]) -> bool {
 
 /// No control characters but those that text uses, and no zeros. Eight-bit encodings (GBK, Latin) count.
 fn is_text(head: &[u8], whole: bool) -> bool {
-    let control = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x08)) || *b == 0x7f;
-    if head.iter().any(control) {
+    let control = |b: u8| (b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x08)) || b == 0x7f;
+    // Without a way out within a piece, the loop works on many bytes at once.
+    if head.chunks(64).any(|piece| piece.iter().fold(false, |any, b| any | control(*b))) {
         return false;
     }
     match std::str::from_utf8(head) {
