@@ -12,6 +12,11 @@ pub(super) fn zlib(stream: &[u8], out: &mut [u8]) -> Result<usize, String> {
     DECODER.with_borrow_mut(|d| d.zlib_decompress(stream, out)).map_err(|e| told(&e))
 }
 
+/// Decodes a raw deflate stream (RFC 1951), behind which other bytes may stand; how many bytes came out.
+pub(super) fn deflate(stream: &[u8], out: &mut [u8]) -> Result<usize, String> {
+    DECODER.with_borrow_mut(|d| d.deflate_decompress(stream, out)).map_err(|e| told(&e))
+}
+
 fn told(e: &DecompressionError) -> String {
     match *e {
         DecompressionError::BadData => "its compressed data or their checksum are damaged".into(),

@@ -3,16 +3,25 @@
 //! Reads are positioned and `&self`; no write method exists. `locate` leads any bytes back to runs
 //! of the acquired images, so that every fact can be checked with `dd`.
 mod acquired;
+mod blocks;
 mod cache;
 mod cursor;
+mod decoded;
 mod ewf;
+mod fields;
 mod file;
 mod inflate;
 mod joined;
 pub mod magic;
 mod mapped;
+mod parent;
+mod qcow2;
 mod raw;
 mod slice;
+mod vdi;
+mod vhd;
+mod vhdx;
+mod vmdk;
 
 use crate::base::{Budget, Exceeded, Gaps, Piece, PieceKind, Run, Wanted};
 use acquired::Acquired;
@@ -182,7 +191,15 @@ pub struct Format {
 }
 
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
-pub const ALL: &[&Format] = &[&ewf::FORMAT, &raw::FORMAT];
+pub const ALL: &[&Format] = &[
+    &ewf::FORMAT,
+    &qcow2::FORMAT,
+    &vmdk::FORMAT,
+    &vhdx::FORMAT,
+    &vhd::FORMAT,
+    &vdi::FORMAT,
+    &raw::FORMAT,
+];
 
 /// The first format that recognises the file; `None` if it is none but raw bytes.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

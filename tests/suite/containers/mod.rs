@@ -2,3 +2,4 @@
 //! Images are made at test time by qemu-img and ewfacquire; where these are missing the tests say so and pass.
 mod ewf;
 mod help;
+mod machines;

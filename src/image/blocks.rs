@@ -1,0 +1,46 @@
+//! A table that says for each block of a disk where it lies: what VHD, VHDX and VDI have in common.
+use super::cache::Cache;
+use super::{ReadError, Source, read_exact};
+
+/// Bytes of the table that are read in one go.
+const PAGE: u64 = 16 << 10;
+/// Pages that are kept.
+const PAGES: usize = 64;
+
+/// Entries of equal size, read as they are asked for.
+pub(super) struct BlockTable {
+    file: Source,
+    at: u64,
+    count: u64,
+    /// Bytes of an entry: 4 or 8.
+    width: u64,
+    is_big: bool,
+    pages: Cache<Vec<u8>>,
+}
+
+impl BlockTable {
+    pub(super) fn new(file: Source, at: u64, count: u64, width: u64, is_big: bool) -> Self {
+        Self { file, at, count, width, is_big, pages: Cache::new(PAGES) }
+    }
+    pub(super) fn entry(&self, number: u64) -> Result<u64, String> {
+        if number >= self.count {
+            return Err(format!("block {number}: the table of {} entries ends before it", self.count));
+        }
+        let byte = number.saturating_mul(self.width);
+        let page = byte.div_euclid(PAGE);
+        let read = || {
+            let from = page.saturating_mul(PAGE);
+            let len = self.count.saturating_mul(self.width).saturating_sub(from).min(PAGE);
+            let at = self.at.saturating_add(from);
+            let bytes = read_exact(&*self.file, at, usize::try_from(len).unwrap_or(0));
+            let bytes = bytes.map_err(|e: ReadError| e.to_string())?;
+            bytes.ok_or_else(|| format!("the table of blocks at byte {at} lies beyond the file's end"))
+        };
+        let page = self.pages.get(page, read)?;
+        let at = usize::try_from(byte.rem_euclid(PAGE)).map_err(|e| e.to_string())?;
+        let width = usize::try_from(self.width).map_err(|e| e.to_string())?;
+        let bytes = page.get(at..at.saturating_add(width)).ok_or("the table of blocks is cut")?;
+        let shift = |n: u64, b: &u8| (n << 8) | u64::from(*b);
+        Ok(if self.is_big { bytes.iter().fold(0, shift) } else { bytes.iter().rev().fold(0, shift) })
+    }
+}
