@@ -167,7 +167,7 @@ pub(super) fn mangle(bytes: &[u8], borders: &[u64], header: usize, files: &dyn S
         }
     }
     let mut random = Random(0x5eed_5eed);
-    for round in 0..300 {
+    for round in 0..120 {
         let mut bytes = bytes.to_vec();
         for _ in 0..=random.below(8) {
             // Structures are hit more often than contents.
