@@ -191,15 +191,8 @@ pub struct Format {
 }
 
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
-pub const ALL: &[&Format] = &[
-    &ewf::FORMAT,
-    &qcow2::FORMAT,
-    &vmdk::FORMAT,
-    &vhdx::FORMAT,
-    &vhd::FORMAT,
-    &vdi::FORMAT,
-    &raw::FORMAT,
-];
+pub const ALL: &[&Format] =
+    &[&ewf::FORMAT, &qcow2::FORMAT, &vmdk::FORMAT, &vhdx::FORMAT, &vhd::FORMAT, &vdi::FORMAT, &raw::FORMAT];
 
 /// The first format that recognises the file; `None` if it is none but raw bytes.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

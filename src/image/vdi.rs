@@ -46,7 +46,8 @@ pub(super) const FORMAT: Format = Format {
             4 => "differencing",
             _ => "unknown",
         };
-        let mut details = vec![("kind".to_owned(), kind.to_owned()), ("identifier".into(), guid(head.bytes(0x188, 16)))];
+        let mut details =
+            vec![("kind".to_owned(), kind.to_owned()), ("identifier".into(), guid(head.bytes(0x188, 16)))];
         let comment = head.bytes(0x54, 256).split(|b| *b == 0).next().unwrap_or_default();
         if !comment.is_empty() {
             details.push(("comment".into(), Name::new(comment).display()));
@@ -54,7 +55,8 @@ pub(super) const FORMAT: Format = Format {
         let parent = (kind == "differencing" || kind == "undo").then(|| guid(head.bytes(0x1a8, 16)));
         if let Some(parent) = &parent {
             details.push(("parent".into(), parent.clone()));
-            let what = format!("its parent is known as {parent} only; blocks that it does not hold itself are not read");
+            let what =
+                format!("its parent is known as {parent} only; blocks that it does not hold itself are not read");
             opening.gaps.add(BY, what, 0);
         }
         let table = BlockTable::new(source.clone(), word(0x154)?, blocks, 4, false);

@@ -90,11 +90,8 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
         let given = opening.files.ask(&wanted);
         given.map_err(|why| OpenError::Missing { wanted: wanted.to_string(), why })?.source
     };
-    let features = Features {
-        is_extended: features & EXTENDED != 0,
-        has_zeros: is_3,
-        is_external: features & EXTERNAL != 0,
-    };
+    let features =
+        Features { is_extended: features & EXTENDED != 0, has_zeros: is_3, is_external: features & EXTERNAL != 0 };
     let tables = Arc::new(Tables::new(source.clone(), l1, bits, size, features));
     let disk = Disk::new(tables, data, below, is_zstd);
     Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })

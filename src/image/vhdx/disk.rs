@@ -87,11 +87,8 @@ impl Map for Disk {
         let failed = |what: String| ReadError { offset, what: format!("block {number}: {what}") };
         let len = self.block.saturating_sub(inside);
         let entry = self.table.entry(number.saturating_add(number.div_euclid(self.ratio))).map_err(failed)?;
-        let stored = |len| Extent::Stored {
-            source: self.file.clone(),
-            offset: (entry & PLACE).saturating_add(inside),
-            len,
-        };
+        let stored =
+            |len| Extent::Stored { source: self.file.clone(), offset: (entry & PLACE).saturating_add(inside), len };
         Ok(match entry & 7 {
             0 => self.below.at(offset, len),
             1..=3 => Extent::Hole { len },

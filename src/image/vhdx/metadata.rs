@@ -31,7 +31,8 @@ pub(super) struct Metadata {
 impl Metadata {
     pub(super) fn read(file: &dyn ReadAt, region: (u64, u64)) -> Result<Self, OpenError> {
         let corrupt = |what: &str| OpenError::Corrupt { at: region.0, what: what.into() };
-        let table = read_exact(file, region.0, 1 << 16)?.ok_or_else(|| corrupt("the metadata lie beyond the file's end"))?;
+        let table =
+            read_exact(file, region.0, 1 << 16)?.ok_or_else(|| corrupt("the metadata lie beyond the file's end"))?;
         if !table.starts_with(b"metadata") {
             return Err(corrupt("no metadata begin here"));
         }

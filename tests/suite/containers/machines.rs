@@ -155,7 +155,8 @@ fn parts_elsewhere_and_what_is_not_read() {
     let opened = open(&at("snapshots.qcow2")).unwrap();
     assert!(opened.gaps.iter().any(|g| g.what.starts_with("1 internal snapshots")), "{:?}", opened.gaps);
     same(&opened.disk, &bytes, "with snapshots");
-    let secret = ["--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"];
+    let secret =
+        ["--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"];
     convert(&path, &at("locked.qcow2"), "qcow2", &secret);
     assert!(open(&at("locked.qcow2")).err().unwrap().contains("encrypted"));
     // An extent of a split disk that is missing.
