@@ -88,13 +88,13 @@ fn schedule<S: Simd>(s: S, m: &mut [S::u32s; WORDS], at: usize) -> S::u32s {
     m[at % WORDS]
 }
 #[inline(always)]
-fn two<S: Simd>(s: S, x: S::u32s, n: u32, o: u32) -> S::u32s {
-    // To the right by n is to the left by the rest.
-    s.xor_u32s(rotate_left(s, x, 32 - n), rotate_left(s, x, 32 - o))
+fn two<S: Simd>(s: S, x: S::u32s, first: u32, second: u32) -> S::u32s {
+    // To the right by some bits is to the left by the others.
+    s.xor_u32s(rotate_left(s, x, 32 - first), rotate_left(s, x, 32 - second))
 }
 #[inline(always)]
-fn three<S: Simd>(s: S, x: S::u32s, n: u32, o: u32, p: u32) -> S::u32s {
-    s.xor_u32s(two(s, x, n, o), rotate_left(s, x, 32 - p))
+fn three<S: Simd>(s: S, x: S::u32s, first: u32, second: u32, third: u32) -> S::u32s {
+    s.xor_u32s(two(s, x, first, second), rotate_left(s, x, 32 - third))
 }
 
 /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.

@@ -61,36 +61,37 @@ mod wide {
         step: usize,
         big_endian: bool,
     ) -> Option<[__m512i; WORDS]> {
-        let (f, bw) = (v4.avx512f, v4.avx512bw);
+        let (wide, bytes) = (v4.avx512f, v4.avx512bw);
         let turned: __m512i = cast(TURNED);
         let mut rows: [__m512i; WORDS] = [cast([0_u8; BLOCK]); WORDS];
         for (row, blocks) in rows.iter_mut().zip(input) {
             *row = cast(*blocks.get(step)?);
             if big_endian {
-                *row = bw._mm512_shuffle_epi8(*row, turned);
+                *row = bytes._mm512_shuffle_epi8(*row, turned);
             }
         }
         let (fours, _) = rows.as_chunks_mut::<4>();
         for four in fours {
             let [a, b, c, d] = *four;
-            let (ab, ab_high) = (f._mm512_unpacklo_epi32(a, b), f._mm512_unpackhi_epi32(a, b));
-            let (cd, cd_high) = (f._mm512_unpacklo_epi32(c, d), f._mm512_unpackhi_epi32(c, d));
+            let (ab, ab_high) = (wide._mm512_unpacklo_epi32(a, b), wide._mm512_unpackhi_epi32(a, b));
+            let (cd, cd_high) = (wide._mm512_unpacklo_epi32(c, d), wide._mm512_unpackhi_epi32(c, d));
             *four = [
-                f._mm512_unpacklo_epi64(ab, cd),
-                f._mm512_unpackhi_epi64(ab, cd),
-                f._mm512_unpacklo_epi64(ab_high, cd_high),
-                f._mm512_unpackhi_epi64(ab_high, cd_high),
+                wide._mm512_unpacklo_epi64(ab, cd),
+                wide._mm512_unpackhi_epi64(ab, cd),
+                wide._mm512_unpacklo_epi64(ab_high, cd_high),
+                wide._mm512_unpackhi_epi64(ab_high, cd_high),
             ];
         }
         let mut out = rows;
         for k in 0..4 {
             let (a, b, c, d) = (rows[k], rows[k + 4], rows[k + 8], rows[k + 12]);
-            let (even, odd) = (f._mm512_shuffle_i32x4::<0x88>(a, b), f._mm512_shuffle_i32x4::<0xdd>(a, b));
-            let (even_high, odd_high) = (f._mm512_shuffle_i32x4::<0x88>(c, d), f._mm512_shuffle_i32x4::<0xdd>(c, d));
-            out[k] = f._mm512_shuffle_i32x4::<0x88>(even, even_high);
-            out[k + 4] = f._mm512_shuffle_i32x4::<0x88>(odd, odd_high);
-            out[k + 8] = f._mm512_shuffle_i32x4::<0xdd>(even, even_high);
-            out[k + 12] = f._mm512_shuffle_i32x4::<0xdd>(odd, odd_high);
+            let (even, odd) = (wide._mm512_shuffle_i32x4::<0x88>(a, b), wide._mm512_shuffle_i32x4::<0xdd>(a, b));
+            let (even_high, odd_high) =
+                (wide._mm512_shuffle_i32x4::<0x88>(c, d), wide._mm512_shuffle_i32x4::<0xdd>(c, d));
+            out[k] = wide._mm512_shuffle_i32x4::<0x88>(even, even_high);
+            out[k + 4] = wide._mm512_shuffle_i32x4::<0x88>(odd, odd_high);
+            out[k + 8] = wide._mm512_shuffle_i32x4::<0xdd>(even, even_high);
+            out[k + 12] = wide._mm512_shuffle_i32x4::<0xdd>(odd, odd_high);
         }
         Some(out)
     }

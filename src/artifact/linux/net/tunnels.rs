@@ -281,7 +281,7 @@ fn ssh_config(text: &Text<'_>, out: &Out) {
                 | "proxyjump"
                 | "stricthostkeychecking"
                 | "identityfile"),
-            ) => open.details.push(format!("{key}={}", rest)),
+            ) => open.details.push(format!("{key}={rest}")),
             _ => {}
         }
     }

@@ -214,8 +214,8 @@ fn openwrt() {
     assert_eq!(
         shown,
         [
-            r#"gsm qmodem.m1 /dev/ttyUSB2 cmiot [] true"#,
-            r#"gsm spare /dev/ttyUSB0  [] false"#,
+            "gsm qmodem.m1 /dev/ttyUSB2 cmiot [] true",
+            "gsm spare /dev/ttyUSB0  [] false",
             r#"gsm wwan /dev/cdc-wdm0 cmnet ["pincode"] true"#,
             r#"pppoe wan   ["password"] true"#,
             r#"wifi-ap Crane radio0 Crane ["key"] true"#,

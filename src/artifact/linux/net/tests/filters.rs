@@ -122,7 +122,7 @@ fn iptables_ufw_and_firewalld() {
 #[test]
 fn listening_servers() {
     let (inv, gaps) = run(
-        r#"
+        r"
 /etc/ssh/sshd_config
     Include /etc/ssh/sshd_config.d/*.conf
     #Port 22
@@ -188,7 +188,7 @@ fn listening_servers() {
     connection: &con1
       accepter: tcp,0.0.0.0,2001
       connector: serialdev,/dev/ttyS0,9600n81
-"#,
+",
         &[&listeners::ARTIFACT],
     );
     assert!(gaps.is_empty(), "{gaps:?}");

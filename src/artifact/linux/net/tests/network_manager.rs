@@ -2,7 +2,7 @@
 use super::run;
 use crate::artifact::linux::net::network_manager::ARTIFACT;
 
-const GSM: &str = r#"
+const GSM: &str = r"
 /etc/NetworkManager/system-connections/4G.nmconnection mode=600
     [connection]
     id=岸桥4G
@@ -31,7 +31,7 @@ const GSM: &str = r#"
     [timestamps]
     11111111-2222-3333-4444-555555555555=1700000000
     99999999-2222-3333-4444-555555555555=1600000000
-"#;
+";
 
 #[test]
 fn gsm_profile_with_last_use() {
