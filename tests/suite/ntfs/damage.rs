@@ -321,3 +321,38 @@ fn a_huge_sparse_file_is_listed_at_once() {
     assert!(start.elapsed().as_secs() < 5);
     assert!(look.gaps().is_empty());
 }
+
+#[test]
+fn a_name_in_the_slack_of_an_index_keeps_its_size_and_times() {
+    let Some(mut bytes) = image() else { return };
+    // A block of the large directory's index with room behind its entries.
+    let number = bytes.number("/many");
+    let word = |b: &Bytes, at: usize| usize::try_from(b.word(at) & 0xffff_ffff).unwrap();
+    let (entry, free) = (0..bytes.0.len() / 4096)
+        .map(|b| b * 4096)
+        .filter(|at| bytes.0[*at..].starts_with(b"INDX"))
+        .find_map(|at| {
+            let first = at + 0x18 + word(&bytes, at + 0x18);
+            let end = at + 0x18 + word(&bytes, at + 0x1c);
+            let of_many = bytes.word(first + 16) & 0xffff_ffff_ffff == number;
+            let len = usize::from(bytes.0[first + 8]);
+            let whole = |from: usize| (from - at) / 512 == (from - at + len + 2) / 512;
+            let free = (end..at + 4096 - len).step_by(8).find(|from| whole(*from))?;
+            of_many.then_some((bytes.0[first..first + len].to_vec(), free))
+        })
+        .unwrap();
+    let mut old = entry;
+    // Another record, another name, a size of its own.
+    old[..8].copy_from_slice(&(9999_u64 | 3 << 48).to_le_bytes());
+    old[16 + 48..16 + 56].copy_from_slice(&123_456_u64.to_le_bytes());
+    old[16 + 66] = b'x';
+    bytes.set(free, &old);
+    let look = bytes.look();
+    let found: Vec<_> = look.gone().filter(|e| e.path.bytes().starts_with(b"/many/xile-number-")).collect();
+    assert_eq!(found.len(), 1);
+    let stat = found[0].stat.as_ref().unwrap();
+    assert_eq!((found[0].node.number, stat.len, stat.kind.as_str()), (9999, 123_456, "unknown"));
+    assert!(stat.times.created.is_some());
+    assert!(look.content(found[0]).is_err());
+    assert!(look.gaps().is_empty(), "{:?}", look.gaps());
+}
