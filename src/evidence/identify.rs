@@ -373,6 +373,11 @@ fn names(device: &str, candidate: &Candidate<'_>, within: Option<u32>) -> bool {
         let mapped = format!("/dev/mapper/{}-{}", group.replace('-', "--"), name.replace('-', "--"));
         return device == mapped || device.strip_prefix("/dev/") == Some(volume.label.as_str());
     }
+    if volume.scheme == "md" {
+        // `host:name` of newer metadata; `md0` of the old one.
+        let name = volume.label.rsplit(':').next().unwrap_or_default();
+        return device.strip_prefix("/dev/md/").or(device.strip_prefix("/dev/")) == Some(name) && !name.is_empty();
+    }
     // sda3, nvme0n1p3, mmcblk0p3: the number is all that can be known from one disk's image.
     let digits: String = device.chars().rev().take_while(char::is_ascii_digit).collect();
     let number: String = digits.chars().rev().collect();

@@ -40,7 +40,7 @@ pub struct Manager {
 }
 
 /// Every manager, lower layers first: what an earlier one makes may be a member of a later one.
-pub const MANAGERS: &[&Manager] = &[&super::lvm::MANAGER];
+pub const MANAGERS: &[&Manager] = &[&super::raid::MANAGER, &super::lvm::MANAGER];
 
 /// The position in [`MANAGERS`] of the one whose member this is.
 pub fn member_of(source: &Source) -> Option<(usize, &'static Manager)> {

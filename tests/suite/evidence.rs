@@ -243,3 +243,16 @@ fn the_luks1_volume_of_the_corpus_opens() {
     assert_eq!(volumes(&open, "luks")[0].1, "read true");
     assert!(files(&open).iter().any(|(path, ..)| path == "/passwords.txt"), "{:?}", files(&open));
 }
+
+#[test]
+fn arrays_over_partitions_of_four_images_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for n in 1..=4 {
+        unpack(&format!("md/disk{n}.img.zst"), &at.join(format!("disk{n}.img")));
+    }
+    let report = examined(at, &["disk1.img", "disk2.img", "disk3.img", "disk4.img"]);
+    let arrays = volumes(&report, "md");
+    assert_eq!(arrays.iter().filter(|(_, state)| state == "read true").count(), 10, "{arrays:?}");
+    assert_eq!(said(&report), Vec::<String>::new());
+}

@@ -287,7 +287,7 @@ impl Build<'_> {
         if capacity < segment.len {
             return Err(format!("{} bytes do not fit its devices", segment.len));
         }
-        let array = Array { level, devices, chunk, used, len: segment.len };
+        let array = Array { level, devices, chunk, len: segment.len };
         if array.devices.iter().all(Option::is_none) {
             return Err(format!("all of {} lie on disks that are not part of the evidence", lacking.join(", ")));
         }

@@ -41,8 +41,6 @@ pub(crate) struct Array {
     pub devices: Vec<Option<Source>>,
     /// Bytes of a chunk.
     pub chunk: u64,
-    /// Bytes of each device that the array uses.
-    pub used: u64,
     /// Bytes of the array.
     pub len: u64,
 }
@@ -67,10 +65,9 @@ impl Array {
             Level::Single(_) => rows(used)?.checked_mul(devices.checked_sub(1).filter(|n| *n > 0)?),
             Level::Double { .. } => rows(used)?.checked_mul(devices.checked_sub(2).filter(|n| *n > 0)?),
             Level::Copies { near, far, .. } => {
-                let copies = near.checked_mul(far).filter(|c| *c > 0 && *c <= devices)?;
+                near.checked_mul(far).filter(|c| *c > 0 && *c <= devices)?;
                 // Rows of one section, all devices, less the copies side by side.
                 let rows = used.checked_div(chunk)?.checked_div(far)?.checked_mul(devices)?.checked_div(near)?;
-                debug_assert!(copies > 0);
                 rows.checked_mul(chunk)
             }
         }
@@ -104,20 +101,19 @@ impl Array {
             Level::Copies { near, far, offset } => {
                 let first = number.checked_mul(near)?;
                 let (row, device) = (first.checked_div(self.count())?, first.checked_rem(self.count())?);
-                let section = self.used.checked_div(self.chunk)?.checked_div(far)?;
+                // Rows of a section: as many as all copies of all chunks need.
+                let chunks = self.len.div_ceil(self.chunk).checked_mul(near)?.checked_mul(far)?;
+                let section = chunks.div_ceil(self.count()).checked_div(far)?;
                 let mut spots = Vec::new();
                 for f in 0..far {
                     for n in 0..near {
                         let position = device.checked_add(n)?;
                         // Copies side by side may go on in the next row.
-                        let row = row.checked_add(position.checked_div(self.count())?)?;
+                        let wrapped = position.checked_div(self.count())?;
                         let device = position.checked_add(f.checked_mul(near)?)?.checked_rem(self.count())?;
-                        let row = if offset {
-                            row.checked_mul(far)?.checked_add(f)?
-                        } else {
-                            row.checked_add(f.checked_mul(section)?)?
-                        };
-                        spots.push(spot(device, row)?);
+                        let (first, step) =
+                            if offset { (row.checked_mul(far)?, f) } else { (row, f.checked_mul(section)?) };
+                        spots.push(spot(device, first.checked_add(wrapped)?.checked_add(step)?)?);
                     }
                 }
                 spots
