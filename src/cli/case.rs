@@ -142,7 +142,7 @@ pub(super) struct VerifyArguments {
     source: PathBuf,
 }
 
-/// 1 where something is not as it was recorded.
+/// 1 where something is not as it was recorded, or cannot be read.
 pub(super) fn verify(a: &VerifyArguments) -> Outcome {
     let verified = session::verify(&a.source)?;
     print(&mut |to| verified.lines.iter().try_for_each(|line| writeln!(to, "{line}")))?;

@@ -4,7 +4,7 @@ use super::supervisor::{Next, Worker, specs};
 use super::{Failure, Plan};
 use crate::base::Gap;
 use crate::inventory::{Inventory, Scene};
-use crate::worker::protocol::{FormatInfo, Job, Listed, Order, Report};
+use crate::worker::protocol::{Checked, FormatInfo, Job, Listed, Order, Report};
 use std::path::PathBuf;
 
 /// The entries at a place of the evidence: `/path` in the first system, `N:/path` in file system N.
@@ -71,12 +71,12 @@ pub fn formats() -> Result<Vec<FormatInfo>, Failure> {
     Ok(all)
 }
 
-/// The container of each image of the plan.
-pub(super) fn containers(plan: &Plan) -> Result<Vec<FormatInfo>, Failure> {
+/// Each image of the plan, read from end to end.
+pub(super) fn check(plan: &Plan) -> Result<Vec<Checked>, Failure> {
     let mut all = Vec::new();
-    ask(plan, Job::Containers, &mut |report| {
-        if let Report::Formats(formats) = report {
-            all.extend(formats);
+    ask(plan, Job::Verify, &mut |report| {
+        if let Report::Checked(checked) = report {
+            all.extend(checked);
         }
         Ok(())
     })?;

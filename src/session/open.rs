@@ -257,6 +257,10 @@ fn siblings(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         path.with_file_name(name)
     };
     let present = numbers(path, &stem, count);
+    // Letters make a set where its first is there: `disk.vdi` beside `disk.vhd` is another image.
+    if matches!(count, Count::Letters(..)) && !present.contains(&0) {
+        return Ok(Vec::new());
+    }
     if !count.is_first(number) {
         let Some(first) = present.first().copied().filter(|first| *first < number) else {
             // `disk.2024` alone is a name, no count.
@@ -387,6 +391,8 @@ mod tests {
             ("single.img", 7),
             ("year.2024", 7),
             ("word.doc", 7),
+            ("disk.vhd", 3),
+            ("disk.vdi", 3),
             ("f.AA", 2),
             ("f.AB", 2),
         ]);
@@ -399,6 +405,7 @@ mod tests {
             ("single.img", vec!["single.img"]),
             ("year.2024", vec!["year.2024"]),
             ("word.doc", vec!["word.doc"]),
+            ("disk.vhd", vec!["disk.vhd"]),
         ] {
             let image = open_evidence(&dir.path().join(first)).unwrap();
             assert_eq!(names(&image), all);

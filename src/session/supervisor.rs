@@ -292,7 +292,9 @@ fn live(
                 lives.done.extend(&items);
                 taker.commit(items, rows, gaps)?;
             }
-            Next::Report(Report::Listed(_) | Report::Bytes(_) | Report::Formats(_) | Report::Want { .. }) => {
+            Next::Report(
+                Report::Listed(_) | Report::Bytes(_) | Report::Formats(_) | Report::Checked(_) | Report::Want { .. },
+            ) => {
                 return Ok(Some(("it answered what nobody asked".into(), BTreeSet::new())));
             }
         }

@@ -1,8 +1,9 @@
-//! Whether a case's log is as it was written, and what an image's container says of its own content.
-use super::look::containers;
+//! Whether a case's log is as it was written, and an image's content as its container says.
+use super::look::check;
 use super::{Failure, looking_at};
 use crate::case::Case;
-use std::path::{Path, PathBuf};
+use crate::inventory::StoredHash;
+use std::path::Path;
 
 /// What was checked, in lines for the user, and whether all of it is as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub fn verify(path: &Path) -> Result<Verified, Failure> {
         Ok(case) => verify_case(&case),
         // A file that is no case is an image, or is told of as one.
         Err(e) if path.extension().is_some_and(|e| e == "cranecase") => Err(e.into()),
-        Err(crate::case::CaseError::NotACase(_)) => Err(verify_image(path)),
+        Err(crate::case::CaseError::NotACase(_)) => verify_image(path),
         Err(e) => Err(e.into()),
     }
 }
@@ -48,18 +49,38 @@ fn verify_case(case: &Case) -> Result<Verified, Failure> {
     Ok(Verified { lines, whole: damage.is_none() && broken.is_none() })
 }
 
-/// No container that is read today stores hashes or checksums: there is nothing to compare.
-fn verify_image(path: &Path) -> Failure {
-    let images: Vec<PathBuf> = vec![path.to_owned()];
-    match containers(&looking_at(images)) {
-        Err(failure) => failure,
-        Ok(found) => {
-            let name = found.first().map_or("", |f| f.name.as_str());
-            Failure::usage(format!(
-                "{}: a {name} image stores no hashes of its content; to compare it with the imager's log, use \
-                 `examine --hash-image --intake FILE`",
-                super::open::shown(path)
-            ))
-        }
+/// Reads the whole disk: every chunk's checksum, and the hashes that the acquisition stored.
+fn verify_image(path: &Path) -> Result<Verified, Failure> {
+    let checked = check(&looking_at(vec![path.to_owned()]))?;
+    let shown = super::open::shown(path);
+    let Some(image) = checked.into_iter().next() else {
+        return Err(Failure::evidence(format!("{shown}: it was not read; try again")));
+    };
+    if image.is_bare {
+        return Err(Failure::usage(format!(
+            "{shown}: a {} image stores no hashes of its content; to compare it with the imager's log, use \
+             `examine --hash-image --intake FILE`",
+            image.container
+        )));
     }
+    let mut lines = vec![format!("container: {}, a disk of {} bytes", image.container, image.size)];
+    for hash in &image.stored_hashes {
+        let StoredHash { algorithm, stored, computed, .. } = hash;
+        lines.push(match computed {
+            Some(ours) if hash.matches == Some(true) => format!("{algorithm}: {ours}, as it was stored"),
+            Some(ours) => format!("{algorithm}: {stored} is stored, but the disk gives {ours}"),
+            None => format!("{algorithm}: {stored} is stored; not compared, since not every byte can be read"),
+        });
+    }
+    if image.stored_hashes.is_empty() {
+        lines.push("the container stores no hashes".to_owned());
+    }
+    lines.extend(image.sha256.iter().map(|hash| format!("sha256: {hash}, computed")));
+    lines.extend(image.unreadable.iter().map(|what| format!("not readable: {what}")));
+    lines.extend(image.gaps.iter().map(|gap| match &gap.at.offset {
+        Some((space, at)) => format!("{space} {at}: {}", gap.what),
+        None => gap.what.clone(),
+    }));
+    let is_same = image.stored_hashes.iter().all(|h| h.matches == Some(true));
+    Ok(Verified { lines, whole: is_same && image.unreadable.is_empty() && image.gaps.is_empty() })
 }

@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
-use super::look;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
+use super::{look, verify};
 use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{OpenFile, Segment};
@@ -82,9 +82,9 @@ fn carry_out(
             link.send(&Report::Formats(formats()));
             Ok(())
         }
-        Job::Containers => {
-            let told = look::containers(inputs, link);
-            link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Formats));
+        Job::Verify => {
+            let told = verify::verify(inputs, link, progress)?;
+            link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Checked));
             Ok(())
         }
         Job::List { place } => {

@@ -3,7 +3,7 @@
 //! A place is a path in the first system (or the first file system where no system is installed), or
 //! `N:/path` in file system N; deleted entries stand below the folder they were in.
 use super::link::Link;
-use super::protocol::{FormatInfo, Listed};
+use super::protocol::Listed;
 use crate::base::{Cancelled, Gap, Gaps, Name, Progress, Stage, Wanted};
 use crate::evidence::{Entry, Tree};
 use crate::extract::{self, Indexed, Input, Request, Sink};
@@ -30,7 +30,7 @@ impl Sink for Quiet<'_> {
 }
 
 /// The parent, asked for the files of one image.
-struct Files<'a>(&'a Link, u32);
+pub(super) struct Files<'a>(pub &'a Link, pub u32);
 impl Siblings for Files<'_> {
     fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
         self.0.sibling(self.1, wanted)
@@ -86,24 +86,6 @@ pub(super) fn read(
             Err(e) => return Ok(Err(format!("{place}: {e}"))),
         }
     }
-}
-
-/// What each image is kept in.
-pub(super) fn containers(inputs: Vec<Input>, link: &Link) -> Result<Vec<FormatInfo>, String> {
-    let gaps = Gaps::default();
-    let one = |(number, input): (usize, Input)| {
-        let index = u32::try_from(number).unwrap_or(u32::MAX);
-        let file = crate::image::join(input.segments);
-        let (format, _) =
-            crate::image::open(file, index, &Files(link, index), &gaps).map_err(|e| format!("{}: {e}", input.name))?;
-        Ok(FormatInfo {
-            layer: "container".into(),
-            name: format.name.into(),
-            about: format.about.into(),
-            limits: format.limits.into(),
-        })
-    };
-    inputs.into_iter().enumerate().map(one).collect()
 }
 
 /// Bytes of an image as acquired.

@@ -7,6 +7,8 @@ mod link;
 #[cfg(unix)]
 mod look;
 pub mod protocol;
+#[cfg(unix)]
+mod verify;
 
 #[cfg(unix)]
 pub use link::main;

@@ -65,8 +65,8 @@ pub enum Job {
     Raw { image: u32, offset: u64, len: u32 },
     /// What can be read, with its limits.
     Formats,
-    /// The container of each image: answered by `Formats`, one for each.
-    Containers,
+    /// Each image read from end to end: its hashes, and what cannot be read. Answered by `Checked`.
+    Verify,
     /// A file system written as text, through the whole pipeline (rule tests).
     Text { tree: String },
 }
@@ -95,6 +95,23 @@ pub struct FormatInfo {
     pub about: String,
     /// What of it is not read; for an artifact, what it reads.
     pub limits: String,
+}
+
+/// What was found out about one image by reading all of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    pub container: String,
+    /// Bytes of the decoded disk.
+    pub size: u64,
+    /// Its container keeps neither hashes nor structures that could be checked: nothing was read.
+    pub is_bare: bool,
+    pub stored_hashes: Vec<StoredHash>,
+    /// Ours, where every byte could be read.
+    pub sha256: Option<String>,
+    /// What cannot be read: each bad chunk, in order.
+    pub unreadable: Vec<String>,
+    /// What the container's reader met.
+    pub gaps: Vec<Gap>,
 }
 
 /// What the worker answers, in any number, until `Finished` or `Failed`.
@@ -132,6 +149,7 @@ pub enum Report {
     Listed(Vec<Listed>),
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
+    Checked(Vec<Checked>),
     /// A file that image number `image` names; a [`Given`] answers it, with the descriptor beside it.
     Want {
         image: u32,

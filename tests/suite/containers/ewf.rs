@@ -4,7 +4,7 @@ use crate::common::have;
 use std::path::{Path, PathBuf};
 
 /// Acquires the sample into `folder`; `name` becomes the file's stem.
-fn acquire(folder: &Path, name: &str, arguments: &[&str]) {
+pub(super) fn acquire(folder: &Path, name: &str, arguments: &[&str]) {
     let (target, source) = (folder.join(name), sample());
     let known = ["-u", "-q", "-t", target.to_str().unwrap(), "-C", "case 7", "-D", "crane 岸桥", "-e", "A. Weber"];
     run("ewfacquire", &[&known[..], &["-E", "EX-3", "-N", "notes"], arguments, &[source.to_str().unwrap()]].concat());

@@ -4,7 +4,7 @@ use crate::common::have;
 use std::path::{Path, PathBuf};
 
 /// Every form: file name, format, options of qemu-img.
-const FORMS: &[(&str, &str, &[&str])] = &[
+pub(super) const FORMS: &[(&str, &str, &[&str])] = &[
     ("v3.qcow2", "qcow2", &[]),
     ("v2.qcow2", "qcow2", &["-o", "compat=0.10"]),
     ("small.qcow2", "qcow2", &["-o", "cluster_size=512"]),
@@ -29,7 +29,7 @@ const FORMS: &[(&str, &str, &[&str])] = &[
     ("fixed.vdi", "vdi", &["-o", "static=on"]),
 ];
 
-fn convert(from: &Path, to: &Path, format: &str, options: &[&str]) {
+pub(super) fn convert(from: &Path, to: &Path, format: &str, options: &[&str]) {
     let ends = [from.to_str().unwrap(), to.to_str().unwrap()];
     run("qemu-img", &[&["convert", "-O", format], options, &ends[..]].concat());
 }

@@ -3,3 +3,4 @@
 mod ewf;
 mod help;
 mod machines;
+mod whole;
