@@ -1,3 +1,4 @@
+//! Both functions in lanes against the crates that compute them one message at a time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use sha2::Digest as _;
