@@ -6,6 +6,7 @@ mod fat;
 mod mem;
 mod ntfs;
 mod utf16;
+mod xfs;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
 use crate::image::{ReadError, Source};
@@ -226,7 +227,7 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
+pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &xfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

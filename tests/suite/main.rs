@@ -26,3 +26,4 @@ mod samples;
 mod secrets;
 mod systemd;
 mod tidy;
+mod xfs;
