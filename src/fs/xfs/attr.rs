@@ -79,8 +79,11 @@ fn block(
     out: &mut Attributes,
 ) {
     let place = map.place(u64::from(number), volume.sb.block).filter(|_| depth > 0 && seen.insert(number));
+    let place = place.filter(|at| volume.claim(*at, inode.number));
     let note = |what: &'static str| volume.damage.note(what, inode.number, place.unwrap_or(inode.at), volume.sb.block);
-    let Some(at) = place else { return note("attributes lead to no block, or back into themselves") };
+    let Some(at) = place else {
+        return note("attributes lead to no block, back into themselves or into those of another file");
+    };
     let Ok(bytes) = volume.bytes(at, size(volume.sb.block)) else { return note("block of attributes not readable") };
     let magic = u16_at(&bytes, 8).unwrap_or(0);
     let v5 = matches!(magic, 0x3bee | 0x3ebe);
@@ -100,12 +103,19 @@ fn block(
                 }
             }
         }
-        0xfbee | 0x3bee => leaf(volume, inode, map, at, &bytes, v5, out),
+        0xfbee | 0x3bee => leaf(volume, inode, map, (at, &bytes, v5), seen, out),
         _ => note("block of attributes is none"),
     }
 }
 
-fn leaf(volume: &Volume, inode: &Inode, map: &Map, at: u64, bytes: &[u8], v5: bool, out: &mut Attributes) {
+fn leaf(
+    volume: &Volume,
+    inode: &Inode,
+    map: &Map,
+    (at, bytes, v5): (u64, &[u8], bool),
+    seen: &mut HashSet<u32>,
+    out: &mut Attributes,
+) {
     let note = |what: &'static str| volume.damage.note(what, inode.number, at, 0);
     let (head, counted) = if v5 { (80_usize, 56) } else { (32, 12) };
     let count = usize::from(u16_at(bytes, counted).unwrap_or(0));
@@ -124,7 +134,7 @@ fn leaf(volume: &Volume, inode: &Inode, map: &Map, at: u64, bytes: &[u8], v5: bo
         let found = match parts {
             Some((text, value)) => Some((text, Some(value.to_vec()))),
             None if flags & LOCAL != 0 => None,
-            None => remote(volume, map, body),
+            None => remote(volume, inode, map, body, seen),
         };
         match found {
             Some((text, Some(value))) => out.push((name(flags, text), value)),
@@ -144,10 +154,18 @@ fn local(body: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A value in blocks of its own; those of v5 begin with a header each.
-fn remote<'a>(volume: &Volume, map: &Map, body: &'a [u8]) -> Option<(&'a [u8], Option<Vec<u8>>)> {
+fn remote<'a>(
+    volume: &Volume,
+    inode: &Inode,
+    map: &Map,
+    body: &'a [u8],
+    seen: &mut HashSet<u32>,
+) -> Option<(&'a [u8], Option<Vec<u8>>)> {
     let (first, len) = (u32_at(body, 0)?, size(u64::from(u32_at(body, 4)?)));
     let text = body.get(9..usize::from(u8_at(body, 8)?).checked_add(9)?)?;
-    if len > MAX_VALUE {
+    let place = map.place(u64::from(first), volume.sb.block);
+    // A value that another attribute has as well is none.
+    if len > MAX_VALUE || !seen.insert(first) || place.is_some_and(|at| !volume.claim(at, inode.number)) {
         return Some((text, None));
     }
     let mut value = Vec::with_capacity(len);

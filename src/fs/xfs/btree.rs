@@ -11,11 +11,34 @@ pub(super) struct Shape {
     magic: [u32; 2],
     record: usize,
     key: usize,
-    name: &'static str,
+    /// What is noted: an impossible depth, a place outside, unreadable, no block of it, a checksum.
+    faults: [&'static str; 5],
 }
 /// Free space by block.
-pub(super) const FREE: Shape = Shape { magic: [0x4142_5442, 0x4142_3342], record: 8, key: 8, name: "free space" };
-pub(super) const INODES: Shape = Shape { magic: [0x4941_4254, 0x4941_4233], record: 16, key: 4, name: "inodes" };
+pub(super) const FREE: Shape = Shape {
+    magic: [0x4142_5442, 0x4142_3342],
+    record: 8,
+    key: 8,
+    faults: [
+        "tree of free space of a group: impossible depth",
+        "tree of free space of a group: leads out of the group or back into itself",
+        "tree of free space of a group: block not readable",
+        "tree of free space of a group: block is none of it",
+        "tree of free space of a group: checksum of a block does not fit",
+    ],
+};
+pub(super) const INODES: Shape = Shape {
+    magic: [0x4941_4254, 0x4941_4233],
+    record: 16,
+    key: 4,
+    faults: [
+        "tree of inodes of a group: impossible depth",
+        "tree of inodes of a group: leads out of the group or back into itself",
+        "tree of inodes of a group: block not readable",
+        "tree of inodes of a group: block is none of it",
+        "tree of inodes of a group: checksum of a block does not fit",
+    ],
+};
 
 /// A header of a group: its magic number, its sector and where its checksum stands.
 pub(super) struct Header {
@@ -57,7 +80,8 @@ pub(super) fn walk(
     let mut seen = HashSet::new();
     if levels == 0 || levels > MAX_LEVEL {
         let at = volume.sb.group_block(group, 0).unwrap_or(0);
-        volume.damage.once(at, format!("tree of {} of group {group} has an impossible depth", shape.name), 0);
+        let [depth, ..] = shape.faults;
+        volume.damage.note(depth, group, at, 0);
         return false;
     }
     node(volume, group, shape, root, levels.saturating_sub(1), &mut seen, each)
@@ -73,23 +97,24 @@ fn node(
     each: &mut dyn FnMut(&[u8]),
 ) -> bool {
     let place = volume.sb.group_block(group, u64::from(block)).filter(|_| seen.insert(block));
-    let note = |what: &str| {
+    let [_, outside, unreadable, none, sum] = shape.faults;
+    let note = |what: &'static str| {
         let at = place.or(volume.sb.group_block(group, 0)).unwrap_or(0);
-        volume.damage.once(at, format!("tree of {} of group {group}: {what}", shape.name), volume.sb.block);
+        volume.damage.note(what, group, at, volume.sb.block);
         false
     };
-    let Some(at) = place else { return note("leads out of the group or back into itself") };
-    let Ok(bytes) = volume.bytes(at, size(volume.sb.block)) else { return note("block not readable") };
+    let Some(at) = place else { return note(outside) };
+    let Ok(bytes) = volume.bytes(at, size(volume.sb.block)) else { return note(unreadable) };
     let head = if volume.sb.v5 { 56 } else { 16 };
     let magic = shape.magic.get(usize::from(volume.sb.v5)).copied();
     let count = usize::from(u16_at(&bytes, 6).unwrap_or(0));
     let body = bytes.get(head..).unwrap_or_default();
     let room = if level == 0 { body.len() / shape.record } else { body.len() / shape.key.saturating_add(4) };
     if u32_at(&bytes, 0) != magic || u16_at(&bytes, 4).map(u32::from) != Some(level) || count > room {
-        return note("block is none of it");
+        return note(none);
     }
     if volume.sb.v5 && !sum_fits(&bytes, 52) {
-        note("checksum of a block does not fit");
+        note(sum);
     }
     if level == 0 {
         body.chunks_exact(shape.record).take(count).for_each(each);

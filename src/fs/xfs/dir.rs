@@ -7,6 +7,7 @@ use super::map::map;
 use super::raw::{corrupt, size, sum_fits, u8_at, u16_at, u32_at, u64_at};
 use crate::base::{Name, NodeId};
 use crate::fs::{DirEntry, FsError, NodeKind};
+use std::collections::HashSet;
 
 /// Byte of a directory at which its hash index begins; entries stand before.
 const LEAF: u64 = 32 << 30;
@@ -65,6 +66,7 @@ pub(super) fn entries(volume: &Volume, dir: &Inode, removed: bool, each: &mut dy
         volume.damage.note("part of a directory is lost with the tree of its extents", dir.number, dir.at, 0);
     }
     let mut steps = volume.budget;
+    let mut seen = HashSet::new();
     let mut next = 0;
     for extent in map.list.iter().filter(|m| m.first.saturating_mul(block) < LEAF) {
         let mut number = extent.first.next_multiple_of(per).max(next);
@@ -78,6 +80,11 @@ pub(super) fn entries(volume: &Volume, dir: &Inode, removed: bool, each: &mut dy
             let mut first = None;
             for part in number..next {
                 let Some(at) = map.place(part, block) else { break };
+                if !seen.insert(at) || !volume.claim(at, dir.number) {
+                    let what = "directory with blocks that it has twice or another one has as well; not listed there";
+                    volume.damage.note(what, dir.number, at, block);
+                    break;
+                }
                 first = first.or(Some(at));
                 let Ok(read) = volume.bytes(at, size(block)) else { break };
                 bytes.extend(read);

@@ -98,26 +98,34 @@ pub(super) fn link(volume: &Volume, node: NodeId) -> Result<Vec<u8>, FsError> {
         let fork = inode.fork(Fork::Data);
         return fork.get(..size(len)).map(<[u8]>::to_vec).ok_or_else(|| corrupt(inode.at, "target is cut short"));
     }
-    let map = map(volume, &inode, Fork::Data);
     let mut out = Vec::new();
-    let mut number = 0;
-    while (out.len() as u64) < len {
-        let at = map.place(number, volume.sb.block).ok_or_else(|| corrupt(inode.at, "target leads to no block"))?;
-        let bytes = volume.bytes(at, size(volume.sb.block))?;
+    for extent in map(volume, &inode, Fork::Data).list {
         let want = size(len).saturating_sub(out.len());
+        if want == 0 {
+            break;
+        }
+        // A header stands at the start of each extent, not of each block.
+        let bytes = extent.count.saturating_mul(volume.sb.block).min(volume.sb.block.saturating_add(4 * MAX_LINK));
+        let bytes = volume.bytes(extent.at, size(bytes))?;
         if volume.sb.v5 {
-            // The checksum covers the bytes that are used, with their header.
             if bytes.get(..4) != Some(b"XSLM") {
-                return Err(corrupt(at, "block of a target is none"));
+                return Err(corrupt(extent.at, "block of a target is none"));
             }
             if !sum_fits(&bytes, 12) {
-                volume.damage.note("checksum of the target of a symbolic link does not fit", inode.number, at, len);
+                volume.damage.note(
+                    "checksum of the target of a symbolic link does not fit",
+                    inode.number,
+                    extent.at,
+                    len,
+                );
             }
             out.extend(bytes.iter().skip(REMOTE).take(want));
         } else {
             out.extend(bytes.iter().take(want));
         }
-        number = number.saturating_add(1);
+    }
+    if (out.len() as u64) < len {
+        return Err(corrupt(inode.at, "target leads to no block"));
     }
     Ok(out)
 }

@@ -17,7 +17,8 @@ use super::damage::Damage;
 use crate::base::{Budget, NodeId, Run};
 use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, Stat, Stream};
 use crate::image::{Source, read_exact};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The reader's name in gaps.
 const BY: &str = "fs.xfs";
@@ -39,11 +40,19 @@ struct Volume {
     cache: inode::Cache,
     damage: Damage,
     budget: Budget,
+    /// Byte of a block that one inode alone can have → that inode.
+    claims: Mutex<HashMap<u64, u64>>,
     /// Free runs, once they were asked for.
     free: OnceLock<Vec<Run>>,
 }
 
 impl Volume {
+    /// Whether no other inode has this block of a directory or of attributes: so that what inodes of a
+    /// crafted volume share is read once, not once for each.
+    fn claim(&self, at: u64, inode: u64) -> bool {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        *claims.entry(at).or_insert(inode) == inode
+    }
     /// Exactly `len` bytes of the volume.
     fn bytes(&self, at: u64, len: usize) -> Result<Vec<u8>, FsError> {
         read_exact(&*self.source, at, len)?.ok_or_else(|| raw::corrupt(at, "the volume ends before"))

@@ -8,7 +8,7 @@ use crate::fs::damage::Damage;
 use crate::fs::{FsError, FsInfo, Options};
 use crate::image::Source;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// Inodes whose equal faults are one gap.
 const STRETCH: u64 = 4096;
@@ -50,6 +50,7 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<XfsFs, FsError>
         cache: Cache::default(),
         damage,
         budget: options.budget,
+        claims: Mutex::default(),
         free: OnceLock::new(),
     };
     let log = log::state(&volume);

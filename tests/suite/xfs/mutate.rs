@@ -26,7 +26,7 @@ fn flipped_metadata_neither_panics_nor_hangs() {
     if !usable() {
         return;
     }
-    let image = make(&["-d", "agcount=2", "-l", "size=4m"], 40);
+    let image = make(&["-d", "agcount=2"], 40);
     if !write(&image, |root| {
         for n in 0..60 {
             std::fs::write(root.join(format!("file-with-a-name-{n}")), pattern(n, 3000)).unwrap();
