@@ -199,6 +199,9 @@ pub fn recognise(source: &Source) -> Option<&'static Format> {
     ALL.iter().filter(|f| f.name != raw::FORMAT.name).find(|f| (f.probe)(source)).copied()
 }
 
+/// What an image may be packed in; magic's words.
+const PACKED: &[&str] = &["gzip", "xz", "zstd", "bzip2", "lz4", "7z", "rar", "zip"];
+
 /// The segments of a set that was cut into equal pieces, one after the other.
 pub fn join(segments: Vec<Segment>) -> Source {
     match segments.as_slice() {
@@ -215,6 +218,12 @@ pub fn open(
     gaps: &Gaps,
 ) -> Result<(&'static Format, Container), OpenError> {
     let format = recognise(&source).unwrap_or(&raw::FORMAT);
+    let packed = magic::find(&*source, 0, |m| PACKED.contains(&m.word)).filter(|_| format.name == raw::FORMAT.name);
+    if let Some(packed) = packed {
+        let what =
+            format!("it begins like {}: a packed image is read as it is; unpack it and examine that", packed.name);
+        gaps.add("image", what, source.len());
+    }
     let mut container = (format.open)(&Opening { source, files, gaps, budget: Budget::default() })?;
     container.disk = Arc::new(Acquired { disk: container.disk, image });
     Ok((format, container))

@@ -12,6 +12,8 @@ const HEADER: u64 = 24;
 pub(super) const PAGE: u32 = 4096;
 const COMPRESSED: u32 = 1 << 31;
 const OFFSET: u32 = COMPRESSED - 1;
+/// Decoded bytes that a search for chunks may cost: large chunks that are stored in few bytes are read over and over.
+const WORK: u64 = 4 << 30;
 const BY: &str = "EWF";
 
 /// Where a chunk lies in its segment file.
@@ -204,7 +206,9 @@ pub(super) fn walk(segment: &Segment, run: (u64, u64), most: u64, size: usize, l
     // What does not compress is stored with its checksum; a compressed chunk is never longer than that.
     let mut buf = vec![0; size.saturating_add(4)];
     let mut out = vec![0; size];
-    while at < end && (found.len() as u64) < most {
+    let mut work = WORK;
+    while at < end && (found.len() as u64) < most && work > 0 {
+        work = work.saturating_sub(size as u64);
         let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
         let Ok(n) = segment.source.read_at(at, buf.get_mut(..room).unwrap_or_default()) else { break };
         let bytes = buf.get(..n).unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::image::inflate::adler32;
 use crate::image::{Segment, read_exact};
 
 /// Largest chunk: EnCase goes up to 32,768 sectors of 512 bytes; larger sectors are allowed for.
-const MAX_CHUNK: u64 = 64 << 20;
+const MAX_CHUNK: u64 = 32 << 20;
 /// A disk said to be more than this many times larger than its chunks together is not believed.
 const BELIEVED: u64 = 1024;
 const BELIEVED_BYTES: u64 = 1 << 40;

@@ -10,6 +10,11 @@ use std::sync::Arc;
 const SECTOR: u64 = 4096;
 /// Larger logs are not searched; tools make them of 1 MiB.
 const MAX_LOG: u32 = 256 << 20;
+/// Entries lie one behind the other; what remains of older ones may overlap them, but not many times over.
+const OVERLAP: u64 = 4;
+/// Steps from entry to entry, and runs of zeros, that any real log does with.
+const MAX_STEPS: u32 = 1 << 20;
+const MAX_ZEROS: usize = 1 << 14;
 
 /// An entry whose checksum fits.
 struct Entry {
@@ -28,8 +33,9 @@ pub(super) fn replay(file: &Source, header: &Header) -> Result<Option<(Source, u
     let bytes = read_exact(&**file, header.log_at, len).map_err(|e| e.to_string())?;
     let log = bytes.ok_or("it lies beyond the file's end")?;
     let mut starts: BTreeMap<u64, Entry> = BTreeMap::new();
+    let mut left = u64::from(header.log_len).saturating_mul(OVERLAP);
     for at in (0..u64::from(header.log_len)).step_by(4096) {
-        if let Some(entry) = entry(&log, at, &header.log_id) {
+        if let Some(entry) = entry(&log, at, &header.log_id, &mut left) {
             starts.insert(at, entry);
         }
     }
@@ -42,7 +48,7 @@ pub(super) fn replay(file: &Source, header: &Header) -> Result<Option<(Source, u
     Ok(Some((Arc::new(over), sequence.len())))
 }
 
-/// The bytes of a ring.
+/// The bytes of a ring; copied once, not more than asked for.
 fn ring(log: &[u8], at: u64, len: u64) -> Option<Vec<u8>> {
     let size = log.len() as u64;
     if len > size || at >= size {
@@ -50,19 +56,19 @@ fn ring(log: &[u8], at: u64, len: u64) -> Option<Vec<u8>> {
     }
     let first = usize::try_from(at).ok()?;
     let len = usize::try_from(len).ok()?;
-    let mut bytes = log.get(first..)?.to_vec();
-    bytes.extend_from_slice(log.get(..first)?);
-    bytes.truncate(len);
-    Some(bytes)
+    let (rest, start) = (log.get(first..)?, log.get(..first)?);
+    let head = rest.get(..len).unwrap_or(rest);
+    Some([head, start.get(..len.saturating_sub(head.len()))?].concat())
 }
 
-fn entry(log: &[u8], at: u64, id: &[u8]) -> Option<Entry> {
+fn entry(log: &[u8], at: u64, id: &[u8], left: &mut u64) -> Option<Entry> {
     let from = usize::try_from(at).ok()?;
     let head = Fields(log.get(from..from.checked_add(64)?)?.to_vec());
     let len = u64::from(head.le32(8)?);
     if head.bytes(0, 4) != b"loge" || head.bytes(32, 16) != id || len == 0 || !len.is_multiple_of(SECTOR) {
         return None;
     }
+    *left = left.checked_sub(len)?;
     let bytes = ring(log, at, len).filter(|b| sums_up(b, 4))?;
     Some(Entry { len, tail: u64::from(head.le32(12)?), sequence: head.le64(16)?, bytes: Fields(bytes) })
 }
@@ -70,10 +76,12 @@ fn entry(log: &[u8], at: u64, id: &[u8]) -> Option<Entry> {
 /// Places of the entries of the newest sequence, in order: from the tail that its last entry names to that entry.
 fn newest(starts: &BTreeMap<u64, Entry>, size: u64) -> Option<Vec<u64>> {
     let mut best: Option<(u64, Vec<u64>)> = None;
+    let mut steps = MAX_STEPS;
     for first in starts.keys() {
         let mut places = vec![*first];
         let mut at = *first;
         while let Some(entry) = starts.get(&at) {
+            steps = steps.checked_sub(1)?;
             let next = at.checked_add(entry.len)?.checked_rem(size)?;
             let follows = starts.get(&next).is_some_and(|n| Some(n.sequence) == entry.sequence.checked_add(1));
             if !follows || places.len() > starts.len() {
@@ -114,6 +122,9 @@ impl Over {
             }
             match bytes.bytes(at, 4) {
                 b"zero" => {
+                    if self.zeros.len() >= MAX_ZEROS {
+                        return None;
+                    }
                     let run = Run::new(offset, bytes.le64(at.checked_add(8)?)?);
                     let within: Vec<u64> = self.data.range(offset..run.end()).map(|(k, _)| *k).collect();
                     for sector in within {

@@ -18,8 +18,8 @@ const MAX_GRAIN: u64 = 16 << 20;
 const MAX_DIRECTORY: u64 = 16 << 20;
 /// Entries of a table in the older form.
 const COWD_ENTRIES: u64 = 4096;
-/// Tables that are kept.
-const TABLES: usize = 256;
+/// Bytes of tables that are kept.
+const KEPT: u64 = 16 << 20;
 
 pub(super) struct Sparse {
     /// Bytes of the extent.
@@ -196,7 +196,7 @@ impl Shape {
             grain: self.grain,
             has_zeroed: self.has_zeroed,
             len: self.len,
-            kept: Cache::new(TABLES),
+            kept: Cache::of_bytes(KEPT, self.entries.saturating_mul(4)),
         });
         let packed = is_compressed.then(|| Arc::new(Decoded::new(Packed(tables.clone()))) as Source);
         Ok(Sparse { len: self.len, tables, packed, descriptor: None, is_unclean: false })

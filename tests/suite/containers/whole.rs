@@ -111,6 +111,17 @@ fn stored_hashes_and_acquisition_facts_are_reported() {
     assert!(details.iter().any(|d| d["field"] == "case number" && d["value"] == "case 7"), "{details:?}");
 }
 
+/// A packed image is not taken for a disk without anything on it.
+#[test]
+fn packed_images_are_told() {
+    for head in [&[0x1f, 0x8b, 8, 0][..], b"\xfd7zXZ\0", &[0x28, 0xb5, 0x2f, 0xfd]] {
+        let mut bytes = head.to_vec();
+        bytes.resize(4096, 7);
+        let opened = open_source(std::sync::Arc::new(bytes), &cranescope::image::Alone).unwrap();
+        assert!(opened.gaps.iter().any(|g| g.what.contains("unpack it")), "{:?}", opened.gaps);
+    }
+}
+
 /// Every container that `formats` lists was opened by one of the tests here.
 #[test]
 fn every_container_has_a_sample() {
