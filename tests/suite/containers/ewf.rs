@@ -59,7 +59,8 @@ fn sections(bytes: &[u8]) -> Vec<(String, usize, usize)> {
     let mut found = Vec::new();
     loop {
         let kind = bytes[at..at + 16].split(|b| *b == 0).next().unwrap();
-        let next = u64::from_le_bytes(bytes[at + 16..at + 24].try_into().unwrap()) as usize;
+        let next = u64::from_le_bytes(bytes[at + 16..at + 24].try_into().unwrap());
+        let next = usize::try_from(next).unwrap();
         found.push((String::from_utf8(kind.to_vec()).unwrap(), at, next));
         if next <= at {
             return found;

@@ -74,7 +74,7 @@ pub(super) fn content(disk: &Source) -> (Vec<u8>, Vec<String>) {
     let mut errors: Vec<String> = Vec::new();
     for at in (0..len).step_by(512) {
         let end = (at + 512).min(len);
-        let part = &mut bytes[at as usize..end as usize];
+        let part = &mut bytes[usize::try_from(at).unwrap()..usize::try_from(end).unwrap()];
         match disk.read_at(at, part) {
             Ok(n) => assert_eq!(n, part.len(), "short at {at}"),
             Err(e) => {

@@ -71,7 +71,7 @@ fn delta(folder: &Path, name: &str, format: &str, base: &str, writes: &[&str]) -
     let to = folder.join(name);
     let base_path = folder.join(base);
     let [to_text, base_text] = [&to, &base_path].map(|p| p.to_str().unwrap());
-    let of = if base.ends_with(".raw") { "raw" } else { format };
+    let of = if base == "disk.raw" { "raw" } else { format };
     run("qemu-img", &["create", "-q", "-f", format, "-b", base_text, "-F", of, to_text]);
     for write in writes {
         run("qemu-io", &["-f", format, "-c", write, to_text]);
@@ -134,6 +134,79 @@ fn a_chain_that_comes_back_is_one_line() {
         assert_eq!(back, usize::from(base != "b.qcow2"), "{:?}", opened.gaps);
         assert!(opened.disk.read_at(0, &mut [0; 512]).is_err() || base == "b.qcow2");
     }
+}
+
+/// Puts `bytes` at `offset` and the structure's CRC-32C at `sum`, counted with that field as zeros.
+fn sealed(mut bytes: Vec<u8>, sum: usize) -> Vec<u8> {
+    bytes[sum..sum + 4].fill(0);
+    let crc = crc32c::crc32c(&bytes);
+    bytes[sum..sum + 4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// A log that was not carried out: it holds the block table, and the file has zeros in its place.
+#[test]
+fn a_log_is_replayed_in_memory() {
+    if !have("qemu-img") {
+        return;
+    }
+    let folder = folder();
+    let (path, raw) = raw(folder.path());
+    let to = folder.path().join("log.vhdx");
+    convert(&path, &to, "vhdx", &["-o", "block_size=1M"]);
+    let mut bytes = std::fs::read(&to).unwrap();
+    let number =
+        |bytes: &[u8], at: usize| usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    // The block table, by its identifier in the region table.
+    let entry = bytes[0x3_0000..0x4_0000].windows(4).position(|w| w == [0x66, 0x77, 0xc2, 0x2d]).unwrap() + 0x3_0000;
+    let table = number(&bytes, entry + 16);
+    let sector = bytes[table..table + 4096].to_vec();
+    bytes[table..table + 4096].fill(0);
+    std::fs::write(&to, &bytes).unwrap();
+    let (lost, _) = content(&open(&to).unwrap().disk);
+    assert!(lost != raw && lost.len() == raw.len());
+    // Two entries, the second one at the ring's end and going on at its start; an older one stands beside them.
+    let id = [7; 16];
+    let (log_at, log_len) = (number(&bytes, 0x1_0000 + 72), 1 << 20);
+    let write = |bytes: &mut Vec<u8>, at: usize, sequence: u64, tail: u32, data: &[u8]| {
+        let mut entry = vec![0; 8192];
+        entry[..4].copy_from_slice(b"loge");
+        entry[8..12].copy_from_slice(&8192_u32.to_le_bytes());
+        entry[12..16].copy_from_slice(&tail.to_le_bytes());
+        entry[16..24].copy_from_slice(&sequence.to_le_bytes());
+        entry[24..28].copy_from_slice(&1_u32.to_le_bytes());
+        entry[32..48].copy_from_slice(&id);
+        entry[64..68].copy_from_slice(b"desc");
+        entry[68..72].copy_from_slice(&data[4092..]);
+        entry[72..80].copy_from_slice(&data[..8]);
+        entry[80..88].copy_from_slice(&(table as u64).to_le_bytes());
+        entry[88..96].copy_from_slice(&sequence.to_le_bytes());
+        entry[4096..4100].copy_from_slice(b"data");
+        entry[4104..8188].copy_from_slice(&data[8..4092]);
+        entry[8188..].copy_from_slice(&u32::try_from(sequence).unwrap().to_le_bytes());
+        for (n, byte) in sealed(entry, 4).into_iter().enumerate() {
+            bytes[log_at + (at + n) % log_len] = byte;
+        }
+    };
+    let tail = u32::try_from(log_len - 12288).unwrap();
+    write(&mut bytes, 65536, 3, 65536, &[9; 4096]);
+    write(&mut bytes, log_len - 12288, 10, tail, &[0xff; 4096]);
+    write(&mut bytes, log_len - 4096, 11, tail, &sector);
+    for header in [0x1_0000, 0x2_0000] {
+        let mut head = bytes[header..header + 4096].to_vec();
+        head[48..64].copy_from_slice(&id);
+        bytes.splice(header..header + 4096, sealed(head, 4));
+    }
+    std::fs::write(&to, &bytes).unwrap();
+    let opened = open(&to).unwrap();
+    assert_eq!(opened.gaps, []);
+    assert!(opened.details.iter().any(|(_, v)| v == "2 entries replayed in memory"), "{:?}", opened.details);
+    same(&opened.disk, &raw, "log");
+    // With a damaged last entry the sequence ends before it; the one that is left does not lead to the disk.
+    bytes[log_at + log_len - 4096 + 100] ^= 1;
+    std::fs::write(&to, &bytes).unwrap();
+    let (broken, errors) = content(&open(&to).unwrap().disk);
+    assert!(broken != raw && !errors.is_empty());
 }
 
 #[test]
