@@ -8,14 +8,14 @@ use sha2::{Digest as _, Sha256, Sha512};
 use xts_mode::Xts128;
 
 pub(super) enum Aes {
-    Short(Aes128),
-    Long(Aes256),
+    Short(Box<Aes128>),
+    Long(Box<Aes256>),
 }
 impl Aes {
     pub(super) fn new(key: &[u8]) -> Result<Self, String> {
         match key.len() {
-            16 => Aes128::new_from_slice(key).map(Self::Short).map_err(|e| e.to_string()),
-            32 => Aes256::new_from_slice(key).map(Self::Long).map_err(|e| e.to_string()),
+            16 => Aes128::new_from_slice(key).map(Box::new).map(Self::Short).map_err(|e| e.to_string()),
+            32 => Aes256::new_from_slice(key).map(Box::new).map(Self::Long).map_err(|e| e.to_string()),
             n => Err(format!("a key of {n} bytes is not read")),
         }
     }
@@ -114,8 +114,8 @@ fn xts(key: &[u8]) -> Result<Mode, String> {
     let wrong = || format!("a key of {} bytes is not read", key.len());
     let (one, two) = key.split_at_checked(key.len().div_euclid(2)).ok_or_else(wrong)?;
     match (Aes::new(one)?, Aes::new(two)?) {
-        (Aes::Short(a), Aes::Short(b)) => Ok(Mode::XtsShort(Box::new(Xts128::new(a, b)))),
-        (Aes::Long(a), Aes::Long(b)) => Ok(Mode::XtsLong(Box::new(Xts128::new(a, b)))),
+        (Aes::Short(a), Aes::Short(b)) => Ok(Mode::XtsShort(Box::new(Xts128::new(*a, *b)))),
+        (Aes::Long(a), Aes::Long(b)) => Ok(Mode::XtsLong(Box::new(Xts128::new(*a, *b)))),
         _ => Err(wrong()),
     }
 }

@@ -146,7 +146,8 @@ fn a_disk_within_a_file_within_a_disk_leads_back_to_the_image() {
     let mut bytes = Vec::new();
     for run in evidence["image_runs"].as_array().unwrap() {
         assert_eq!(run["kind"], "stored");
-        let (from, len) = (run["offset"].as_u64().unwrap() as usize, run["length"].as_u64().unwrap() as usize);
+        let number = |field: &str| usize::try_from(run[field].as_u64().unwrap()).unwrap();
+        let (from, len) = (number("offset"), number("length"));
         bytes.extend_from_slice(&disk[from..from + len]);
     }
     let planted = SMALL_SYSTEM.iter().find(|(path, _)| *path == "/etc/passwd").unwrap().1;

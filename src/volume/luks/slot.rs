@@ -19,7 +19,7 @@ const MAX_WORK: u64 = 64 << 20;
 /// A hash by LUKS's name of it, applied to parts one after the other.
 pub(super) fn hash(name: &str, parts: &[&[u8]]) -> Result<Vec<u8>, String> {
     fn of<H: Digest>(parts: &[&[u8]]) -> Vec<u8> {
-        parts.iter().fold(H::new(), |hash, part| hash.chain_update(part)).finalize().to_vec()
+        parts.iter().fold(H::new(), H::chain_update).finalize().to_vec()
     }
     Ok(match name {
         "sha1" => of::<Sha1>(parts),

@@ -105,7 +105,7 @@ fn what_is_cut_or_altered_is_survived() {
             drop(open(&image(bytes, 0), &[key]));
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
 }
 
 #[test]

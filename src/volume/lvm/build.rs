@@ -300,13 +300,12 @@ impl Build<'_> {
         if segment.text("external_origin").is_some() {
             return Err("a thin volume over a volume outside its pool is not read".to_owned());
         }
-        let opened = match self.pools.get(&pool) {
-            Some(opened) => opened.clone(),
-            None => {
-                let opened = self.pool(&pool, depth).map(Arc::new);
-                self.pools.insert(pool.clone(), opened.clone());
-                opened
-            }
+        let opened = if let Some(opened) = self.pools.get(&pool) {
+            opened.clone()
+        } else {
+            let opened = self.pool(&pool, depth).map(Arc::new);
+            self.pools.insert(pool.clone(), opened.clone());
+            opened
         }?;
         let (volume, damage) = opened.volume(device, segment.len, self.budget)?;
         self.say_damage(&pool, &damage);

@@ -90,11 +90,8 @@ impl Segment {
     }
     /// Names alone: `raids`.
     pub(super) fn names(&self, name: &str) -> Vec<&str> {
-        let text = |v| match v {
-            &Value::Text(ref text) => Some(text.as_str()),
-            _ => None,
-        };
-        self.fields.list(name).iter().filter_map(text).collect()
+        let list = self.fields.list(name).iter();
+        list.filter_map(|v| if let Value::Text(text) = v { Some(text.as_str()) } else { None }).collect()
     }
 }
 

@@ -32,7 +32,7 @@ impl Snapshot {
             return Err("an unknown version of the store".to_owned());
         }
         let chunk = u64::from(word(&head, 12).unwrap_or(0)).saturating_mul(512);
-        if chunk < 512 || chunk > 1 << 30 {
+        if !(512..=1 << 30).contains(&chunk) {
             return Err(format!("chunks of {chunk} bytes"));
         }
         let mut copied = BTreeMap::new();
