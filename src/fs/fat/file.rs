@@ -1,6 +1,6 @@
 //! One file: its entry read again by its number, what is known of it, and its bytes.
 use super::geometry::{ENTRY, ROOT, Root, Width};
-use super::item::{Item, READONLY};
+use super::item::Item;
 use super::raw::corrupt;
 use super::short::{self, Raw};
 use super::table::{Chain, Stop, Window};
@@ -109,16 +109,7 @@ pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
         return Ok(Stat { len, allocated: len, flags: vec!["no-entry"], ..empty(NodeKind::File) });
     }
     let item = item(volume, node)?;
-    let mut stat = Stat {
-        len: item.len,
-        times: item.times,
-        flags: item.flags(),
-        mode: if item.attributes & READONLY != 0 { 0o444 } else { 0o666 },
-        ..empty(item.kind())
-    };
-    if item.is_dir() {
-        stat.mode |= 0o111;
-    }
+    let mut stat = Stat { len: item.len, times: item.times, flags: item.flags(), ..empty(item.kind()) };
     if item.deleted {
         if !item.is_dir() && guessed(volume, &item) {
             stat.flags.push("clusters-guessed");

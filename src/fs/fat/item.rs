@@ -1,7 +1,7 @@
 //! A file as its directory entry describes it, the same for FAT and exFAT.
 use crate::fs::{NodeKind, Times};
 
-pub(super) const READONLY: u16 = 0x1;
+const READONLY: u16 = 0x1;
 const HIDDEN: u16 = 0x2;
 const SYSTEM: u16 = 0x4;
 pub(super) const LABEL: u16 = 0x8;

@@ -8,7 +8,7 @@ use super::map::{Mapped, extent};
 use super::raw::{u16_at, u32_at, u64_at};
 use crate::base::{Name, NodeId, Run};
 use crate::fs::extents::{At, Extent, Extents};
-use crate::fs::{DirEntry, FsError, NodeKind, Stat, Times};
+use crate::fs::{DirEntry, NodeKind, Stat, Times};
 use crate::image::Source;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -135,10 +135,12 @@ pub(super) fn left(volume: &Volume, inode: &Inode) -> Vec<Mapped> {
 }
 
 /// The bytes of a given-up inode, as far as its extents are not in use again.
-pub(super) fn open(volume: &Volume, inode: &Inode) -> Result<Source, FsError> {
+pub(super) fn open(volume: &Volume, inode: &Inode) -> Source {
     let list = left(volume, inode);
     if list.is_empty() {
-        return Err(FsError::Unsupported("a deleted inode that tells nothing of its content".to_owned()));
+        let what = "deleted inodes that tell nothing of their content any more";
+        volume.damage.note(what, inode.number, inode.at, 0);
+        return Arc::new(Vec::new());
     }
     let block = volume.sb.block;
     let free = volume.free.get_or_init(|| unallocated(volume));
@@ -157,7 +159,7 @@ pub(super) fn open(volume: &Volume, inode: &Inode) -> Result<Source, FsError> {
     });
     let list: Box<[Extent]> = extents.collect();
     let len = list.last().map_or(0, Extent::end);
-    Ok(Arc::new(Extents { volume: volume.source.clone(), len, valid: len, list }))
+    Arc::new(Extents { volume: volume.source.clone(), len, valid: len, list })
 }
 
 /// Free runs of the volume in bytes, sorted, joined where they touch.

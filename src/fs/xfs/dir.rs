@@ -142,12 +142,11 @@ fn data(volume: &Volume, dir: &Inode, place: u64, bytes: &[u8], removed: bool, e
         // A directory of one block keeps its index at the block's end.
         let count = u32_at(bytes, end.saturating_sub(8)).unwrap_or(0);
         let index = size(u64::from(count)).saturating_mul(8).saturating_add(8);
-        match end.checked_sub(index).filter(|e| *e >= 64) {
-            Some(e) => end = e,
-            None => {
-                note("index of a directory reaches beyond its block");
-                end = end.saturating_sub(8);
-            }
+        if let Some(e) = end.checked_sub(index).filter(|e| *e >= 64) {
+            end = e;
+        } else {
+            note("index of a directory reaches beyond its block");
+            end = end.saturating_sub(8);
         }
     }
     let mut at = if v5 { 64 } else { 16 };

@@ -3,7 +3,7 @@ use super::Volume;
 use super::attr::{REMOTE, attributes};
 use super::deleted;
 use super::inode::{Fork, Format, Inode, REALTIME, read};
-use super::map::map;
+use super::map::{Mapped, map};
 use super::raw::{corrupt, size, sum_fits, u32_at};
 use crate::base::NodeId;
 use crate::fs::extents::{At, Extent, Extents};
@@ -69,7 +69,7 @@ pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
     if is_gone {
         stat.kind = NodeKind::File;
         stat.len =
-            deleted::left(volume, &inode).iter().map(|m| m.end()).max().unwrap_or(0).saturating_mul(volume.sb.block);
+            deleted::left(volume, &inode).iter().map(Mapped::end).max().unwrap_or(0).saturating_mul(volume.sb.block);
         stat.allocated = 0;
         stat.flags.push("size-lost");
         // What changed last was that the inode was given up.
@@ -136,7 +136,7 @@ pub(super) fn open(volume: &Volume, node: NodeId) -> Result<Source, FsError> {
     }
     let inode = inode(volume, node)?;
     if inode.mode() == 0 {
-        return deleted::open(volume, &inode);
+        return Ok(deleted::open(volume, &inode));
     }
     if matches!(inode.kind(), NodeKind::File) && inode.flags() & REALTIME != 0 {
         return Err(FsError::Unsupported("content on the real-time device".to_owned()));

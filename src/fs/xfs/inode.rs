@@ -214,8 +214,7 @@ impl Inode {
         let wide = self.flags2() & NREXT64 != 0;
         match (fork, wide) {
             (Fork::Data, true) => self.long(24),
-            (Fork::Data, false) => u64::from(self.word(76)),
-            (Fork::Attributes, true) => u64::from(self.word(76)),
+            (Fork::Data, false) | (Fork::Attributes, true) => u64::from(self.word(76)),
             (Fork::Attributes, false) => u64::from(self.half(80)),
         }
     }
