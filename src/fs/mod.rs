@@ -5,6 +5,7 @@ mod extents;
 mod fat;
 mod mem;
 mod ntfs;
+mod squashfs;
 mod utf16;
 mod xfs;
 
@@ -227,7 +228,7 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &xfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
+pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &xfs::FORMAT, &squashfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

@@ -9,21 +9,21 @@ const WAYS: usize = 4;
 /// Blocks with their numbers, the one asked for last in front.
 type Set<T> = Mutex<Vec<(u64, Arc<T>)>>;
 
-pub(super) struct Cache<T> {
+pub(crate) struct Cache<T> {
     sets: Vec<Set<T>>,
 }
 
 impl<T> Cache<T> {
     /// Room for at least `blocks` blocks, and at least one set.
-    pub(super) fn new(blocks: usize) -> Self {
+    pub(crate) fn new(blocks: usize) -> Self {
         Self { sets: (0..blocks.div_ceil(WAYS).max(1)).map(|_| Mutex::default()).collect() }
     }
     /// As many blocks as fit into `bytes`, within limits that keep both ends useful.
-    pub(super) fn of_bytes(bytes: u64, block: u64) -> Self {
+    pub(crate) fn of_bytes(bytes: u64, block: u64) -> Self {
         Self::new(usize::try_from(bytes.checked_div(block).unwrap_or(0)).unwrap_or(WAYS).clamp(WAYS, 4096))
     }
     /// The block, made if it is not there. Who asks for the same block meanwhile waits for it.
-    pub(super) fn get<E>(&self, number: u64, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    pub(crate) fn get<E>(&self, number: u64, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         let count = self.sets.len() as u64;
         let at = usize::try_from(number.checked_rem(count).unwrap_or(0)).unwrap_or(0);
         let Some(set) = self.sets.get(at) else { return make().map(Arc::new) };

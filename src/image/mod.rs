@@ -4,7 +4,7 @@
 //! of the acquired images, so that every fact can be checked with `dd`.
 mod acquired;
 mod blocks;
-mod cache;
+pub(crate) mod cache;
 mod cursor;
 mod decoded;
 mod ewf;

@@ -24,6 +24,7 @@ mod resume;
 mod rules;
 mod samples;
 mod secrets;
+mod squashfs;
 mod systemd;
 mod tidy;
 mod xfs;
