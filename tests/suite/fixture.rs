@@ -132,6 +132,7 @@ fn scene() -> Scene {
     let image = |n: u32, path: &str| ImageInfo {
         id: format!("image-{n}"),
         path: path.to_owned(),
+        details: Vec::new(),
         container: "raw".to_owned(),
         size: disk,
         segments: strings(&[path]),

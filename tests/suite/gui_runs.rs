@@ -150,7 +150,8 @@ fn settings_survive_and_unknown_ones_do_not_hurt() {
 fn a_case_that_was_never_finished_says_so_wherever_it_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("killed.cranecase");
-    drop(cranescope::case::Case::create(&path, false).unwrap());
+    let (identity, asked) = (cranescope::case::Identity::default(), cranescope::case::Asked::default());
+    drop(cranescope::case::Case::claim(&path, false, &identity, &asked).unwrap());
     let killed = cranescope::session::open_case(&path).unwrap();
     assert!(killed.run.finished.is_none());
     assert_eq!(killed.gaps.iter().filter(|g| g.what.contains("did not finish")).count(), 1);
