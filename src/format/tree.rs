@@ -155,7 +155,7 @@ fn is_at(path: &[String], dotted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn shown(tree: &Tree) -> Vec<String> {

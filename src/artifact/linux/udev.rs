@@ -303,7 +303,7 @@ mod tests {
         for row in &rows {
             match row {
                 Row::Device(d) => {
-                    devices.push(format!("{}:{} {} {} {}", d.vendor, d.product, d.class, d.node, d.source))
+                    devices.push(format!("{}:{} {} {} {}", d.vendor, d.product, d.class, d.node, d.source));
                 }
                 Row::DriverSetting(s) => settings.push(format!("{}|{}|{}", s.name, s.action, s.value)),
                 other => panic!("{other:?}"),

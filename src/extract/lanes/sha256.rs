@@ -78,6 +78,7 @@ impl Function<8> for Sha256Lanes {
 
 /// The word of step `at`: of the block for the first 16, then mixed from earlier ones in their place.
 #[inline(always)]
+#[allow(clippy::indexing_slicing)] // every place is a remainder by the number of words
 fn schedule<S: Simd>(s: S, m: &mut [S::u32s; WORDS], at: usize) -> S::u32s {
     if at >= WORDS {
         let (old, new) = (m[(at + 1) % WORDS], m[(at + 14) % WORDS]);

@@ -43,6 +43,7 @@ mod wide {
     use std::arch::x86_64::__m512i;
 
     /// Which byte of its 16 each byte comes from, to turn every word of four around.
+    #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)] // computed while compiling
     const TURNED: [u8; BLOCK] = {
         let mut order = [0; BLOCK];
         let mut at = 0;
@@ -55,6 +56,7 @@ mod wide {
 
     /// The steps of a transposition: of words within 128 bits, of pairs of them, and of the 128 bits twice.
     #[inline(always)]
+    #[allow(clippy::indexing_slicing)] // constant places of sixteen rows
     pub(super) fn words(
         v4: V4,
         input: &[&[[u8; BLOCK]]; LANES],
