@@ -343,7 +343,7 @@ fn a_name_in_the_slack_of_an_index_keeps_its_size_and_times() {
         .unwrap();
     let mut old = entry;
     // Another record, another name, a size of its own.
-    old[..8].copy_from_slice(&(9999_u64 | 3 << 48).to_le_bytes());
+    old[..8].copy_from_slice(&(0x270f_u64 | 3 << 48).to_le_bytes());
     old[16 + 48..16 + 56].copy_from_slice(&123_456_u64.to_le_bytes());
     old[16 + 66] = b'x';
     bytes.set(free, &old);
