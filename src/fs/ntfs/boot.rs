@@ -1,7 +1,7 @@
 //! The boot sector and its copy behind the last sector of the file system.
 //! Format: "$Boot" in the Linux-NTFS project's documentation. The crate `ntfs` reads the geometry;
 //! what it does not give (place of the mirror, size of index blocks) is read here.
-use super::damage::BY;
+use super::BY;
 use super::raw::{corrupt, u8_at, u64_at};
 use crate::base::Gaps;
 use crate::fs::FsError;

@@ -2,12 +2,12 @@
 //! and a list of what stands where.
 //! Format: "$ATTRIBUTE_LIST" in the Linux-NTFS project's documentation.
 use super::content::Content;
-use super::damage::Damage;
 use super::raw::{Reference, size, u16_at, u64_at};
 use super::record::{ATTRIBUTE_LIST, Attribute, Record};
 use super::runs;
 use super::table::Mft;
 use crate::fs::FsError;
+use crate::fs::damage::Damage;
 use crate::image::ReadAt;
 use std::collections::BTreeSet;
 

@@ -6,7 +6,6 @@ mod bitmap;
 mod boot;
 mod compressed;
 mod content;
-mod damage;
 mod deleted;
 mod extended;
 mod file;
@@ -31,9 +30,13 @@ mod wof;
 mod xpress;
 
 use crate::base::{Budget, NodeId};
+use crate::fs::damage::Damage;
 use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, Stat, Stream};
 use crate::image::Source;
 use std::sync::{Arc, OnceLock};
+
+/// The reader's name in gaps.
+const BY: &str = "fs.ntfs";
 
 pub(super) const FORMAT: Format = Format {
     name: "ntfs",
@@ -66,7 +69,7 @@ struct Volume {
     disk: Arc<content::Disk>,
     mft: table::Mft,
     survey: survey::Survey,
-    damage: damage::Damage,
+    damage: Damage,
     budget: Budget,
     /// Names found in the slack of indexes, once they were looked for.
     slack: OnceLock<Vec<deleted::Slack>>,

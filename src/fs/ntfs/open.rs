@@ -1,19 +1,21 @@
 //! Opening: the boot sector, the MFT, one pass over it, and what the volume says of itself.
 use super::boot::Boot;
 use super::content::Disk;
-use super::damage::Damage;
 use super::list::gather;
 use super::names::Standard;
 use super::raw::{name, u8_at, u16_at};
 use super::record::{STANDARD_INFORMATION, VOLUME_INFORMATION, VOLUME_NAME};
 use super::survey::{ROOT, Survey};
 use super::table::Mft;
-use super::{NtfsFs, Volume, boot, log};
+use super::{BY, NtfsFs, Volume, boot, log};
 use crate::base::NodeId;
+use crate::fs::damage::Damage;
 use crate::fs::{FsError, FsInfo, Options};
 use crate::image::Source;
 use std::sync::{Arc, OnceLock};
 
+/// Records whose equal faults are one gap.
+const STRETCH: u64 = 1024;
 /// Number of `$Volume`.
 const VOLUME: u64 = 3;
 /// The volume was not unmounted cleanly, or needs a check.
@@ -21,7 +23,7 @@ const DIRTY: u16 = 1;
 
 pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError> {
     let boot = boot::read(source, &options.gaps)?;
-    let damage = Damage::new(options.gaps.clone());
+    let damage = Damage::new(options.gaps.clone(), BY, "records", STRETCH);
     let disk = Arc::new(Disk { source: source.clone(), cluster: boot.cluster });
     let mft = Mft::find(&disk, &boot, &damage)?;
     let survey = Survey::new(&mft, &damage);

@@ -1,10 +1,10 @@
 //! One pass over the whole MFT, in sequence, when the file system is opened: which file says that
 //! it lies in which directory, what nothing leads to, and what was deleted.
-use super::damage::Damage;
 use super::names::FileName;
 use super::raw::Reference;
 use super::record::{FILE_NAME, INDEX_ROOT};
 use super::table::Mft;
+use crate::fs::damage::Damage;
 use std::collections::{HashMap, HashSet};
 
 /// Number of the root directory's record.

@@ -2,13 +2,13 @@
 //! many threads share. Its first four records have a mirror elsewhere.
 use super::boot::Boot;
 use super::content::{Content, Disk, Place};
-use super::damage::Damage;
 use super::list;
 use super::raw::{corrupt, size};
 use super::record::{ATTRIBUTE_LIST, DATA, Record, fix_up};
 use super::runs::{self, Extent};
 use crate::base::NodeId;
 use crate::fs::FsError;
+use crate::fs::damage::Damage;
 use crate::image::{ReadAt, ReadError, read_exact};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
