@@ -5,6 +5,7 @@ mod extents;
 mod fat;
 mod mem;
 mod ntfs;
+mod raw;
 mod squashfs;
 mod utf16;
 mod xfs;

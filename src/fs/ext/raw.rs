@@ -1,34 +1,9 @@
-//! Little-endian fields of on-disk structures, and the checksums over them.
-//! Out of range is `None`, never zero.
-use crate::fs::FsError;
-
-pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
-    bytes.get(at).copied()
-}
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
-}
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
-}
-/// Big-endian, for the journal.
-pub(super) fn be16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_be_bytes(*b))
-}
-/// Big-endian, for the journal.
-pub(super) fn be32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_be_bytes(*b))
-}
+//! Fields of on-disk structures (the journal's are big-endian), and the checksums over them.
+pub(super) use crate::fs::raw::{be16_at, be32_at, corrupt, size, u8_at, u16_at, u32_at};
 
 /// A number made of its low and its high part.
 pub(super) fn join(low: u32, high: u32) -> u64 {
     u64::from(low) | (u64::from(high) << 32)
-}
-pub(super) fn size(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-pub(super) fn corrupt(at: u64, what: impl Into<String>) -> FsError {
-    FsError::Corrupt { at, what: what.into() }
 }
 
 /// CRC-32C as ext4 and jbd2 use it: no inversion at either end, so that calls can be chained.
@@ -63,11 +38,5 @@ mod tests {
         assert_eq!(crc32c(!0, b"123456789"), !0xe306_9283);
         assert_eq!(crc16(0, b"123456789"), 0xbb3d);
         assert_eq!(crc32c_without(7, b"ab\x01\x02\x03\x04cd", 2, 4), crc32c(7, b"ab\0\0\0\0cd"));
-    }
-    #[test]
-    fn out_of_range_is_none() {
-        assert_eq!(u32_at(&[1, 2, 3], 0), None);
-        assert_eq!(u16_at(&[1, 2, 3], 1), Some(0x302));
-        assert_eq!(u16_at(&[], usize::MAX), None);
     }
 }

@@ -1,25 +1,6 @@
-//! Little-endian fields and the clock of DOS. Out of range is `None`, never zero.
+//! Fields, and the clock of DOS.
 use crate::base::Time;
-use crate::fs::FsError;
-
-pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
-    bytes.get(at).copied()
-}
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
-}
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
-}
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
-}
-pub(super) fn size(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-pub(super) fn corrupt(at: u64, what: impl Into<String>) -> FsError {
-    FsError::Corrupt { at, what: what.into() }
-}
+pub(super) use crate::fs::raw::{corrupt, size, u8_at, u16_at, u32_at, u64_at};
 
 /// What a clock of DOS showed: day and time of two seconds' resolution, and hundredths beyond it
 /// where they are kept. `offset` is the clock's distance from UTC in minutes; where it is not known
@@ -55,10 +36,5 @@ mod tests {
         assert_eq!(show(clock(date, time, None, 180)).as_deref(), Some("2022-02-28T20:59:58Z"));
         assert_eq!(clock(42 << 9 | 2 << 5 | 30, time, None, 0), None);
         assert_eq!(clock(0, 0, None, 0), None);
-    }
-    #[test]
-    fn out_of_range_is_none() {
-        assert_eq!(u64_at(&[0; 7], 0), None);
-        assert_eq!(u32_at(&[1, 2, 3], usize::MAX), None);
     }
 }

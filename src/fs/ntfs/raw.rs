@@ -1,26 +1,7 @@
-//! Little-endian fields, times and names as NTFS stores them. Out of range is `None`, never zero.
+//! Fields, times and names as NTFS stores them.
 use crate::base::Time;
-use crate::fs::FsError;
+pub(super) use crate::fs::raw::{corrupt, size, u8_at, u16_at, u32_at, u64_at};
 pub(super) use crate::fs::utf16::name;
-
-pub(super) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
-    bytes.get(at).copied()
-}
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
-}
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
-}
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
-}
-pub(super) fn size(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-pub(super) fn corrupt(at: u64, what: impl Into<String>) -> FsError {
-    FsError::Corrupt { at, what: what.into() }
-}
 
 /// A reference to a record of the MFT: its number, and the sequence number that it had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,9 +40,7 @@ mod tests {
         assert_eq!(filetime(0), None);
     }
     #[test]
-    fn out_of_range_is_none() {
-        assert_eq!(u64_at(&[0; 7], 0), None);
-        assert_eq!(u32_at(&[1, 2, 3], usize::MAX), None);
+    fn references() {
         assert_eq!(Reference::new(0x0005_0000_0000_0005), Reference { number: 5, sequence: 5 });
     }
 }

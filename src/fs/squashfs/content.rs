@@ -2,9 +2,9 @@
 //! block together with those of other files.
 use super::Volume;
 use super::inode::FileAt;
-use super::raw::size;
 use super::tables::{Fragment, fragment};
 use crate::base::{Piece, PieceKind, Run};
+use crate::fs::raw::size;
 use crate::image::{ReadAt, ReadError, read_exact};
 use std::sync::Arc;
 

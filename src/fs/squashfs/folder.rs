@@ -4,8 +4,8 @@
 use super::Volume;
 use super::inode::{Body, Inode, ListAt, id, kind, parse};
 use super::meta::{BLOCK, Cursor};
-use super::raw::corrupt;
 use crate::base::{Name, NodeId};
+use crate::fs::raw::corrupt;
 use crate::fs::{DirEntry, FsError, NodeKind};
 use std::sync::PoisonError;
 

@@ -2,9 +2,9 @@
 //! Format: see `superblock.rs`, section inode table.
 use super::Volume;
 use super::meta::Cursor;
-use super::raw::corrupt;
 use super::superblock::NONE;
 use crate::base::{Name, NodeId, Time};
+use crate::fs::raw::corrupt;
 use crate::fs::{FsError, NodeKind, Stat, Times};
 
 /// No fragment, no attributes.

@@ -1,8 +1,8 @@
 //! Metadata blocks: at most 8 KiB each, stored as they are or compressed, one after the other; what they
 //! hold runs on from one to the next. Few are kept; a reader of one structure is a [`Cursor`].
 use super::codec::Codec;
-use super::raw::{corrupt, size, u16_at};
 use crate::fs::FsError;
+use crate::fs::raw::{corrupt, size, u16_at};
 use crate::image::cache::Cache;
 use crate::image::{Source, read_exact};
 use std::sync::Arc;

@@ -8,7 +8,6 @@ mod folder;
 mod inode;
 mod lzo;
 mod meta;
-mod raw;
 mod superblock;
 mod tables;
 mod xattr;

@@ -1,8 +1,8 @@
 //! The superblock: the first 96 bytes. Also tells the headers apart that only vendors of routers use.
 //! Format: "SquashFS binary format" by Reimbar and others (dr-emann.github.io/squashfs), section superblock.
 use super::codec::Codec;
-use super::raw::{corrupt, u16_at, u32_at, u64_at};
 use crate::fs::FsError;
+use crate::fs::raw::{corrupt, u16_at, u32_at, u64_at};
 use crate::image::{Source, read_exact};
 
 /// Bytes.

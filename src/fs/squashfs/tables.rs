@@ -2,9 +2,9 @@
 //! export (number of an inode → where it stands), and the entries of extended attributes.
 use super::Volume;
 use super::meta::{BLOCK, Cursor};
-use super::raw::{corrupt, u64_at};
 use super::superblock::NONE;
 use crate::fs::FsError;
+use crate::fs::raw::{corrupt, u64_at};
 use crate::image::read_exact;
 
 /// A fragment block: tails of several files.

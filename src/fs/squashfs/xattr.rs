@@ -2,10 +2,10 @@
 //! Format: see `superblock.rs`, section xattr table.
 use super::Volume;
 use super::inode::Inode;
-use super::raw::{corrupt, u32_at, u64_at};
 use super::tables::entry;
 use crate::base::Name;
 use crate::fs::FsError;
+use crate::fs::raw::{corrupt, u32_at, u64_at};
 use crate::image::read_exact;
 
 /// Bytes of one value; Linux takes no more.
