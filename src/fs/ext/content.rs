@@ -2,8 +2,8 @@
 //! caller's buffer.
 use super::Volume;
 use super::map::{LOST, Run, UNWRITTEN};
-use super::raw::size;
 use crate::base::{Piece, PieceKind, Run as Bytes};
+use crate::fs::extents::{At, MAP_DAMAGED, Placed, locate_placed, read_placed};
 use crate::image::{ReadAt, ReadError};
 use std::sync::Arc;
 
@@ -14,16 +14,8 @@ pub(super) struct Content {
     pub(super) runs: Box<[Run]>,
 }
 
-enum Place {
-    Zeros,
-    Lost,
-    /// Byte of the volume.
-    At(u64),
-}
-
-impl Content {
-    /// What stands at a byte of the file, and for how many bytes.
-    fn place(&self, offset: u64) -> (Place, u64) {
+impl Placed for Content {
+    fn place(&self, offset: u64) -> (At, u64) {
         let bs = u64::from(self.volume.sb.block_size);
         let block = offset / bs;
         let next = self.runs.partition_point(|run| run.end() <= block);
@@ -31,16 +23,22 @@ impl Content {
             Some(run) if u64::from(run.logical) <= block => {
                 let into = offset.saturating_sub(u64::from(run.logical).saturating_mul(bs));
                 let place = match run.physical {
-                    UNWRITTEN => Place::Zeros,
-                    LOST => Place::Lost,
-                    physical => Place::At(physical.saturating_mul(bs).saturating_add(into)),
+                    UNWRITTEN => At::Zeros,
+                    LOST => At::Lost(MAP_DAMAGED),
+                    physical => At::Volume(physical.saturating_mul(bs).saturating_add(into)),
                 };
                 (place, run.end().saturating_mul(bs))
             }
-            Some(run) => (Place::Zeros, u64::from(run.logical).saturating_mul(bs)),
-            None => (Place::Zeros, self.len),
+            Some(run) => (At::Zeros, u64::from(run.logical).saturating_mul(bs)),
+            None => (At::Zeros, self.len),
         };
         (place, end.min(self.len).saturating_sub(offset))
+    }
+    fn read_volume(&self, from: u64, to: &mut [u8]) -> Result<usize, ReadError> {
+        self.volume.blocks.read_at(from, to)
+    }
+    fn locate_volume(&self, run: Bytes, out: &mut Vec<Piece>) {
+        self.volume.blocks.locate(run, out);
     }
 }
 
@@ -49,49 +47,10 @@ impl ReadAt for Content {
         self.len
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
-        let total = buf.len().min(size(self.len.saturating_sub(offset)));
-        let mut done = 0_usize;
-        while done < total {
-            let at = offset.saturating_add(done as u64);
-            let (place, len) = self.place(at);
-            let end = done.saturating_add(size(len)).min(total);
-            let Some(part) = buf.get_mut(done..end).filter(|p| !p.is_empty()) else {
-                break;
-            };
-            let fail = |offset: u64, what: &str| ReadError { offset, what: what.to_owned() };
-            match place {
-                Place::Zeros => part.fill(0),
-                Place::Lost => return Err(fail(at, "what leads to this part of the file is damaged")),
-                Place::At(from) => {
-                    let moved = |e: ReadError| fail(at.saturating_add(e.offset.saturating_sub(from)), &e.what);
-                    if self.volume.blocks.read_at(from, part).map_err(moved)? != part.len() {
-                        return Err(fail(at, "the volume ends before this part of the file"));
-                    }
-                }
-            }
-            done = end;
-        }
-        Ok(done)
+        read_placed(self, offset, buf)
     }
     fn locate(&self, bytes: Bytes) -> Vec<Piece> {
-        let mut out = Vec::new();
-        let end = bytes.end().min(self.len);
-        let mut at = bytes.offset;
-        while at < end {
-            let (place, len) = self.place(at);
-            let len = len.min(end.saturating_sub(at));
-            if len == 0 {
-                break;
-            }
-            match place {
-                Place::Zeros => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
-                // Nothing can be read here; a read says why.
-                Place::Lost => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
-                Place::At(from) => self.volume.blocks.locate(Bytes::new(from, len), &mut out),
-            }
-            at = at.saturating_add(len);
-        }
-        out
+        locate_placed(self, bytes)
     }
 }
 

@@ -1,9 +1,10 @@
 //! A stream that NTFS compresses: units of (mostly) sixteen clusters. A unit without clusters is
 //! zeros, one with all of them is stored as it is, any other is LZNT1.
-use super::content::{Content, Place, fail};
+use super::content::{Content, fail};
 use super::lznt1;
 use super::raw::size;
 use crate::base::{Piece, PieceKind, Run};
+use crate::fs::extents::{At, Placed as _, absent};
 use crate::image::{ReadAt, ReadError};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,11 +42,11 @@ impl Compressed {
             let len = len.min(end.saturating_sub(at));
             match place {
                 _ if len == 0 => return Unit::Lost,
-                Place::Lost => return Unit::Lost,
-                Place::Zeros => holes = holes.saturating_add(len),
+                At::Lost(_) => return Unit::Lost,
+                At::Zeros => holes = holes.saturating_add(len),
                 // Clusters behind a hole belong to no way of compressing.
-                Place::At(_) if holes > 0 => return Unit::Lost,
-                Place::At(_) => stored = stored.saturating_add(len),
+                At::Volume(_) if holes > 0 => return Unit::Lost,
+                At::Volume(_) => stored = stored.saturating_add(len),
             }
             at = at.saturating_add(len);
         }
@@ -83,7 +84,7 @@ impl Compressed {
     /// Bytes of the units that a hole covers whole, from the start of one.
     fn whole_units(&self, at: u64) -> u64 {
         match self.stored.place(at) {
-            (Place::Zeros, len) if at.is_multiple_of(self.unit) => len.saturating_sub(len % self.unit),
+            (At::Zeros, len) if at.is_multiple_of(self.unit) => len.saturating_sub(len % self.unit),
             _ => 0,
         }
     }
@@ -143,7 +144,7 @@ impl ReadAt for Compressed {
                 Unit::Plain if at.saturating_add(len) <= self.initialized => {
                     out.extend(self.stored.locate(Run::new(at, len)));
                 }
-                Unit::Lost => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
+                Unit::Lost => out.push(absent(len)),
                 Unit::Packed(_) | Unit::Plain => {
                     let stored = self.stored.locate(Run::new(start, self.unit));
                     let stored: Vec<&Piece> = stored.iter().filter(|p| p.kind == PieceKind::Stored).collect();

@@ -3,7 +3,8 @@
 use super::raw::size;
 use super::record::{Record, STRIDE};
 use super::runs::{Extent, HOLE, LOST};
-use crate::base::{Piece, PieceKind, Run};
+use crate::base::{Piece, Run};
+use crate::fs::extents::{At, MAP_DAMAGED, Placed, locate_placed, read_placed};
 use crate::image::{ReadAt, ReadError, Source};
 use std::sync::Arc;
 
@@ -23,19 +24,10 @@ pub(super) struct Content {
     pub(super) extents: Box<[Extent]>,
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    Zeros,
-    Lost,
-    /// Byte of the volume.
-    At(u64),
-}
-
-impl Content {
-    /// What stands at a byte of the value, and for how many bytes.
-    pub(super) fn place(&self, offset: u64) -> (Place, u64) {
+impl Placed for Content {
+    fn place(&self, offset: u64) -> (At, u64) {
         if offset >= self.initialized {
-            return (Place::Zeros, self.len.saturating_sub(offset));
+            return (At::Zeros, self.len.saturating_sub(offset));
         }
         let cluster = self.disk.cluster;
         let vcn = offset / cluster;
@@ -44,16 +36,24 @@ impl Content {
             Some(e) if e.vcn <= vcn => {
                 let into = offset.saturating_sub(e.vcn.saturating_mul(cluster));
                 let place = match e.lcn {
-                    HOLE => Place::Zeros,
-                    LOST => Place::Lost,
-                    lcn => lcn.checked_mul(cluster).map_or(Place::Lost, |at| Place::At(at.saturating_add(into))),
+                    HOLE => At::Zeros,
+                    LOST => At::Lost(MAP_DAMAGED),
+                    lcn => {
+                        lcn.checked_mul(cluster).map_or(At::Lost(MAP_DAMAGED), |at| At::Volume(at.saturating_add(into)))
+                    }
                 };
                 (place, e.end().saturating_mul(cluster))
             }
-            Some(e) => (Place::Lost, e.vcn.saturating_mul(cluster)),
-            None => (Place::Lost, self.len),
+            Some(e) => (At::Lost(MAP_DAMAGED), e.vcn.saturating_mul(cluster)),
+            None => (At::Lost(MAP_DAMAGED), self.len),
         };
         (place, end.min(self.len).min(self.initialized.max(offset)).saturating_sub(offset))
+    }
+    fn read_volume(&self, from: u64, to: &mut [u8]) -> Result<usize, ReadError> {
+        self.disk.source.read_at(from, to)
+    }
+    fn locate_volume(&self, run: Run, out: &mut Vec<Piece>) {
+        out.extend(self.disk.source.locate(run));
     }
 }
 
@@ -66,58 +66,10 @@ impl ReadAt for Content {
         self.len
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
-        let total = buf.len().min(size(self.len.saturating_sub(offset)));
-        let mut done = 0_usize;
-        while done < total {
-            let at = offset.saturating_add(done as u64);
-            let (place, len) = self.place(at);
-            let end = done.saturating_add(size(len)).min(total);
-            let Some(part) = buf.get_mut(done..end).filter(|p| !p.is_empty()) else {
-                break;
-            };
-            match place {
-                Place::Zeros => part.fill(0),
-                Place::Lost => return Err(fail(at, "what leads to this part of the file is damaged")),
-                Place::At(from) => {
-                    let moved = |e: ReadError| fail(at.saturating_add(e.offset.saturating_sub(from)), &e.what);
-                    if self.disk.source.read_at(from, part).map_err(moved)? != part.len() {
-                        return Err(fail(at, "the volume ends before this part of the file"));
-                    }
-                }
-            }
-            done = end;
-        }
-        Ok(done)
+        read_placed(self, offset, buf)
     }
     fn locate(&self, bytes: Run) -> Vec<Piece> {
-        let mut out = Vec::new();
-        let end = bytes.end().min(self.len);
-        let mut at = bytes.offset;
-        while at < end {
-            let (place, len) = self.place(at);
-            let len = len.min(end.saturating_sub(at));
-            if len == 0 {
-                break;
-            }
-            match place {
-                Place::Zeros => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
-                // Nothing can be read here; a read says why.
-                Place::Lost => out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded }),
-                Place::At(from) => located(&self.disk.source, Run::new(from, len), &mut out),
-            }
-            at = at.saturating_add(len);
-        }
-        out
-    }
-}
-
-/// The image's bytes behind a run of the volume; what lies beyond its end stands nowhere.
-fn located(source: &Source, run: Run, out: &mut Vec<Piece>) {
-    let pieces = source.locate(run);
-    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-    out.extend(pieces);
-    if let Some(len) = run.len.checked_sub(found).filter(|n| *n > 0) {
-        out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+        locate_placed(self, bytes)
     }
 }
 

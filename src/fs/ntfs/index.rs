@@ -2,12 +2,12 @@
 //! read one after the other, by the index's own bitmap; the order of the tree does not matter here.
 //! Format: "$INDEX_ROOT" and "$INDEX_ALLOCATION" in the Linux-NTFS project's documentation.
 use super::Volume;
-use super::content::Place;
 use super::list::Node;
 use super::names::FileName;
 use super::raw::{Reference, size, u16_at, u32_at, u64_at};
 use super::record::{BITMAP, INDEX_ALLOCATION, INDEX_ROOT, fix_up};
 use super::value::value;
+use crate::fs::extents::{At, Placed as _};
 use crate::image::{ReadAt, Source};
 
 /// `$I30` in UTF-16: the index of file names.
@@ -78,7 +78,7 @@ pub(super) fn read(volume: &Volume, dir: &Node, with_slack: bool) -> Index {
     let mut number = 0_u64;
     while at < blocks.len().min(most) {
         // A hole holds no block.
-        if let (Place::Zeros, len) = blocks.place(at) {
+        if let (At::Zeros, len) = blocks.place(at) {
             let len = len.saturating_sub(len % block as u64).max(block as u64);
             at = at.saturating_add(len);
             number = at / block as u64;
@@ -91,7 +91,7 @@ pub(super) fn read(volume: &Volume, dir: &Node, with_slack: bool) -> Index {
             let from = number.saturating_mul(block as u64);
             let readable = whole.is_ok() || blocks.read_at(from, piece).is_ok_and(|n| n == block);
             if live || with_slack {
-                let place = || if let Place::At(at) = blocks.place(from).0 { at } else { here };
+                let place = || if let At::Volume(at) = blocks.place(from).0 { at } else { here };
                 if !readable {
                     if live {
                         note("block of a directory's index could not be read", place(), block as u64);

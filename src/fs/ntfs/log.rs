@@ -2,11 +2,11 @@
 //! Format: "$LogFile" in the Linux-NTFS project's documentation (restart pages). The log is not
 //! replayed: metadata may be older than it, which a gap says.
 use super::Volume;
-use super::content::Place;
 use super::list::gather;
 use super::raw::{size, u16_at, u32_at, u64_at};
 use super::record::{DATA, fix_up};
 use super::value::value;
+use crate::fs::extents::{At, Placed as _};
 use crate::image::ReadAt;
 
 /// Number of `$LogFile`.
@@ -36,7 +36,7 @@ pub(super) fn is_done(volume: &Volume) -> bool {
     let mut pages = vec![0; PAGE * 2];
     let read = log.read_at(0, &mut pages).unwrap_or(0);
     pages.truncate(read);
-    let at = if let Place::At(at) = log.place(0).0 { at } else { here };
+    let at = if let At::Volume(at) = log.place(0).0 { at } else { here };
     match state(&mut pages) {
         State::Done => true,
         State::Open => {

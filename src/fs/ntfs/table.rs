@@ -1,7 +1,7 @@
 //! The MFT: where it lies, and its records, read in large pieces and kept in a bounded cache that
 //! many threads share. Its first four records have a mirror elsewhere.
 use super::boot::Boot;
-use super::content::{Content, Disk, Place};
+use super::content::{Content, Disk};
 use super::list;
 use super::raw::{corrupt, size};
 use super::record::{ATTRIBUTE_LIST, DATA, Record, fix_up};
@@ -9,6 +9,7 @@ use super::runs::{self, Extent};
 use crate::base::NodeId;
 use crate::fs::FsError;
 use crate::fs::damage::Damage;
+use crate::fs::extents::{At, Placed as _};
 use crate::image::{ReadAt, ReadError, read_exact};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,7 +151,7 @@ impl Mft {
     /// Byte of the volume at which a record begins; 0 where that is not known.
     pub(super) fn volume_offset(&self, number: u64) -> u64 {
         match self.content.place(number.saturating_mul(self.record as u64)).0 {
-            Place::At(at) => at,
+            At::Volume(at) => at,
             _ => 0,
         }
     }

@@ -7,6 +7,7 @@ use super::huffman::Broken;
 use super::raw::{size, u32_at, u64_at};
 use super::{lzx, xpress};
 use crate::base::{Piece, PieceKind, Run};
+use crate::fs::extents::absent;
 use crate::image::{ReadAt, ReadError, Source};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -152,7 +153,7 @@ impl ReadAt for Overlay {
                 // Nothing can be read here; a read says why.
                 Err(_) => {
                     let len = end.saturating_sub(at);
-                    out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+                    out.push(absent(len));
                     return out;
                 }
             }
