@@ -1,8 +1,13 @@
 //! Sorting, filtering and searching a table, off the window's thread, into a list of row numbers.
 use super::rows::Rows;
+use crate::base::parallel::{in_order, split, threads};
 use crate::inventory::{Kind, Value};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Rows from which on a table is filtered by several threads.
+const MANY: usize = 50_000;
 
 /// What the user asked of a table. Columns are named, so that it outlives a change of columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,9 +162,9 @@ fn narrowed(rows: &dyn Rows, len: u32, query: &Query, cancelled: &AtomicBool) ->
                 value != Value::Null && contains(&value, || shown(column, &value), &search)
             }))
     };
-    let part = |from: u32, to: u32| -> Vec<u32> {
+    let part = |rows: Range<usize>| -> Vec<u32> {
         let mut found = Vec::new();
-        for row in from..to {
+        for row in rows.filter_map(|row| u32::try_from(row).ok()) {
             if row.is_multiple_of(1024) && cancelled.load(Ordering::Relaxed) {
                 break;
             }
@@ -169,28 +174,8 @@ fn narrowed(rows: &dyn Rows, len: u32, query: &Query, cancelled: &AtomicBool) ->
         }
         found
     };
-    // Large tables are split over the processors; the parts are put together in their order.
-    let threads = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)).min(8);
-    let found = if threads == 1 || len < 50_000 {
-        part(0, len)
-    } else {
-        let step = len.div_ceil(threads);
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = (0..threads)
-                .map(|i| {
-                    let (from, to) =
-                        (i.saturating_mul(step).min(len), i.saturating_add(1).saturating_mul(step).min(len));
-                    let part = &part;
-                    std::thread::Builder::new().name(format!("filter-{i}")).spawn_scoped(scope, move || part(from, to))
-                })
-                .collect();
-            let mut found = Vec::new();
-            for handle in parts {
-                found.extend(handle.ok()?.join().ok()?);
-            }
-            Some(found)
-        })?
-    };
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let found = in_order("filter", &split(len, if len < MANY { 1 } else { threads() }), &part).concat();
     (!cancelled.load(Ordering::Relaxed)).then_some(found)
 }
 

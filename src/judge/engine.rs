@@ -3,6 +3,7 @@ use super::predicate::text;
 use super::rows::{Match, TableId, Tables};
 use super::rule::{Conditions, Join, Logic, Own, Rule};
 use super::unread::{Bounded, Unread};
+use crate::base::parallel::{in_order, split, threads};
 use crate::inventory::{AnyTable, TABLES, Value};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -62,7 +63,9 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole:
         if on_it.is_empty() {
             continue;
         }
-        for (key, hit) in in_parts(table.len(), &|rows| walk(tables, id, table, &on_it, rows)).into_iter().flatten() {
+        let ranges = split(table.len(), if table.len() < MANY { 1 } else { threads() });
+        let parts = in_order("judge", &ranges, &|rows| walk(tables, id, table, &on_it, rows));
+        for (key, hit) in parts.into_iter().flatten() {
             match hits.entry(key) {
                 Entry::Vacant(free) => drop(free.insert(hit)),
                 Entry::Occupied(mut known) => known.get_mut().matches.extend(hit.matches),
@@ -114,30 +117,6 @@ fn walk(tables: &Tables<'_>, id: TableId, table: &dyn AnyTable, on_it: &[OnIt<'_
 
 /// Rows from which on it is worth to walk a table in several threads.
 const MANY: usize = 4096;
-
-/// `work` on all rows, in order: those of a large table part by part, one part a thread.
-fn in_parts<T: Send>(rows: usize, work: &(dyn Fn(Range<usize>) -> T + Sync)) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if rows < MANY || threads == 1 {
-        return vec![work(0..rows)];
-    }
-    let size = rows.div_ceil(threads);
-    let parts: Vec<Range<usize>> =
-        (0..rows).step_by(size).map(|from| from..from.saturating_add(size).min(rows)).collect();
-    std::thread::scope(|scope| {
-        let spawn = |part: &Range<usize>| {
-            let part = part.clone();
-            std::thread::Builder::new().name("judge".into()).spawn_scoped(scope, move || work(part))
-        };
-        let running: Vec<_> = parts.iter().skip(1).map(spawn).collect();
-        let mut done: Vec<T> = parts.first().map(|part| work(part.clone())).into_iter().collect();
-        for (part, handle) in parts.iter().skip(1).zip(running) {
-            // Without another thread this one does it.
-            done.push(handle.ok().and_then(|h| h.join().ok()).unwrap_or_else(|| work(part.clone())));
-        }
-        done
-    })
-}
 
 /// Whether a join asks that something out of the contents is not there.
 fn by_absent_file(join: &Join) -> bool {

@@ -1,6 +1,7 @@
 //! The report JSON, schema `cranescope-report/1`: fixed key order, arrays in their natural order, one
 //! element a line, so that two reports can be compared with `diff`.
 use super::Format;
+use crate::base::parallel::{in_order, split, threads};
 use crate::case::{CaseData, Exhibit};
 use crate::inventory::portable::{Ids, PortableEvidence, cell};
 use crate::inventory::portable_gap::PortableGap;
@@ -10,6 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json as j};
 use std::io::{self, Write};
+use std::ops::Range;
 
 pub(super) const SCHEMA: &str = "cranescope-report/1";
 
@@ -292,42 +294,26 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
     }
 }
 
-/// Rows that one thread writes at a time.
+/// Rows that one thread writes at a time, at most.
 const CHUNK: usize = 4096;
 
 /// All rows of a table, one a line. The many of a large table are written by several threads, into memory piece by
 /// piece, and put together in their order.
 fn rows(to: &mut dyn Write, table: &dyn AnyTable, ids: &Ids) -> io::Result<()> {
-    let chunk = |from: usize| -> io::Result<Vec<u8>> {
+    let chunk = |rows: Range<usize>| -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
-        for row in from..from.saturating_add(CHUNK).min(table.len()) {
+        for row in rows {
             out.extend_from_slice(if row == 0 { b"\n" } else { b",\n" });
             serde_json::to_writer(&mut out, &RowOf { table, row, ids })?;
         }
         Ok(out)
     };
-    let threads =
-        if table.len() > CHUNK { std::thread::available_parallelism().map_or(1, usize::from).min(8) } else { 1 };
-    let mut starts = (0..table.len()).step_by(CHUNK);
-    loop {
-        let wave: Vec<usize> = starts.by_ref().take(threads).collect();
-        let Some((own, others)) = wave.split_first() else { return Ok(()) };
-        std::thread::scope(|scope| {
-            let spawn = |from: &usize| {
-                let from = *from;
-                let named = std::thread::Builder::new().name("report-rows".into());
-                (from, named.spawn_scoped(scope, move || chunk(from)))
-            };
-            let running: Vec<_> = others.iter().map(spawn).collect();
-            to.write_all(&chunk(*own)?)?;
-            for (from, handle) in running {
-                // Without another thread it is written by this one.
-                let part = handle.ok().and_then(|h| h.join().ok()).unwrap_or_else(|| chunk(from))?;
-                to.write_all(&part)?;
-            }
-            Ok::<(), io::Error>(())
-        })?;
+    for wave in split(table.len(), table.len().div_ceil(CHUNK)).chunks(threads()) {
+        for part in in_order("report-rows", wave, &chunk) {
+            to.write_all(&part?)?;
+        }
     }
+    Ok(())
 }
 
 struct RowOf<'a> {
