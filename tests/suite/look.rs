@@ -89,6 +89,10 @@ impl Drop for Mount {
     }
 }
 
+pub(crate) fn format(name: &str) -> &'static fs::Format {
+    fs::ALL.iter().find(|f| f.name == name).unwrap()
+}
+
 /// An image opened and walked.
 pub(crate) struct Look {
     pub(crate) tree: Tree,
@@ -96,10 +100,12 @@ pub(crate) struct Look {
 }
 impl Look {
     pub(crate) fn at(source: &Source, format: &str) -> Result<Self, FsError> {
+        Self::with(source, format, Options::default())
+    }
+    /// With other options; where the gaps go is its own.
+    pub(crate) fn with(source: &Source, name: &str, options: Options) -> Result<Self, FsError> {
         let gaps = Gaps::default();
-        let options = Options { gaps: gaps.clone(), ..Options::default() };
-        let format = fs::ALL.iter().find(|f| f.name == format).unwrap();
-        let fs = (format.open)(source, &options)?;
+        let fs = (format(name).open)(source, &Options { gaps: gaps.clone(), ..options })?;
         let tree = Tree::index(fs, FsId(0), &gaps, &Progress::default()).unwrap();
         Ok(Self { tree, gaps })
     }

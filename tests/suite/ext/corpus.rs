@@ -1,24 +1,14 @@
 //! Real images with known damage, from other projects' tests: at least what `fls` lists, or a gap.
-use super::image::{Image, Look};
+use super::image::{Image, unreplayed};
+use crate::look::{Look, corpus};
 use std::collections::HashSet;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub(super) fn shared() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let dir = std::env::var_os("CRANESCOPE_SHARED").map_or(beside, PathBuf::from).join("corpus");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    eprintln!("skipped: no corpus");
-    None
-}
-
 /// The ext images of the corpus, unpacked, that are whole file systems.
 pub(super) fn images() -> Vec<(String, Vec<u8>)> {
-    let Some(dir) = shared() else {
+    let Some(dir) = corpus() else {
         return Vec::new();
     };
     let index = std::fs::read_to_string(dir.join("index.tsv")).unwrap();
@@ -99,7 +89,7 @@ fn the_corpus_lists_what_fls_lists() {
     for (name, bytes) in &all {
         let image = Image::from_bytes(bytes);
         let start = Instant::now();
-        let look = Look::at(&image.source(), true);
+        let look = Look::at(&image.source(), "ext");
         assert!(start.elapsed() < Duration::from_mins(1), "{name} took {:?}", start.elapsed());
         let typed = look.as_ref().is_ok_and(|l| l.fs().info().features.iter().any(|f| f == "filetype"));
         let listed = fls(&image, typed).unwrap_or_default();
@@ -117,7 +107,7 @@ fn the_corpus_lists_what_fls_lists() {
             look.tree.entries.iter().map(|e| (e.node.number, shown(e.path.bytes()))).collect();
         let gaps = look.gaps();
         // fls does not replay journals.
-        let raw = Look::at(&image.source(), false).unwrap();
+        let raw = unreplayed(&image.source());
         let unreplayed: HashSet<(u64, Vec<u8>)> =
             raw.tree.entries.iter().map(|e| (e.node.number, shown(e.path.bytes()))).collect();
         let missing: Vec<_> = listed.iter().filter(|e| !ours.contains(*e) && !unreplayed.contains(*e)).collect();

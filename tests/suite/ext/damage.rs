@@ -1,5 +1,6 @@
 //! Damaged and hostile images: what is lost is named, and nothing more is lost.
-use super::image::{Image, Look, odd_tree, pattern, tools};
+use super::image::{Image, odd_tree, pattern, tools};
+use crate::look::Look;
 use cranescope::base::{PieceKind, Run};
 use cranescope::fs::{FsError, NodeKind};
 use std::fmt::Write as _;
@@ -29,7 +30,7 @@ fn a_lost_superblock_is_taken_from_a_backup() {
         let whole = image.look();
         let paths = |l: &Look| l.live().map(|e| e.path.clone()).collect::<Vec<_>>();
         image.write(1024, &[0; 1024]);
-        assert!(!(super::image::format().probe)(&image.source()));
+        assert!(!(crate::look::format("ext").probe)(&image.source()));
         let look = image.look();
         assert_eq!(paths(&look), paths(&whole), "{options:?}");
         assert!(whats(&look)[0].contains("its backup at byte"), "{options:?}");
@@ -247,7 +248,7 @@ fn truncated_images_say_what_is_missing() {
     let bytes = image.bytes();
     for keep in [100_usize, 1500, 3000, 300_000, 2_000_000, 5_000_000] {
         let cut = Image::from_bytes(&bytes[..keep]);
-        match Look::at(&cut.source(), true) {
+        match Look::at(&cut.source(), "ext") {
             Ok(look) => assert!(whats(&look).iter().any(|g| g.contains("of them exist")), "{keep}"),
             Err(FsError::Corrupt { .. }) => assert!(keep < 2048, "{keep}"),
             Err(e) => panic!("{keep}: {e}"),

@@ -1,14 +1,12 @@
 //! Makes images and looks into them.
-use cranescope::base::{FsId, Gap, Gaps, Name, Progress, Run};
-use cranescope::evidence::{Entry, Tree};
-use cranescope::fs::{self, FileSystem, FsError, NodeKind, Options};
-use cranescope::image::{Alone, OpenFile, Source};
+use crate::look::{self, Look, below};
+use cranescope::fs::{NodeKind, Options};
+use cranescope::image::Source;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 /// Whether e2fsprogs can be run; says so where it cannot.
 pub(super) fn tools() -> bool {
@@ -56,8 +54,12 @@ floppy = {
     })
 }
 
-pub(super) struct Image {
-    dir: tempfile::TempDir,
+pub(super) struct Image(look::Image);
+impl std::ops::Deref for Image {
+    type Target = look::Image;
+    fn deref(&self) -> &look::Image {
+        &self.0
+    }
 }
 
 /// Numbers that repeat from run to run.
@@ -75,12 +77,9 @@ impl Random {
 }
 
 impl Image {
-    pub(super) fn path(&self) -> PathBuf {
-        self.dir.path().join("image")
-    }
     /// `options` as for mke2fs; `kib` is the size.
     pub(super) fn make(options: &[&str], kib: u32, from: Option<&Path>) -> Self {
-        let image = Self { dir: tempfile::tempdir().unwrap() };
+        let image = Self(look::Image::from_bytes(&[]));
         let mut command = tool("mke2fs");
         command.args(["-q", "-F", "-U", "6a0bd1c2-3e2f-4c55-8a6e-000102030405", "-L", "crane"]).args(options);
         if let Some(dir) = from {
@@ -91,13 +90,11 @@ impl Image {
         image
     }
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
-        let image = Self { dir: tempfile::tempdir().unwrap() };
-        std::fs::write(image.path(), bytes).unwrap();
-        image
+        Self(look::Image::from_bytes(bytes))
     }
     /// Runs debugfs commands that write.
     pub(super) fn change(&self, commands: &str) -> String {
-        let script = self.dir.path().join("commands");
+        let script = self.folder().join("commands");
         std::fs::write(&script, commands).unwrap();
         let out = tool("debugfs").args(["-w", "-f"]).arg(&script).arg(self.path()).output().unwrap();
         let text = [out.stdout, out.stderr].concat();
@@ -111,102 +108,23 @@ impl Image {
         let out = tool(program).args(args).arg(self.path()).output().unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        std::fs::read(self.path()).unwrap()
-    }
     pub(super) fn write(&self, at: u64, bytes: &[u8]) {
         std::fs::File::options().write(true).open(self.path()).unwrap().write_all_at(bytes, at).unwrap();
     }
-    pub(super) fn source(&self) -> Source {
-        let file = std::fs::File::open(self.path()).unwrap();
-        let len = file.metadata().unwrap().len();
-        let source = Arc::new(OpenFile::new(file, "image".into(), len));
-        cranescope::image::open(source, 0, &Alone, &Gaps::default()).unwrap().1.disk
-    }
     pub(super) fn look(&self) -> Look {
-        Look::at(&self.source(), true).unwrap()
+        self.0.look("ext")
     }
     /// A file of the test's own directory, to be written into the image.
     pub(super) fn scratch(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.dir.path().join(name);
+        let path = self.folder().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 }
 
-/// An image opened and walked.
-pub(super) struct Look {
-    pub(super) tree: Tree,
-    pub(super) gaps: Gaps,
-}
-
-pub(super) fn format() -> &'static fs::Format {
-    fs::ALL.iter().find(|f| f.name == "ext").unwrap()
-}
-
-impl Look {
-    pub(super) fn at(source: &Source, replay_journal: bool) -> Result<Self, FsError> {
-        let gaps = Gaps::default();
-        let options = Options { gaps: gaps.clone(), replay_journal, ..Options::default() };
-        let fs = (format().open)(source, &options)?;
-        let tree = Tree::index(fs, FsId(0), &gaps, &Progress::default()).unwrap();
-        Ok(Self { tree, gaps })
-    }
-    pub(super) fn fs(&self) -> &Arc<dyn FileSystem> {
-        &self.tree.fs
-    }
-    pub(super) fn get(&self, path: impl AsRef<[u8]>) -> &Entry {
-        let path = path.as_ref();
-        self.tree.get(path).unwrap_or_else(|| panic!("{} is not listed", Name::new(path)))
-    }
-    pub(super) fn read(&self, path: impl AsRef<[u8]>) -> Vec<u8> {
-        self.content(self.get(path)).unwrap()
-    }
-    pub(super) fn content(&self, entry: &Entry) -> Result<Vec<u8>, FsError> {
-        let source = self.tree.open(entry)?;
-        let mut bytes = vec![0; usize::try_from(source.len().min(64 << 20)).unwrap()];
-        let n = source.read_at(0, &mut bytes)?;
-        bytes.truncate(n);
-        Ok(bytes)
-    }
-    pub(super) fn gaps(&self) -> Vec<Gap> {
-        self.gaps.take()
-    }
-    pub(super) fn live(&self) -> impl Iterator<Item = &Entry> {
-        self.tree.entries.iter().filter(|e| !e.deleted)
-    }
-    pub(super) fn gone(&self) -> impl Iterator<Item = &Entry> {
-        self.tree.entries.iter().filter(|e| e.deleted)
-    }
-}
-
-/// Every file's bytes must also be where `locate` says they are.
-pub(super) fn check_places(look: &Look, image: &Image) {
-    let raw = image.bytes();
-    for entry in look.live().filter(|e| e.is_file()) {
-        let Ok(source) = look.tree.open(entry) else { continue };
-        let Ok(bytes) = look.content(entry) else { continue };
-        let mut at = 0_usize;
-        for piece in source.locate(Run::new(0, bytes.len() as u64)) {
-            let len = usize::try_from(piece.len).unwrap();
-            let got = &bytes[at..at + len];
-            match piece.kind {
-                cranescope::base::PieceKind::Stored => {
-                    let from = usize::try_from(piece.offset).unwrap();
-                    assert!(got == &raw[from..from + len], "{}", entry.path);
-                }
-                cranescope::base::PieceKind::Hole => assert!(got.iter().all(|b| *b == 0), "{}", entry.path),
-                cranescope::base::PieceKind::Decoded => {}
-                cranescope::base::PieceKind::Absent => panic!("{}: a whole image lacks nothing", entry.path),
-            }
-            at += len;
-        }
-        assert_eq!(at, bytes.len(), "pieces of {}", entry.path);
-        // A part of it, off any boundary.
-        let part = Run::new(3, (bytes.len() as u64).saturating_sub(5));
-        let sum: u64 = source.locate(part).iter().map(|p| p.len).sum();
-        assert_eq!(sum, part.len.min((bytes.len() as u64).saturating_sub(3)), "{}", entry.path);
-    }
+/// An image opened as it lies there, without what its journal would write.
+pub(super) fn unreplayed(source: &Source) -> Look {
+    Look::with(source, "ext", Options { replay_journal: false, ..Options::default() }).unwrap()
 }
 
 /// Bytes that differ at every place.
@@ -258,19 +176,7 @@ pub(super) fn odd_tree(names: usize) -> tempfile::TempDir {
 /// the second, link targets and every byte.
 pub(super) fn compare(look: &Look, root: &Path) {
     use std::os::unix::fs::MetadataExt;
-    let mut wanted = Vec::new();
-    let mut todo = vec![(root.to_path_buf(), b"".to_vec())];
-    while let Some((dir, path)) = todo.pop() {
-        for item in std::fs::read_dir(&dir).unwrap() {
-            let item = item.unwrap();
-            let path = [&path, b"/".as_slice(), item.file_name().as_bytes()].concat();
-            if item.file_type().unwrap().is_dir() {
-                todo.push((item.path(), path.clone()));
-            }
-            wanted.push((path, item.path()));
-        }
-    }
-    wanted.sort();
+    let wanted = below(root);
     let listed: Vec<&[u8]> =
         look.live().map(|e| e.path.bytes()).filter(|p| *p != b"/" && !p.starts_with(b"/lost+found")).collect();
     let names: Vec<&[u8]> = wanted.iter().map(|w| w.0.as_slice()).collect();

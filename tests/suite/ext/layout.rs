@@ -1,5 +1,6 @@
 //! Sound images in many layouts: what was put in comes out.
-use super::image::{Image, Look, check_places, compare, odd_tree, pattern, tools};
+use super::image::{Image, compare, odd_tree, pattern, tools};
+use crate::look::{Look, check_places};
 use cranescope::base::Name;
 use cranescope::fs::NodeKind;
 use std::fmt::Write as _;
@@ -45,7 +46,7 @@ fn every_layout_reads_back() {
         eprintln!("{options:?}: {} entries", look.tree.entries.len());
         assert_eq!(look.gaps(), [], "{options:?}");
         compare(&look, tree.path());
-        check_places(&look, &image);
+        check_places(&look, &image.bytes());
         assert_eq!(look.gone().count(), 0, "{options:?}");
         assert_eq!(look.fs().info().label, "crane");
         assert_eq!(look.fs().info().uuid, "6a0bd1c2-3e2f-4c55-8a6e-000102030405");
@@ -182,7 +183,7 @@ fn what_only_debugfs_can_make() {
     let allocated = look.read("/allocated");
     assert_eq!(allocated.len(), 350_000);
     assert!(allocated[..200_000] == content && allocated[200_000..].iter().all(|b| *b == 0));
-    check_places(&look, &image);
+    check_places(&look, &image.bytes());
 }
 
 #[test]

@@ -1,17 +1,13 @@
 //! Flipped bytes: no panic, no hang, whatever the metadata says.
-use super::image::{Image, Look, Random, odd_tree, tools};
+use super::image::{Image, Random, odd_tree, tools};
+use crate::look::{Look, rounds};
 use cranescope::base::Run;
 use cranescope::image::Source;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Rounds per image; `CRANESCOPE_MUTATIONS` asks for more.
-fn rounds() -> u64 {
-    std::env::var("CRANESCOPE_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
-}
-
 fn exercise(source: &Source) {
-    let Ok(look) = Look::at(source, true) else { return };
+    let Ok(look) = Look::at(source, "ext") else { return };
     for entry in &look.tree.entries {
         let _ = look.fs().read_link(entry.node);
         let Ok(file) = look.tree.open(entry) else { continue };

@@ -1,6 +1,6 @@
 //! Real MFTs without their volumes: the indexes are gone, so every name must come from the records.
-use super::corpus::shared;
-use super::image::{Image, Look};
+use super::image::Image;
+use crate::look::{Look, corpus};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 
@@ -59,7 +59,7 @@ fn volume(mft: &[u8], record: usize) -> Image {
 }
 
 fn read(name: &str) -> Option<Vec<u8>> {
-    std::fs::read(shared()?.join("dfir_ntfs").join(name)).ok()
+    std::fs::read(corpus()?.join("dfir_ntfs").join(name)).ok()
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn every_record_of_a_bare_mft_is_listed() {
         let Some(mft) = read(name) else { continue };
         seen += 1;
         let image = volume(&mft, record);
-        let look = Look::at(&image.source()).unwrap();
+        let look = Look::at(&image.source(), "ntfs").unwrap();
         let of = |deleted: bool| -> BTreeSet<u64> {
             look.tree.entries.iter().filter(|e| e.deleted == deleted).map(|e| e.node.number).collect()
         };
@@ -99,7 +99,7 @@ fn every_record_of_a_bare_mft_is_listed() {
 #[test]
 fn names_and_sizes_are_those_that_fls_told() {
     let Some((mft, list)) = read("unicode.mft").zip(read("unicode.fls")) else { return };
-    let look = Look::at(&volume(&mft, 1024).source()).unwrap();
+    let look = Look::at(&volume(&mft, 1024).source(), "ntfs").unwrap();
     let mut seen = 0;
     for line in String::from_utf8(list).unwrap().lines() {
         let cells: Vec<&str> = line.split('\t').collect();

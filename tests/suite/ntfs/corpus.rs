@@ -1,39 +1,14 @@
 //! Real images from other projects' tests: what `fls` lists is listed, or a gap says why not.
-use super::image::{Image, Look};
+use super::image::Image;
+use crate::look::{Look, corpus, unpacked};
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub(super) fn shared() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let dir = std::env::var_os("CRANESCOPE_SHARED").map_or(beside, PathBuf::from).join("corpus");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    eprintln!("skipped: no corpus");
-    None
-}
-
-fn unpacked(path: &Path) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(path).ok()?;
-    let mut plain = Vec::new();
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => {
-            flate2::read::MultiGzDecoder::new(bytes.as_slice()).take(256 << 20).read_to_end(&mut plain).ok()?;
-        }
-        Some("zst") => {
-            ruzstd::decoding::StreamingDecoder::new(bytes.as_slice()).ok()?.read_to_end(&mut plain).ok()?;
-        }
-        _ => plain = bytes,
-    }
-    Some(plain)
-}
-
 /// The images of the corpus that are NTFS volumes.
 fn images() -> Vec<(String, Vec<u8>)> {
-    let Some(dir) = shared() else {
+    let Some(dir) = corpus() else {
         return Vec::new();
     };
     let mut files: Vec<PathBuf> = vec![dir.join("dfir_ntfs/ntfs3.raw.gz")];
@@ -65,8 +40,8 @@ fn windows(dir: &Path) -> Option<(String, Vec<u8>)> {
 
 #[test]
 fn a_volume_that_windows_made() {
-    let Some((_, bytes)) = shared().and_then(|dir| windows(&dir)) else { return };
-    let look = Look::at(&Image::from_bytes(&bytes).source()).unwrap();
+    let Some((_, bytes)) = corpus().and_then(|dir| windows(&dir)) else { return };
+    let look = Look::at(&Image::from_bytes(&bytes).source(), "ntfs").unwrap();
     assert!(look.read("/passwords.txt").starts_with(b"place,user,password"));
     assert_eq!(look.read("/a_directory/another_file"), b"This is another file. \r\n");
     let link = look.get("/a_link");
@@ -109,7 +84,7 @@ fn the_corpus_lists_what_fls_lists() {
         let image = Image::from_bytes(bytes);
         let start = Instant::now();
         let listed = fls(&image).unwrap_or_default();
-        let look = match Look::at(&image.source()) {
+        let look = match Look::at(&image.source(), "ntfs") {
             Ok(look) => look,
             Err(e) => {
                 eprintln!("{name}: {e}; fls lists {}", listed.len());
@@ -149,7 +124,7 @@ fn populated_images_hold_what_was_put_into_them() {
     let mut seen = 0;
     for (name, bytes) in images().iter().filter(|(n, _)| n.starts_with("syzkaller/ntfs/")) {
         let image = Image::from_bytes(bytes);
-        let Ok(look) = Look::at(&image.source()) else { continue };
+        let Ok(look) = Look::at(&image.source(), "ntfs") else { continue };
         // Some of the images were never written to.
         if look.tree.get(b"/file1").is_none() {
             continue;

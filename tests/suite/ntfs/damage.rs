@@ -1,5 +1,6 @@
 //! Damage: it costs what it hits, a gap says so with its place, and the rest is still read.
-use super::image::{Image, Look, pattern, text, tools};
+use super::image::{Image, text, tools};
+use crate::look::{Look, pattern};
 use cranescope::base::Gap;
 use cranescope::image::Source;
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ struct Bytes(Vec<u8>);
 impl Bytes {
     fn look(&self) -> Look {
         let source: Source = Arc::new(self.0.clone());
-        Look::at(&source).unwrap()
+        Look::at(&source, "ntfs").unwrap()
     }
     /// Byte of the image at which a record of the MFT begins (the MFT of a small image is in few pieces).
     fn record(&self, number: u64) -> usize {
@@ -114,7 +115,7 @@ fn the_copy_of_the_boot_sector_is_used() {
     let Some(mut bytes) = image() else { return };
     let before = names(&bytes.look());
     bytes.0[..512].fill(0xee);
-    let format = super::image::format();
+    let format = crate::look::format("ntfs");
     let source: Source = Arc::new(bytes.0.clone());
     assert!(!(format.probe)(&source) && (format.probe_damaged)(&source));
     let look = bytes.look();
@@ -123,7 +124,7 @@ fn the_copy_of_the_boot_sector_is_used() {
     let end = bytes.0.len();
     bytes.0[end - 512..].fill(0);
     let source: Source = Arc::new(bytes.0);
-    assert!(!(format.probe_damaged)(&source) && Look::at(&source).is_err());
+    assert!(!(format.probe_damaged)(&source) && Look::at(&source, "ntfs").is_err());
 }
 
 #[test]
@@ -270,7 +271,7 @@ fn a_truncated_image_tells_what_is_missing() {
     assert!(names(&look).contains("/many/file-number-0001"));
     for cut in [0, 1, 511, 512, 4096, 9000, 100_000] {
         let source: Source = Arc::new(whole.0[..cut].to_vec());
-        let _ = Look::at(&source);
+        let _ = Look::at(&source, "ntfs");
     }
 }
 

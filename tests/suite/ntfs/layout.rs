@@ -1,5 +1,6 @@
 //! Everything that names, sizes and layouts can do, written by ntfs-3g and read back.
-use super::image::{Image, Look, check_places, compare, pattern, text, tools};
+use super::image::{Image, compare, text, tools};
+use crate::look::{Look, check_places, pattern};
 use cranescope::base::{PieceKind, Run};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -84,7 +85,7 @@ fn check(options: &[&str], mib: u64, names: usize, compressed: bool) -> Look {
     let seen = compare(&look, &mount.at);
     assert!(seen > names * 5 / 7, "{seen}");
     drop(mount);
-    check_places(&look, &image);
+    check_places(&look, &image.bytes());
     // Every cluster that the bitmap calls free, counted by hand.
     let map = look.read("/$Bitmap");
     let clusters = usize::try_from(mib << 20).unwrap() / look.fs().info().block_size as usize;
@@ -149,7 +150,7 @@ fn a_file_of_many_pieces_has_an_attribute_list() {
     let pieces = file.locate(Run::new(0, file.len()));
     assert!(pieces.len() > 500, "{} pieces", pieces.len());
     assert!(pieces.iter().all(|p| p.kind == PieceKind::Stored));
-    check_places(&look, &image);
+    check_places(&look, &image.bytes());
     let gaps = look.gaps();
     assert!(gaps.is_empty(), "{gaps:#?}");
 }
@@ -183,7 +184,7 @@ fn named_streams_are_entries_of_their_own() {
     let named = look.fs().open(file, Stream::Named("流".as_bytes())).unwrap();
     assert_eq!(named.len(), 200_000);
     assert!(look.fs().open(file, Stream::Named(b"none")).is_err());
-    check_places(&look, &image);
+    check_places(&look, &image.bytes());
     assert!(look.gaps().is_empty());
 }
 

@@ -1,31 +1,10 @@
 //! Flipped bytes: no panic, no hang, whatever the metadata says.
-use super::image::{Image, Look, Random, pattern, text, tools};
+use super::image::{Image, text, tools};
 use super::layout::attribute;
-use cranescope::base::Run;
+use crate::look::{Random, exercise, pattern, rounds};
 use cranescope::image::Source;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Rounds per image; `CRANESCOPE_MUTATIONS` asks for more.
-fn rounds() -> u64 {
-    std::env::var("CRANESCOPE_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
-}
-
-fn exercise(source: &Source) {
-    let Ok(look) = Look::at(source) else { return };
-    for entry in &look.tree.entries {
-        let _ = look.fs().read_link(entry.node);
-        let Ok(file) = look.tree.open(entry) else { continue };
-        let mut buf = [0; 4096];
-        for at in [0, 4096, file.len() / 2, file.len().saturating_sub(10)] {
-            let _ = file.read_at(at, &mut buf);
-        }
-        let part = Run::new(0, file.len().min(1 << 40));
-        let sum: u64 = file.locate(part).iter().map(|p| p.len).sum();
-        assert_eq!(sum, part.len, "pieces of {}", entry.path);
-    }
-    look.fs().unallocated();
-}
 
 #[test]
 fn flipped_metadata_neither_panics_nor_hangs() {
@@ -78,7 +57,7 @@ fn flipped_metadata_neither_panics_nor_hangs() {
             }
             let start = Instant::now();
             let source: Source = Arc::new(bytes);
-            let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exercise(&source)));
+            let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exercise(&source, "ntfs")));
             assert!(ran.is_ok(), "image {n}, round {round}");
             assert!(start.elapsed() < Duration::from_secs(20), "image {n}, round {round}: {:?}", start.elapsed());
         }

@@ -1,6 +1,7 @@
 //! Files as the Windows overlay filter compresses them: chunks made by wimlib, put into a file's
 //! stream and named by a reparse point.
-use super::image::{Image, check_places, pattern, text, tools};
+use super::image::{Image, text, tools};
+use crate::look::{check_places, pattern};
 use cranescope::base::{PieceKind, Run};
 use std::process::Command;
 
@@ -78,7 +79,7 @@ fn every_algorithm_of_the_overlay_gives_the_content() {
             assert!(look.tree.get(format!("{path}:WofCompressedData").as_bytes()).is_none());
         }
     }
-    check_places(&look, &image);
+    check_places(&look, &image.bytes());
     assert!(look.gaps().is_empty(), "{:?}", look.gaps());
     damaged(&image);
 }
@@ -87,7 +88,7 @@ fn every_algorithm_of_the_overlay_gives_the_content() {
 fn damaged(image: &Image) {
     let whole = image.bytes();
     let look = image.look();
-    let mut random = super::image::Random(77);
+    let mut random = crate::look::Random(77);
     for entry in look.live().filter(|e| e.path.bytes().starts_with(b"/text-")) {
         let first = look.tree.open(entry).unwrap().locate(Run::new(0, 1))[0].offset;
         let mut failed = 0;
@@ -96,7 +97,7 @@ fn damaged(image: &Image) {
             let at = usize::try_from(first + random.below(3000)).unwrap();
             bytes[at] ^= 1 << random.below(8);
             let source: cranescope::image::Source = std::sync::Arc::new(bytes);
-            let look = super::image::Look::at(&source).unwrap();
+            let look = crate::look::Look::at(&source, "ntfs").unwrap();
             failed += u32::from(look.content(look.get(entry.path.bytes())).is_err());
         }
         assert!(failed > 0, "{}", entry.path);

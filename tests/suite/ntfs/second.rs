@@ -1,6 +1,7 @@
 //! The second reader: it agrees where it can, and a difference says what it is.
-use super::image::{Image, pattern, text, tools};
+use super::image::{Image, text, tools};
 use super::layout::{attribute, fill};
+use crate::look::pattern;
 use cranescope::base::{Gaps, Progress};
 use cranescope::extract::second_reader::{SecondReading, compare};
 
