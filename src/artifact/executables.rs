@@ -28,7 +28,8 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
         pe_row(content)
     };
     if let Some(row) = row {
-        out.push(Binary { path: sight.entry.path.clone(), evidence: sight.evidence.clone(), ..row });
+        let covered = sight.entry.covered.as_str().into();
+        out.push(Binary { path: sight.entry.path.clone(), covered, evidence: sight.evidence.clone(), ..row });
     }
 }
 

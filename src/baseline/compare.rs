@@ -1,5 +1,5 @@
 //! What differs between two inventories, row by row: two cranes, or two examinations of one.
-use super::volatile::{canonical, is_state, is_volatile, key};
+use super::volatile::{canonical, is_shown, is_state, is_volatile, key};
 use crate::inventory::{AnyTable, Inventory, Table};
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ type Keyed = BTreeMap<(Option<u32>, Vec<String>), Vec<usize>>;
 
 fn keyed(table: &dyn AnyTable) -> Keyed {
     let mut rows = Keyed::new();
-    for row in 0..table.len() {
+    for row in (0..table.len()).filter(|row| is_shown(table, *row)) {
         rows.entry((table.system(row), key(table, row))).or_default().push(row);
     }
     rows

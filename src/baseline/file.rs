@@ -2,7 +2,7 @@
 //! one is `[table, [key…], state]`, for hashed files `[table, [key…], state, sha256]`, sorted; the
 //! last counts them and carries the SHA-256 of all lines before it, so that a file cut short or
 //! edited is noticed.
-use super::volatile::{content, is_state, key, state_hash};
+use super::volatile::{content, is_shown, is_state, key, state_hash};
 use crate::base::hex;
 use crate::inventory::{AnyTable, Inventory, Scene};
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,10 @@ pub fn build(about: &About, inventory: &Inventory, out: &mut dyn Write) -> io::R
         if !is_state(table.table()) {
             continue;
         }
-        let mut lines = (0..table.len()).map(|row| line(table, row)).collect::<Result<Vec<_>, _>>()?;
+        let mut lines = (0..table.len())
+            .filter(|row| is_shown(table, *row))
+            .map(|row| line(table, row))
+            .collect::<Result<Vec<_>, _>>()?;
         lines.sort();
         lines.dedup();
         for line in &lines {

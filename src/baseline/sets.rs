@@ -2,7 +2,7 @@
 use super::file::{BaselineError, Origin};
 use super::set::Set;
 use super::verdict::{BaselineVerdict, Standing};
-use super::volatile::{content, key, key_hash, state_hash};
+use super::volatile::{content, is_shown, key, key_hash, state_hash};
 use crate::inventory::{AnyTable, Inventory, TABLES};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -48,6 +48,9 @@ impl Baselines {
         let Some(id) = TABLES.iter().position(|t| t.name == described.name) else {
             return Default::default();
         };
+        if !is_shown(table, row) {
+            return Default::default();
+        }
         let asked = || self.sets.iter().filter(|(_, tables)| tables.get(id) == Some(&true)).map(|(set, _)| &**set);
         if asked().next().is_none() {
             return Default::default();
@@ -74,7 +77,9 @@ impl Baselines {
         let mut there = BTreeSet::new();
         for table in inventory.all() {
             let name = table.table().name;
-            there.extend((0..table.len()).map(|row| key_hash(name, &key(table, row))));
+            there.extend(
+                (0..table.len()).filter(|row| is_shown(table, *row)).map(|row| key_hash(name, &key(table, row))),
+            );
         }
         let mut missing = BTreeSet::new();
         for set in self.sets() {

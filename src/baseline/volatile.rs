@@ -23,8 +23,13 @@ const COLUMNS: &[(&str, &[&str])] = &[
             "content",
             "package",
             "package_check",
+            "layer",
+            "covered",
+            "against_lower",
         ],
     ),
+    ("binaries", &["covered"]),
+    ("drivers", &["covered"]),
     ("connections", &["last_used"]),
     ("devices", &["first_seen", "last_seen", "count"]),
     ("packages", &["installed", "matching"]),
@@ -34,6 +39,12 @@ const COLUMNS: &[(&str, &[&str])] = &[
 /// Whether rows of the table describe a state that can be vouched for.
 pub(super) fn is_state(table: &Table) -> bool {
     !RECORDS.contains(&table.name)
+}
+
+/// Whether the running system shows what the row tells: what is covered vouches for nothing.
+pub(super) fn is_shown(table: &dyn AnyTable, row: usize) -> bool {
+    let covered = table.table().column("covered").map(|c| table.value(row, c));
+    covered.is_none_or(|c| canonical(&c).is_empty())
 }
 
 /// Whether a column is left out of comparisons.

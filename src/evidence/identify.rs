@@ -1,7 +1,7 @@
 //! Which systems are installed: os-release(5) and its relatives, and file systems joined by fstab(5).
 use super::system::System;
 use super::tree::{Entry, Tree};
-use crate::base::{FsId, Gaps, Name, short_id};
+use crate::base::{Gaps, Name, short_id};
 use crate::fs::NodeKind;
 use crate::inventory::{FilesystemInfo, Mount, OsInfo, SystemInfo, VolumeInfo};
 use std::collections::BTreeMap;
@@ -393,9 +393,4 @@ fn same_disk(a: &str, b: &str) -> Option<bool> {
         (!stem.is_empty() && !stem.contains('/')).then_some(stem)
     };
     Some(disk(a)? == disk(b)?)
-}
-
-/// Which system, if any, shows a file system's entries: the first that mounts it.
-pub fn mounted_by(systems: &[System], id: FsId) -> Option<&System> {
-    systems.iter().find(|s| s.trees().iter().any(|t| t.id == id))
 }

@@ -2,13 +2,18 @@
 //! Everything after asks the index, not the disk.
 mod glob;
 mod identify;
+mod overlay;
 mod system;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod view;
+mod walk;
 
 pub use glob::matches;
-pub use identify::{Candidate, find_systems, mounted_by};
+pub use identify::{Candidate, find_systems};
+pub use overlay::{Layer, Marks, layer_name, merge};
 pub use system::{Hashes, System, Text};
 pub(crate) use tree::image_runs;
-pub use tree::{Entry, Tree};
+pub use tree::{Cover, Entry, Tree};
+pub use view::{Folder, Merged, View};

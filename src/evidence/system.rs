@@ -1,19 +1,16 @@
 //! One installed operating system: its file systems joined as it would mount them.
 use super::glob::{fixed_part, matches};
-use super::tree::{Entry, Tree, image_runs};
+use super::tree::{Cover, Entry, Tree, image_runs};
+use super::view::{Folder, View, below, joined};
+use super::walk::{MAX_PATH, walk};
 use crate::base::{Digest, Evidence, FsId, Md5, Name, NodeId, Run};
-use crate::fs::{FsError, NodeKind};
+use crate::fs::FsError;
 use crate::image::Source;
 use crate::inventory::SystemInfo;
 use md5::Md5 as Md5Hasher;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Links followed before a chain counts as a loop; Linux uses the same number.
-const MAX_LINKS: usize = 40;
-/// Longer paths than Linux accepts (PATH_MAX) lead nowhere.
-const MAX_PATH: usize = 4096;
 
 /// Lists remembered by [`System::line_set`], and the longest one.
 const MAX_LINE_SETS: usize = 32;
@@ -34,6 +31,12 @@ pub struct System {
     trees: Vec<Arc<Tree>>,
     /// Sorted by path in the running system; deleted entries are not among them.
     entries: Vec<Entry>,
+    /// What lies below mounts and in layers and is not seen, at the paths where it would stand.
+    covered: Vec<Entry>,
+    /// Which folder of which file system stands where; in merged trees, with the name of the layer.
+    places: Vec<Place>,
+    /// Folders that are shown under another path as well: path, and where their entries stand.
+    aliases: Vec<(Vec<u8>, Name)>,
     /// Directory path as asked → as it is, links followed.
     canonical: Mutex<HashMap<Vec<u8>, Option<Name>>>,
     /// Files that were asked for line by line again and again; see [`Self::line_set`].
@@ -55,38 +58,55 @@ pub struct Text<'a> {
 impl System {
     /// Joins trees at their mount points: `(mount point without trailing slash, tree)`, the root as `""`.
     /// What a later mount covers is not part of the system.
-    pub fn new(index: u32, info: SystemInfo, mut mounts: Vec<(Vec<u8>, Arc<Tree>)>) -> Self {
-        mounts.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut entries = Vec::new();
-        for (at, tree) in &mounts {
-            let covered = |path: &[u8]| {
-                mounts.iter().any(|(m, _)| {
-                    m.len() > at.len()
-                        && path.strip_prefix(m.as_slice()).is_some_and(|r| r.is_empty() || r.starts_with(b"/"))
-                })
+    pub fn new(index: u32, info: SystemInfo, mounts: Vec<(Vec<u8>, Arc<Tree>)>) -> Self {
+        let shown = |(at, tree)| Shown { at, folder: Folder::root(tree), without: Vec::new() };
+        Self::of(index, info, mounts.into_iter().map(shown).collect(), Vec::new())
+    }
+    /// Joins folders of views at their mount points. Of two at one place the later counts.
+    pub(super) fn of(index: u32, info: SystemInfo, mut mounts: Vec<Shown>, aliases: Vec<(Vec<u8>, Name)>) -> Self {
+        mounts.sort_by(|a, b| a.at.cmp(&b.at));
+        let mut out = Joined::default();
+        for (number, mount) in mounts.iter().enumerate() {
+            let covers = |(other, m): (usize, &Shown)| {
+                let deeper = m.at.len() > mount.at.len() && below(&m.at, &mount.at).is_some();
+                (deeper || (m.at == mount.at && other > number)).then(|| m.at.clone())
             };
-            for e in tree.entries.iter().filter(|e| !e.deleted) {
-                let path = match e.path.bytes() {
-                    b"/" if at.is_empty() => e.path.clone(),
-                    b"/" => Name::new(at),
-                    p => Name::from([at.as_slice(), p].concat()),
-                };
-                if mounts.len() == 1 || !covered(path.bytes()) {
-                    entries.push(Entry { path, ..e.clone() });
-                }
-            }
+            let over: Vec<Vec<u8>> = mounts.iter().enumerate().filter_map(covers).collect();
+            out.add(mount, &over);
         }
+        let Joined { mut entries, mut covered, places, trees } = out;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        let trees = mounts.into_iter().map(|(_, t)| t).collect();
+        covered.sort_by(|a, b| (&a.path, a.fs, a.node, a.covered).cmp(&(&b.path, b.fs, b.node, b.covered)));
         Self {
             index,
             info,
             trees,
             entries,
+            covered,
+            places,
+            aliases,
             canonical: Mutex::default(),
             line_sets: Mutex::default(),
             hashed: Mutex::default(),
         }
+    }
+    /// What lies on the disks of this system and is not seen: below mounts, in lower layers. Sorted by path.
+    pub fn covered(&self) -> &[Entry] {
+        &self.covered
+    }
+    /// Whether an entry of a file system, at its path there, is one of this system, seen or covered.
+    pub fn holds(&self, entry: &Entry) -> bool {
+        self.place(entry).is_some()
+    }
+    /// A deleted entry as this system would show it; `None` if it stands in nothing that it shows.
+    pub fn deleted(&self, entry: &Entry) -> Option<Entry> {
+        let place = self.place(entry)?;
+        let path = joined(&place.at, below(entry.path.bytes(), &place.folder)?);
+        Some(Entry { path, layer: place.layer.clone(), ..entry.clone() })
+    }
+    fn place(&self, entry: &Entry) -> Option<&Place> {
+        let inside = |p: &&Place| p.fs == entry.fs && below(entry.path.bytes(), &p.folder).is_some();
+        self.places.iter().filter(inside).max_by_key(|p| p.folder.len())
     }
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -117,33 +137,10 @@ impl System {
         let (dir, name) = path.split_at(cut);
         self.walk(self.directory(dir)?, name)
     }
-    /// Goes `path` from a directory that is canonical already. No recursion: a hostile link can hold
-    /// thousands of components.
+    /// Goes `path` from a directory that is canonical already.
     fn walk(&self, from: Name, path: &[u8]) -> Option<Name> {
-        let mut links = MAX_LINKS;
-        let mut here = from;
-        let mut rest: Vec<Vec<u8>> = path.rsplit(|b| *b == b'/').map(<[u8]>::to_vec).collect();
-        while let Some(name) = rest.pop() {
-            match name.as_slice() {
-                b"" | b"." => {}
-                b".." => here = if here.parent().is_empty() { Name::from("/") } else { Name::new(here.parent()) },
-                name => {
-                    let next = here.join(name);
-                    let entry = self.get(next.bytes())?;
-                    if entry.kind() != NodeKind::Symlink {
-                        here = next;
-                        continue;
-                    }
-                    links = links.checked_sub(1)?;
-                    let target = self.link_target(entry).filter(|t| t.bytes().len() <= MAX_PATH && !t.is_empty())?;
-                    if target.bytes().starts_with(b"/") {
-                        here = Name::from("/");
-                    }
-                    rest.extend(target.bytes().rsplit(|b| *b == b'/').map(<[u8]>::to_vec));
-                }
-            }
-        }
-        Some(here)
+        let aliased = |p: &[u8]| self.aliases.iter().find(|(at, _)| at == p).map(|(_, to)| to.clone());
+        walk(from, path, &|p| self.get(p), &|e| self.link_target(e), &aliased)
     }
     /// [`Self::canonical`] for directories, remembered: package lists ask for the same ones again and again.
     fn directory(&self, dir: &[u8]) -> Option<Name> {
@@ -242,6 +239,71 @@ impl System {
         evidence.path = entry.path.clone();
         evidence.sha256 = self.hashes(entry).map(|h| h.sha256);
         evidence
+    }
+}
+
+/// A folder of a view, mounted.
+pub(super) struct Shown {
+    /// Mount point without trailing slash; `""` for the root.
+    pub(super) at: Vec<u8>,
+    pub(super) folder: Folder,
+    /// Folders of the view that stand elsewhere in the system, and are left out here.
+    pub(super) without: Vec<Vec<u8>>,
+}
+
+/// Where a folder of a file system stands in the running system.
+struct Place {
+    fs: FsId,
+    folder: Vec<u8>,
+    at: Vec<u8>,
+    layer: Option<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Joined {
+    entries: Vec<Entry>,
+    covered: Vec<Entry>,
+    places: Vec<Place>,
+    trees: Vec<Arc<Tree>>,
+}
+impl Joined {
+    /// Enters what a mount shows; `over` are the mount points that cover parts of it.
+    fn add(&mut self, mount: &Shown, over: &[Vec<u8>]) {
+        let Folder { view, path: folder } = &mount.folder;
+        for tree in view.trees() {
+            if !self.trees.iter().any(|t| t.id == tree.id) {
+                self.trees.push(tree.clone());
+            }
+        }
+        let place = |fs, folder: Vec<u8>, layer| Place { fs, folder, at: mount.at.clone(), layer };
+        match view {
+            View::Tree(tree) => self.places.push(place(tree.id, folder.clone(), None)),
+            View::Merged(merged) => {
+                let inner = merged.layers.iter();
+                self.places.extend(inner.map(|(fs, path, name)| {
+                    place(*fs, [path.as_slice(), folder.as_slice()].concat(), Some(name.clone()))
+                }));
+            }
+        }
+        let elsewhere = |p: &[u8]| mount.without.iter().any(|w| below(p, w).is_some());
+        for e in view.entries().iter().filter(|e| !e.deleted) {
+            let Some(rest) = below(e.path.bytes(), folder) else { continue };
+            if elsewhere(e.path.bytes()) {
+                continue;
+            }
+            let entry = Entry { path: joined(&mount.at, rest), ..e.clone() };
+            if over.iter().any(|m| below(entry.path.bytes(), m).is_some()) {
+                self.covered.push(Entry { covered: Cover::Mount, ..entry });
+            } else {
+                self.entries.push(entry);
+            }
+        }
+        if let View::Merged(merged) = view {
+            for e in &merged.covered {
+                let Some(rest) = below(e.path.bytes(), folder).filter(|_| !elsewhere(e.path.bytes())) else { continue };
+                self.covered.push(Entry { path: joined(&mount.at, rest), ..e.clone() });
+            }
+        }
     }
 }
 

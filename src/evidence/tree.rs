@@ -5,6 +5,45 @@ use crate::image::Source;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// Why a file that lies on the disk is not what the running system shows at its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cover {
+    /// It is what the system shows.
+    #[default]
+    Seen,
+    /// Something else stands at its path in a layer above.
+    Replaced,
+    /// A layer above marks it, or a folder it is in, as removed.
+    Removed,
+    /// A layer above has a folder of this path that shows nothing of the layers below.
+    Opaque,
+    /// A folder whose content is shown, with the attributes of the layer above.
+    Merged,
+    /// An inode that holds attributes for a content of a layer below.
+    Attributes,
+    /// It is itself a mark: a whiteout, or what tells that a folder is opaque.
+    Mark,
+    /// A mount lies over it.
+    Mount,
+    /// Its folder holds the name twice.
+    Twice,
+}
+impl Cover {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "",
+            Self::Replaced => "replaced",
+            Self::Removed => "removed",
+            Self::Opaque => "opaque",
+            Self::Merged => "merged",
+            Self::Attributes => "attributes",
+            Self::Mark => "mark",
+            Self::Mount => "mount",
+            Self::Twice => "twice",
+        }
+    }
+}
+
 /// A name in the evidence and the inode behind it.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -15,6 +54,12 @@ pub struct Entry {
     /// `None` where the inode could not be read; a gap says why.
     pub stat: Option<Arc<Stat>>,
     pub deleted: bool,
+    /// The layer of a merged tree that it comes from.
+    pub layer: Option<Arc<str>>,
+    /// Why the running system does not show it at this path.
+    pub covered: Cover,
+    /// Its content lies in a lower layer, and none there holds it: what its own inode would give is not it.
+    pub lost: bool,
 }
 impl Entry {
     pub fn kind(&self) -> NodeKind {
@@ -115,6 +160,9 @@ impl Tree {
         self.entries.get(at).filter(|e| e.path.bytes() == path && !e.deleted)
     }
     pub fn open(&self, entry: &Entry) -> Result<Source, FsError> {
+        if entry.lost {
+            return Err(FsError::Unsupported("its content lies in a lower layer, and no layer has it".to_owned()));
+        }
         self.fs.open(entry.node, Stream::Data)
     }
     /// Where an entry's bytes lie: of the whole file, or of a part of it.
@@ -162,5 +210,5 @@ fn entry(fs: &dyn FileSystem, id: FsId, path: Name, node: NodeId, deleted: bool,
             None
         }
     };
-    Entry { path, fs: id, node, stat, deleted }
+    Entry { path, fs: id, node, stat, deleted, layer: None, covered: Cover::Seen, lost: false }
 }

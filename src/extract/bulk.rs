@@ -3,8 +3,8 @@ use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
 use crate::artifact::Ownership;
-use crate::base::{Cancelled, Gap, Md5, Progress, Stage};
-use crate::evidence::{Entry, System, Tree, mounted_by};
+use crate::base::{Cancelled, FsId, Gap, Md5, NodeId, Progress, Stage};
+use crate::evidence::{Cover, Entry, System, Tree};
 use crate::inventory::Row;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +14,15 @@ const BATCH: usize = 512;
 /// Why a file has no hash that no worker survives.
 const UNREAD: &str = "left out: workers died reading it";
 
-/// An inode and all names that lead to it.
+/// An inode and all names that lead to it, in all systems.
 struct Group<'a> {
     tree: &'a Tree,
-    system: Option<&'a System>,
-    entries: Vec<&'a Entry>,
+    names: Vec<Named<'a>>,
     key: u64,
 }
+
+/// An entry, and the system that it is an entry of.
+type Named<'a> = (Option<&'a System>, &'a Entry);
 
 /// Reads all contents and commits a row for every entry.
 pub(super) fn run(
@@ -31,22 +33,27 @@ pub(super) fn run(
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
-    let groups = groups(trees, systems, sink);
+    let deleted = deleted(trees, systems);
+    let groups = groups(trees, systems, &deleted, sink);
     let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
         groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key));
-    let owner = |g: &Group<'_>| g.system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
+    let owner = |system: Option<&System>| system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
     let jobs: Vec<Job<'_>> = files
         .iter()
         .filter_map(|g| {
-            let entry = g.entries.first()?;
-            let listed =
-                |o: &Ownership| g.entries.iter().any(|e| o.expect(e.path.bytes()).is_some_and(|o| o.md5.is_some()));
+            // What parsers make of a content is told under a name that the system shows, if there is one.
+            let (system, entry) = *g.names.iter().min_by_key(|(_, e)| e.covered != Cover::Seen)?;
+            let listed = |(system, e): &Named<'_>| {
+                let expected =
+                    owner(*system).filter(|_| e.covered == Cover::Seen).and_then(|o| o.expect(e.path.bytes()));
+                expected.is_some_and(|o| o.md5.is_some())
+            };
             Some(Job {
                 entry,
                 tree: g.tree,
-                system: g.system,
-                want_md5: !entry.deleted && owner(g).is_some_and(listed),
-                known: g.system.and_then(|s| s.hashes(entry)),
+                system,
+                want_md5: !entry.deleted && g.names.iter().any(listed),
+                known: g.names.iter().find_map(|(s, e)| s.as_ref()?.hashes(e)),
             })
         })
         .collect();
@@ -56,7 +63,7 @@ pub(super) fn run(
     let batch = Batch { sink, open: Mutex::default() };
     for group in others {
         let unhashed = if is_file(group) { UNREAD.into() } else { Arc::default() };
-        let rows = rows(group, owner(group), &Content { unhashed, ..Content::default() }, None);
+        let rows = rows(group, &owner, &Content { unhashed, ..Content::default() }, None);
         batch.add(group.key, rows, Vec::new());
     }
     // One at a time, each committed before the next, where it is to be found out which brings the worker down.
@@ -68,7 +75,7 @@ pub(super) fn run(
             let groups: Vec<&Group<'_>> = jobs.iter().filter_map(|j| group(*j)).collect();
             let keys: Vec<u64> = groups.iter().map(|g| g.key).collect();
             if taken {
-                let name = |at: usize| groups.get(at).and_then(|g| g.entries.first()).map(|e| e.path.display());
+                let name = |at: usize| groups.get(at).and_then(|g| g.names.first()).map(|(_, e)| e.path.display());
                 sink.take(&keys, &|at| name(at).unwrap_or_default());
             } else {
                 sink.leave(&keys);
@@ -79,7 +86,7 @@ pub(super) fn run(
             let Some(group) = group(done.job) else { return };
             let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
             let mut all = done.rows;
-            all.extend(rows(group, owner(group), &content, done.md5.as_ref()));
+            all.extend(rows(group, &owner, &content, done.md5.as_ref()));
             batch.add(group.key, all, done.gaps);
         };
         read_all(some, threads, progress, &announce, &before_parse, &done)?;
@@ -90,44 +97,78 @@ pub(super) fn run(
 }
 
 fn is_file(group: &Group<'_>) -> bool {
-    group.entries.first().is_some_and(|e| e.is_file())
+    group.names.first().is_some_and(|(_, e)| e.is_file())
 }
 
-/// All entries, those of one inode together, without what earlier workers committed.
-fn groups<'a>(trees: &'a [Arc<Tree>], systems: &'a [System], sink: &dyn Sink) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for tree in trees {
-        let system = mounted_by(systems, tree.id);
-        let live: Vec<&Entry> = match system {
-            Some(system) => system.entries().iter().filter(|e| e.fs == tree.id).collect(),
-            None => tree.entries.iter().filter(|e| !e.deleted).collect(),
-        };
-        let mut by_node: HashMap<_, usize> = HashMap::new();
-        for entry in live.into_iter().chain(tree.entries.iter().filter(|e| e.deleted)) {
-            let at = *by_node.entry((entry.node, entry.deleted)).or_insert(groups.len());
-            if let Some(group) = groups.get_mut(at) {
-                group.entries.push(entry);
-            } else {
-                let key = item_key(&("file", tree.id, entry.node, entry.deleted));
-                groups.push(Group { tree, system, entries: vec![entry], key });
-            }
+/// Deleted entries, at the paths that the systems would show them at.
+fn deleted<'a>(trees: &[Arc<Tree>], systems: &'a [System]) -> Vec<(Option<&'a System>, Entry)> {
+    let mut all = Vec::new();
+    for entry in trees.iter().flat_map(|t| &t.entries).filter(|e| e.deleted) {
+        let before = all.len();
+        all.extend(systems.iter().filter_map(|s| Some((Some(s), s.deleted(entry)?))));
+        if all.len() == before {
+            all.push((None, entry.clone()));
         }
+    }
+    all
+}
+
+/// All entries, those of one inode together, without what earlier workers committed. What no system shows or
+/// covers has its own file system's path.
+fn groups<'a>(
+    trees: &'a [Arc<Tree>],
+    systems: &'a [System],
+    deleted: &'a [(Option<&'a System>, Entry)],
+    sink: &dyn Sink,
+) -> Vec<Group<'a>> {
+    let by_id: HashMap<FsId, &Tree> = trees.iter().map(|t| (t.id, &**t)).collect();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut by_node: HashMap<(FsId, NodeId, bool), usize> = HashMap::new();
+    let mut add = |system: Option<&'a System>, entry: &'a Entry, groups: &mut Vec<Group<'a>>| {
+        let Some(tree) = by_id.get(&entry.fs).copied() else { return };
+        let at = *by_node.entry((entry.fs, entry.node, entry.deleted)).or_insert(groups.len());
+        if let Some(group) = groups.get_mut(at) {
+            group.names.push((system, entry));
+        } else {
+            let key = item_key(&("file", tree.id, entry.node, entry.deleted));
+            groups.push(Group { tree, names: vec![(system, entry)], key });
+        }
+    };
+    for system in systems {
+        for entry in system.entries().iter().chain(system.covered()) {
+            add(Some(system), entry, &mut groups);
+        }
+    }
+    for entry in trees.iter().flat_map(|t| &t.entries).filter(|e| !e.deleted) {
+        if !systems.iter().any(|s| s.holds(entry)) {
+            add(None, entry, &mut groups);
+        }
+    }
+    for (system, entry) in deleted {
+        add(*system, entry, &mut groups);
     }
     groups.retain(|g| !sink.is_done(g.key));
     groups
 }
 
 /// A row for each name of an inode.
-fn rows(group: &Group<'_>, owners: Option<&Ownership>, content: &Content, md5: Option<&Md5>) -> Vec<Row> {
-    let system = group.system.map(|s| s.index);
-    let row = |entry: &&Entry| file_row(system, group.tree, entry, content.clone(), vouched(owners, entry, md5)).into();
-    group.entries.iter().map(row).collect()
+fn rows<'a>(
+    group: &Group<'_>,
+    owner: &dyn Fn(Option<&System>) -> Option<&'a Ownership>,
+    content: &Content,
+    md5: Option<&Md5>,
+) -> Vec<Row> {
+    let row = |(system, entry): &Named<'_>| {
+        let vouched = vouched(owner(*system), entry, md5);
+        file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched).into()
+    };
+    group.names.iter().map(row).collect()
 }
 
 /// Who owns an entry and whether it is as shipped.
 fn vouched(owners: Option<&Ownership>, entry: &Entry, md5: Option<&Md5>) -> Vouched {
     match owners {
-        Some(owners) if !entry.deleted => {
+        Some(owners) if !entry.deleted && entry.covered == Cover::Seen => {
             let (owner, check) = owners.vouch(entry, md5);
             Vouched { package: owner.map(|o| o.package.clone()), check }
         }

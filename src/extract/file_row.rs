@@ -41,6 +41,8 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
         package: vouched.package,
         package_check: vouched.check.into(),
         deleted: entry.deleted,
+        layer: entry.layer.clone().unwrap_or_default(),
+        covered: entry.covered.as_str().into(),
         evidence,
         ..File::default()
     };

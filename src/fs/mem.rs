@@ -3,7 +3,8 @@
 //! Notation, one file a paragraph: `/path` and its content indented by four spaces;
 //! `/path -> target` is a symlink; `/path/` an empty directory; `/path @hex …` content in hex.
 //! After the path, `mode=4755`, `uid=1000`, `gid=5`, `mtime=SECONDS`, `flags=immutable,append`,
-//! `xattr=NAME:HEX` and `deleted` (found as a deleted entry of its folder) may follow.
+//! `xattr=NAME:HEX`, `char=MAJOR:MINOR` (a device node) and `deleted` (found as a deleted entry of its
+//! folder) may follow.
 use super::{DirEntry, FileSystem, FsError, FsInfo, NodeKind, Stat, Stream, Times};
 use crate::base::{Name, NodeId, Time};
 use crate::image::Source;
@@ -29,6 +30,7 @@ struct Node {
     flags: Vec<&'static str>,
     xattrs: Vec<(Name, Vec<u8>)>,
     deleted: bool,
+    device: Option<(u32, u32)>,
     children: BTreeMap<Vec<u8>, u64>,
 }
 impl Node {
@@ -44,6 +46,7 @@ impl Node {
             flags: Vec::new(),
             xattrs: Vec::new(),
             deleted: false,
+            device: None,
             children: BTreeMap::new(),
         }
     }
@@ -111,6 +114,11 @@ impl MemFs {
                     Some(("xattr", v)) => {
                         let (name, hex) = v.split_once(':').unwrap_or((v, ""));
                         node.xattrs.push((name.into(), unhex(hex)));
+                    }
+                    Some(("char", v)) => {
+                        let (major, minor) = v.split_once(':').unwrap_or((v, "0"));
+                        node.kind = NodeKind::CharDevice;
+                        node.device = Some((major.parse().unwrap_or(0), minor.parse().unwrap_or(0)));
                     }
                     None if word == "deleted" => node.deleted = true,
                     _ => {
@@ -199,7 +207,7 @@ impl FileSystem for MemFs {
             times: Times { modified: Some(Time::seconds(n.mtime)), ..Times::default() },
             flags: n.flags.clone(),
             xattrs: n.xattrs.clone(),
-            device: None,
+            device: n.device,
         })
     }
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, FsError> {

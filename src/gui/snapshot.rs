@@ -143,7 +143,7 @@ fn starts(data: &CaseData) -> (Vec<Start>, usize) {
     {
         wanted.insert((system, program.bytes()), None);
     }
-    for file in inventory.files.iter().filter(|f| !f.deleted) {
+    for file in inventory.files.iter().filter(|f| !f.deleted && f.covered.is_empty()) {
         if let Some(found) = wanted.get_mut(&(file.system, file.path.bytes())) {
             *found = Some((&*file.package_check, file.package.as_deref()));
         }

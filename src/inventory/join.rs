@@ -1,5 +1,7 @@
 //! Phase D: facts that only two tables together give. Runs in the parent, over the finished
 //! inventory, so that it does not matter in which life of a worker a row was read.
+mod layers;
+
 use super::{File, Inventory, Listener, Service};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 pub fn join(inventory: &mut Inventory) {
     packages(inventory);
     listeners(inventory);
+    layers::compare(inventory);
 }
 
 #[derive(Default)]
@@ -20,7 +23,7 @@ struct Checked {
 /// What checking its files gave, for every package.
 fn packages(inventory: &mut Inventory) {
     let mut by_package: BTreeMap<(Option<u32>, Arc<str>), Checked> = BTreeMap::new();
-    let owned = |f: &&File| f.package.is_some() && !f.deleted;
+    let owned = |f: &&File| f.package.is_some() && !f.deleted && f.covered.is_empty();
     for file in inventory.files.iter().filter(owned) {
         let Some(package) = file.package.clone() else { continue };
         let checked = by_package.entry((file.system, package)).or_default();

@@ -48,6 +48,12 @@ record! {
         package_check: Arc<str>,
         /// Found in directory slack or as a deleted inode.
         deleted: bool,
+        /// In a tree merged of layers: the layer it is from, `upper NAME` or `lower NAME`.
+        layer: Arc<str>,
+        /// Why the running system does not show it at this path; empty if it does. replaced (a layer above has something else there), removed (a layer above marks it as removed), opaque (a folder above shows nothing of this layer), merged (a folder seen with the attributes of a layer above), attributes (an inode that holds only attributes for a content below), mark (a whiteout, or another mark of the layers), mount (a mount lies over it), twice (its folder holds the name twice).
+        covered: Arc<str>,
+        /// A file of a writable layer against the same path in the layers below it: added, changed (another content), attributes (the same content, other owner or permissions), same, unknown (a content was not hashed); empty for everything else.
+        against_lower: Arc<str>,
     }
 }
 record! {
@@ -90,6 +96,8 @@ record! {
         rust_crates: Vec<String>,
         /// Known programs whose telling strings it contains: `tool: string`.
         traces: Vec<String>,
+        /// Why the running system does not show its file at this path, as in files; empty if it does.
+        covered: Arc<str>,
     }
 }
 record! {
@@ -280,6 +288,8 @@ record! {
         signature: String,
         /// Known programs whose telling strings it contains: `tool: string`.
         traces: Vec<String>,
+        /// Why the running system does not show its file at this path, as in files; empty if it does.
+        covered: Arc<str>,
     }
 }
 record! {

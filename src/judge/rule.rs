@@ -3,7 +3,8 @@
 //! `where` holds conditions on columns of `table` (all of them; several `[[where]]` are
 //! alternatives); `[[join]]` asks for rows of other tables, equal in the columns named by `on`
 //! (joined column = own column; without `on`: any row of the same system), and with `none = true`
-//! for their absence. Rows of deleted files count only where a rule names the column `deleted`.
+//! for their absence. Rows of deleted files count only where a rule names the column `deleted`, and what a
+//! layer or a mount covers only where it names `covered`.
 //! A rule whose logic is correlation in code names it by `code` and has no `table`.
 use super::finding::{Category, Confidence, Severity};
 use super::predicate::Predicate;
@@ -311,6 +312,13 @@ fn conditions(table: Option<&'static Table>, from: &toml::Value) -> Result<Vec<C
         {
             let live = Predicate::parse(&toml::Value::Boolean(false), crate::inventory::Kind::Bool);
             all.push((at, live.map_err(|what| (what, "where".to_owned()))?));
+        }
+        if let Some(at) = table.column("covered")
+            && !all.iter().any(|(c, _)| *c == at)
+        {
+            let empty = toml::Table::from_iter([("empty".to_owned(), toml::Value::Boolean(true))]);
+            let seen = Predicate::parse(&toml::Value::Table(empty), crate::inventory::Kind::Text);
+            all.push((at, seen.map_err(|what| (what, "where".to_owned()))?));
         }
         all.sort_by_key(|(_, p)| !p.is_cheap());
         out.push(all);

@@ -84,6 +84,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
         name: name.into(),
         kernel: kernel.into(),
         path: entry.path.clone(),
+        covered: entry.covered.as_str().into(),
         builtin: false,
         intree: module.get("intree").map(|mark| mark == "Y"),
         license: module.get("license").unwrap_or_default().into(),

@@ -69,7 +69,7 @@ impl<'a> Ground<'a> {
         }
         for (at, file) in inventory.files.iter().enumerate() {
             systems.insert(file.system);
-            if !file.deleted {
+            if !file.deleted && file.covered.is_empty() {
                 files.insert((file.system, &file.path), at);
                 if !file.package_check.is_empty() {
                     databases.insert(file.system);

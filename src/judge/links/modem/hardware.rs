@@ -65,6 +65,9 @@ impl View<'_> {
     }
     pub(super) fn drivers(&mut self) {
         for (row, d) in self.of(&self.ground.inventory.drivers, |d| d.system) {
+            if !d.covered.is_empty() {
+                continue;
+            }
             // A module may be called anything: its file's name and what it builds on tell as well.
             let file = String::from_utf8_lossy(d.path.file_name()).replace('-', "_");
             let file = file.split('.').next().unwrap_or_default();
@@ -119,7 +122,7 @@ impl View<'_> {
         let vendor_driver: Vec<String> = self
             .of(&self.ground.inventory.drivers, |d| d.system)
             .into_iter()
-            .filter(|(_, d)| self.know.vendor_modules.contains(&*d.name))
+            .filter(|(_, d)| d.covered.is_empty() && self.know.vendor_modules.contains(&*d.name))
             .map(|(_, d)| d.name.to_string())
             .collect();
         for (row, s) in self.of(&self.ground.inventory.driver_settings, |s| s.system) {

@@ -12,7 +12,7 @@ impl View<'_> {
         for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
             let file_name = String::from_utf8_lossy(b.path.file_name()).into_owned();
             let vouched = self.vouched(&b.path);
-            if is_packaging(&b.path) {
+            if is_packaging(&b.path) || !b.covered.is_empty() {
                 continue;
             }
             if &*b.format == "script" && vouched != Vouched::Owned {
@@ -193,7 +193,7 @@ impl View<'_> {
     /// Configuration and state that no table holds, and deleted configuration of a link.
     pub(super) fn files(&mut self) {
         for (row, f) in self.of(&self.ground.inventory.files, |f| f.system) {
-            if &*f.kind == "directory" {
+            if &*f.kind == "directory" || !f.covered.is_empty() {
                 continue;
             }
             let path = f.path.lossy();

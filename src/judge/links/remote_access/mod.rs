@@ -125,7 +125,7 @@ impl<'a> View<'a> {
     }
     fn programs(&mut self) {
         for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
-            if matches!(&*b.kind, "relocatable" | "core") {
+            if matches!(&*b.kind, "relocatable" | "core") || !b.covered.is_empty() {
                 continue;
             }
             let vouched = self.vouched(&b.path);
@@ -268,7 +268,7 @@ impl<'a> View<'a> {
     }
     fn files(&mut self) {
         for (row, f) in self.of(&self.ground.inventory.files, |f| f.system) {
-            if f.deleted || &*f.kind == "directory" {
+            if f.deleted || &*f.kind == "directory" || !f.covered.is_empty() {
                 continue;
             }
             // The patterns are many; all of them begin with one of these.
