@@ -116,21 +116,7 @@ impl Search<'_> {
             self.stop = true;
             return false;
         }
-        if !entry.is_dir() {
-            if self.is_dir || !is_last {
-                self.stop = true;
-                self.found.end.get_or_insert(Cover::Replaced);
-                return false;
-            }
-            let attributes_only = self.marks.is_metacopy(entry);
-            self.take(at);
-            self.metacopy = attributes_only;
-            self.stop = !attributes_only;
-            self.found.end.get_or_insert(Cover::Replaced);
-            if !attributes_only || (at.layer == last && !self.layers.has_data_layers()) {
-                return true;
-            }
-        } else {
+        if entry.is_dir() {
             if is_last {
                 self.is_dir = true;
                 self.take(at);
@@ -143,6 +129,20 @@ impl Search<'_> {
                 if is_last {
                     self.found.end.get_or_insert(Cover::Opaque);
                 }
+                return true;
+            }
+        } else {
+            if self.is_dir || !is_last {
+                self.stop = true;
+                self.found.end.get_or_insert(Cover::Replaced);
+                return false;
+            }
+            let attributes_only = self.marks.is_metacopy(entry);
+            self.take(at);
+            self.metacopy = attributes_only;
+            self.stop = !attributes_only;
+            self.found.end.get_or_insert(Cover::Replaced);
+            if !attributes_only || (at.layer == last && !self.layers.has_data_layers()) {
                 return true;
             }
         }
