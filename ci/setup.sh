@@ -3,7 +3,7 @@
 # debootstrap for a real system, libraries for the window. Installs only what is missing.
 set -euo pipefail
 packages="build-essential debootstrap dosfstools mtools exfatprogs exfat-fuse squashfs-tools xfsprogs attr e2fsprogs ewf-tools fdisk gdisk
-  sleuthkit openssh-client golang-go qemu-utils ntfs-3g wimtools
+  sleuthkit openssh-client golang-go qemu-utils ntfs-3g wimtools strace
   fonts-droid-fallback libgl1 libegl1 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 xvfb"
 missing=""
 for p in $packages; do

@@ -31,6 +31,8 @@ struct BuildArguments {
     by: String,
     #[arg(long, default_value = "")]
     reason: String,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 #[derive(Clone, Copy, ValueEnum)]
 enum OriginArgument {
@@ -46,7 +48,7 @@ pub(super) fn run(a: &BaselineArguments) -> Outcome {
         OriginArgument::Vendor => Origin::Vendor,
         OriginArgument::Delivery => Origin::Delivery,
     };
-    let data = case::load(&a.source)?;
+    let data = case::load(&a.source, &a.confinement)?;
     let name = a.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let about = About::new(&name, origin, &a.by, &a.reason, &data.scene);
     session::save(&a.output, &mut |to| baseline::build(&about, &data.inventory, &mut *to))?;
@@ -58,14 +60,16 @@ pub(super) struct CompareArguments {
     /// Cases or images; each is compared with the first.
     #[arg(required = true, num_args = 2..)]
     sources: Vec<PathBuf>,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 
 pub(super) fn compare(a: &CompareArguments) -> Outcome {
     let mut sources = a.sources.iter();
     let first = sources.next().ok_or_else(|| Failure::usage("name two cases to compare"))?;
-    let left = case::load(first)?;
+    let left = case::load(first, &a.confinement)?;
     for source in sources {
-        let right = case::load(source)?;
+        let right = case::load(source, &a.confinement)?;
         let differences = baseline::compare(&left.inventory, &right.inventory);
         print(&mut |to| {
             writeln!(to, "--- {}\n+++ {}", first.display(), source.display())?;

@@ -29,6 +29,8 @@ pub(super) struct ListArguments {
     /// Show keys, passwords and PINs of the configuration as they are. Otherwise they are masked.
     #[arg(long)]
     show_secrets: bool,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 
 pub(super) fn list(a: &ListArguments) -> Outcome {
@@ -39,7 +41,7 @@ pub(super) fn list(a: &ListArguments) -> Outcome {
     if !TABLES.iter().any(|t| t.name == name.as_str()) {
         return Err(Failure::usage(format!("there is no table {name}; `cranescope list` names them all")));
     }
-    let data = session::open_or_examine(source, a.show_secrets)?;
+    let data = session::open_or_examine(source, a.show_secrets, a.confinement.no_sandbox)?;
     let table = data.inventory.table(name).ok_or_else(|| Failure::usage(format!("there is no table {name}")))?;
     let filters = a.filters.iter().map(|f| filter(table, f)).collect::<Result<Vec<_>, _>>()?;
     let fits = |row: &usize| filters.iter().all(|(c, p)| matches(p, &table.value(*row, *c).to_string()));
@@ -86,8 +88,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// A case; an image is examined into a case in a temporary place and forgotten.
-pub(super) fn load(path: &std::path::Path) -> Result<CaseData, Failure> {
-    session::open_or_examine(path, false)
+pub(super) fn load(path: &std::path::Path, confinement: &super::Confinement) -> Result<CaseData, Failure> {
+    session::open_or_examine(path, false, confinement.no_sandbox)
 }
 
 #[derive(Args)]
@@ -140,11 +142,13 @@ pub(super) fn report(a: &ReportArguments) -> Outcome {
 pub(super) struct VerifyArguments {
     /// A case, or an image: its first segment.
     source: PathBuf,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 
 /// 1 where something is not as it was recorded, or cannot be read.
 pub(super) fn verify(a: &VerifyArguments) -> Outcome {
-    let verified = session::verify(&a.source)?;
+    let verified = session::verify(&a.source, a.confinement.no_sandbox)?;
     print(&mut |to| verified.lines.iter().try_for_each(|line| writeln!(to, "{line}")))?;
     Ok(u8::from(!verified.whole))
 }

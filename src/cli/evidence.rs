@@ -14,6 +14,8 @@ pub(super) struct LsArguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 #[derive(Args)]
 pub(super) struct CatArguments {
@@ -22,10 +24,13 @@ pub(super) struct CatArguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    confinement: super::Confinement,
 }
 
 pub(super) fn ls(a: &LsArguments) -> Outcome {
-    let plan = Plan { keys: a.key.clone(), ..looking_at(vec![a.image.clone()]) };
+    let no_sandbox = a.confinement.no_sandbox;
+    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
     let entries = session::list(&plan, &a.path)?;
     print(&mut |to| entries.iter().try_for_each(|e| line(e, to)))?;
     Ok(0)
@@ -69,7 +74,8 @@ pub(super) fn formats() -> Outcome {
 
 pub(super) fn cat(a: &CatArguments) -> Outcome {
     let mut out = std::io::stdout().lock();
-    let plan = Plan { keys: a.key.clone(), ..looking_at(vec![a.image.clone()]) };
+    let no_sandbox = a.confinement.no_sandbox;
+    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
     session::read(&plan, &a.path, &mut |bytes| {
         out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
     })?;

@@ -58,6 +58,8 @@ pub(super) struct Arguments {
     /// Exit with 6 if parts of the evidence were not read.
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    confinement: super::Confinement,
     /// The examiner's name, for the case's log.
     #[arg(long, default_value = "")]
     examiner: String,
@@ -103,6 +105,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         keys: a.key,
         as_of: a.as_of,
         threads: a.threads,
+        no_sandbox: a.confinement.no_sandbox,
         examiner: a.examiner,
         command: std::env::args().collect(),
         ..Plan::default()

@@ -6,7 +6,7 @@ mod examine;
 mod rules;
 
 use crate::session::Failure;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,6 +46,14 @@ enum Verb {
     Formats,
     /// The rules; `rules test` runs their own tests.
     Rules(rules::RulesArguments),
+}
+
+/// Of every verb that parses evidence.
+#[derive(Args)]
+struct Confinement {
+    /// Go on though the kernel lacks a part of what confines the process that parses the evidence.
+    #[arg(long)]
+    no_sandbox: bool,
 }
 
 /// What a verb ended with: an exit code, or a failure to be told.

@@ -11,6 +11,7 @@ use crate::case::{Case, CaseData, CaseError, LeftOut, Run, SHOW_SECRETS, Taken, 
 use crate::inventory::portable::Ids;
 use crate::inventory::{self, Row, Scene};
 use crate::judge::{self, Knowledge, Review, Unexamined};
+use crate::worker::protocol::Confinement;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +56,6 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     };
     case.write_run(&taking.data.run)?;
     taking.data.tool = tool(&knowledge);
-    taking.data.run.sandbox =
-        "a process of its own, evidence open read-only; no further confinement in this version".into();
     taking.gaps.add(images.iter().flat_map(|i| i.gaps.clone()));
     taking.gaps.add(intake.gaps.clone());
     taking.gaps.add(intake.size_gaps(&images));
@@ -285,6 +284,9 @@ impl Taker for Taking<'_> {
     fn gap(&mut self, gap: Gap) {
         self.gaps.add([gap]);
     }
+    fn confined(&mut self, how: &Confinement) {
+        self.data.run.sandbox = how.words();
+    }
     fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure> {
         let (last, since) = std::mem::replace(&mut self.stage, (stage, Instant::now()));
         self.data.run.timings.push((last.label().to_owned(), since.elapsed().as_secs_f64()));
@@ -363,7 +365,7 @@ impl From<CaseError> for Failure {
 
 /// A saved case, or an image examined into a case that is not kept. Secrets are shown if `show_secrets`
 /// is given and the case holds them; a case that holds them is not shown without it.
-pub fn open_or_examine(path: &Path, show_secrets: bool) -> Result<CaseData, Failure> {
+pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Result<CaseData, Failure> {
     match super::open_case(path) {
         Err(failure) if failure.code == 3 && path.is_file() => {}
         Err(failure) => return Err(failure),
@@ -373,7 +375,7 @@ pub fn open_or_examine(path: &Path, show_secrets: bool) -> Result<CaseData, Fail
     let fail = |e: std::io::Error| Failure::environment(format!("{}: {e}", folder.display()));
     std::fs::create_dir(&folder).map_err(fail)?;
     let case = Some(folder.join("case.cranecase"));
-    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, ..Plan::default() };
+    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, no_sandbox, ..Plan::default() };
     let examined = examine(&plan, &Watch::unattended());
     std::fs::remove_dir_all(&folder).map_err(fail)?;
     examined.map(|e| Arc::unwrap_or_clone(e.data))

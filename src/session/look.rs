@@ -1,6 +1,6 @@
 //! Looking inside evidence without examining it: listings, file contents, raw bytes, rule tests.
 use super::open::{OpenedImage, open_all};
-use super::supervisor::{Next, Worker, specs};
+use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
 use crate::base::Gap;
 use crate::inventory::{Inventory, Scene};
@@ -86,11 +86,19 @@ pub(super) fn check(plan: &Plan) -> Result<Vec<Checked>, Failure> {
 /// One worker, one question.
 fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure>) -> Result<(), Failure> {
     let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_all(&plan.images)? };
-    let order =
-        Order { images: specs(&images), threads: 1, replay_journal: true, keys: super::keys::read(&plan.keys)?, job };
+    let order = Order {
+        images: specs(&images),
+        threads: 1,
+        replay_journal: true,
+        keys: super::keys::read(&plan.keys)?,
+        // Without images nothing hostile is parsed: lists, and the user's own rule tests.
+        unconfined: plan.no_sandbox || images.is_empty(),
+        job,
+    };
     let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
     loop {
         match worker.next(&|| false) {
+            Next::Report(Report::Confined(how)) => accept(&how, order.unconfined)?,
             Next::Report(Report::Finished) => return Ok(()),
             Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
             Next::Report(report) => each(report)?,

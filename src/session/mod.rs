@@ -51,6 +51,8 @@ pub struct Plan {
     /// 0: as many as there are processors.
     pub threads: usize,
     pub examiner: String,
+    /// Go on where the kernel lacks a part of the worker's confinement.
+    pub no_sandbox: bool,
     /// The program to run as the worker; by default this very binary.
     pub worker: Option<PathBuf>,
     /// As typed, for the report's `run`.
@@ -74,6 +76,14 @@ impl Failure {
     }
     pub fn environment(message: impl Into<String>) -> Self {
         Self { code: 4, message: message.into() }
+    }
+    /// The worker cannot be confined as it must be.
+    pub fn unconfined(missing: &[String]) -> Self {
+        let what = missing.join("; ");
+        Self::environment(format!(
+            "the worker that parses the evidence is not confined: {what}; use a kernel that has it, or go on \
+             without by --no-sandbox"
+        ))
     }
     pub fn cancelled() -> Self {
         Self { code: 5, message: "cancelled; the case holds what was finished".into() }

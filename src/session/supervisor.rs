@@ -8,7 +8,9 @@ use super::{Failure, Plan, Watch};
 use crate::base::{Gap, Place, Stage, Wanted};
 use crate::case::{Asked, LeftOut, Taken};
 use crate::inventory::{Row, Scene, StoredHash};
-use crate::worker::protocol::{Given, ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files};
+use crate::worker::protocol::{
+    Confinement, Given, ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
@@ -38,6 +40,8 @@ pub(super) trait Taker {
     /// An item is left out from now on, with the gap that says so.
     fn left_out(&mut self, item: u64, what: LeftOut, gap: Gap) -> Result<(), Failure>;
     fn gap(&mut self, gap: Gap);
+    /// How the worker that begins now is confined.
+    fn confined(&mut self, how: &Confinement);
     /// A stage begins; `total` in its unit, 0 where that is not known.
     fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure>;
 }
@@ -154,6 +158,14 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// Whether evidence may be parsed under this confinement.
+pub(super) fn accept(how: &Confinement, unconfined: bool) -> Result<(), Failure> {
+    if how.missing.is_empty() || unconfined {
+        return Ok(());
+    }
+    Err(Failure::unconfined(&how.missing))
+}
+
 /// What the images are called, as the worker needs it.
 pub(super) fn specs(images: &[OpenedImage]) -> Vec<ImageSpec> {
     let segments =
@@ -208,6 +220,7 @@ pub(super) fn examine(
             threads: if probing { 1 } else { threads },
             replay_journal: true,
             keys: keys.clone(),
+            unconfined: plan.no_sandbox,
             job: Job::Examine {
                 done: list(&lives.done),
                 skip: list(&lives.skip),
@@ -220,7 +233,7 @@ pub(super) fn examine(
             },
         };
         let mut worker = Worker::start(plan.worker.as_ref(), images, &order)?;
-        match live(&mut worker, &mut lives, probing, watch, taker)? {
+        match live(&mut worker, &mut lives, probing, plan.no_sandbox, watch, taker)? {
             None if probing => acquit(&mut lives, taker)?,
             None => return Ok(true),
             Some((why, in_hand)) if probing => accuse(&mut lives, why, &in_hand, taker)?,
@@ -252,6 +265,7 @@ fn live(
     worker: &mut Worker<'_>,
     lives: &mut Lives,
     probing: bool,
+    unconfined: bool,
     watch: &Watch,
     taker: &mut dyn Taker,
 ) -> Result<Option<(String, BTreeSet<u64>)>, Failure> {
@@ -262,6 +276,10 @@ fn live(
             Next::Dead(why) => return Ok(Some((why, in_hand))),
             Next::Report(Report::Finished) => return Ok(None),
             Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
+            Next::Report(Report::Confined(how)) => {
+                accept(&how, unconfined)?;
+                taker.confined(&how);
+            }
             Next::Report(Report::Enter { item, name }) => {
                 in_hand.insert(item);
                 lives.names.insert(item, name);
@@ -371,6 +389,7 @@ mod tests {
             Ok(())
         }
         fn gap(&mut self, _: Gap) {}
+        fn confined(&mut self, _: &Confinement) {}
         fn stage(&mut self, _: Stage, _: u64) -> Result<(), Failure> {
             Ok(())
         }

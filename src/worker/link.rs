@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
-use super::{look, verify};
+use super::{confine, look, verify};
 use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{OpenFile, Segment};
@@ -40,9 +40,17 @@ fn serve() -> io::Result<()> {
     let order: Order = receive(&mut &socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let count = order.images.iter().map(|i| i.segments.len()).sum();
     let files = receive_files(&socket, count)?;
+    // Nothing of the evidence was read so far, and this is still the only thread.
+    let confinement = confine::enter(order.threads);
+    let may_go_on = confinement.missing.is_empty() || order.unconfined;
+    let link = Link::new(socket, &order.job)?;
+    link.send(&Report::Confined(confinement));
+    link.flush();
+    if !may_go_on {
+        return Ok(());
+    }
     let inputs = inputs(&order.images, files);
     let progress = Progress::default();
-    let link = Link::new(socket, &order.job)?;
     let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
     let Order { threads, replay_journal, keys, job, .. } = order;
     let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys };

@@ -1,12 +1,16 @@
 //! The glovebox's inside: the process that alone parses evidence. It has the evidence open read-only,
 //! a socket to its parent, and no business with anything else.
 #[cfg(unix)]
+mod confine;
+#[cfg(unix)]
 mod descriptors;
 #[cfg(unix)]
 mod link;
 #[cfg(unix)]
 mod look;
 pub mod protocol;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod syscalls;
 #[cfg(unix)]
 mod verify;
 

@@ -36,7 +36,34 @@ pub struct Order {
     pub replay_journal: bool,
     /// What opens encrypted volumes: the bytes of the files that the examiner named.
     pub keys: Vec<Key>,
+    /// Go on where the kernel lacks a part of the confinement: the examiner's word.
+    pub unconfined: bool,
     pub job: Job,
+}
+
+/// How a worker is confined, and what it found when it tried to get out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// What is in force, in words.
+    pub parts: Vec<String>,
+    /// What the worker tried and was denied.
+    pub denied: Vec<String>,
+    /// Parts that are not in force and why; what it tried and was not denied.
+    pub missing: Vec<String>,
+}
+impl Confinement {
+    /// One line for the report.
+    pub fn words(&self) -> String {
+        let mut words = vec!["a process of its own, evidence open read-only".to_owned()];
+        words.extend(self.parts.iter().cloned());
+        if !self.denied.is_empty() {
+            words.push(format!("tried and denied: {}", self.denied.join(", ")));
+        }
+        if !self.missing.is_empty() {
+            words.push(format!("not in force: {}", self.missing.join(", ")));
+        }
+        words.join("; ")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +144,8 @@ pub struct Checked {
 /// What the worker answers, in any number, until `Finished` or `Failed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Report {
+    /// The first word of every worker. If a part is missing and the order does not allow that, also its last.
+    Confined(Confinement),
     /// About to parse an item.
     Enter {
         item: u64,

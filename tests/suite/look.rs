@@ -9,16 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-/// A program, also where only root's search path has it.
+/// Seconds after which a program of others is ended: a mount that hangs must fail its test, not the whole run.
+const PATIENCE: &str = "120";
+
+/// Where a program lies, also where only root's search path has it.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ["/usr/sbin", "/sbin", "/usr/bin"].map(PathBuf::from).into_iter().chain(std::env::split_paths(&path));
+    folders.map(|d| d.join(name)).find(|p| p.is_file())
+}
+/// A program, ended when it takes too long.
 pub(crate) fn tool(name: &str) -> Command {
-    let path = ["/usr/sbin", "/sbin", "/usr/bin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists());
-    let mut command = Command::new(path.unwrap_or_else(|| name.into()));
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", PATIENCE]).arg(find(name).unwrap_or_else(|| name.into()));
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("MTOOLS_SKIP_CHECK", "1");
     command
 }
 /// Whether all of these programs are there; says so where they are not.
 pub(crate) fn tools(names: &[&str]) -> bool {
-    let missing: Vec<&&str> = names.iter().filter(|n| tool(n).arg("-V").output().is_err()).collect();
+    let missing: Vec<&&str> = names.iter().filter(|n| find(n).is_none()).collect();
     if !missing.is_empty() {
         eprintln!("skipped: {missing:?} not installed (see ci/setup.sh)");
     }
@@ -74,6 +83,9 @@ pub(crate) struct Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         let out = tool("umount").arg(&self.at).output().unwrap();
+        if !out.status.success() {
+            let _ = tool("umount").arg("-l").arg(&self.at).output();
+        }
         assert!(out.status.success() || std::thread::panicking(), "umount");
         // A driver in a process goes on writing for a moment after the mount point is free.
         for _ in 0..200 {
@@ -100,12 +112,12 @@ pub(crate) struct Look {
 }
 impl Look {
     pub(crate) fn at(source: &Source, format: &str) -> Result<Self, FsError> {
-        Self::with(source, format, Options::default())
+        Self::with(source, format, &Options::default())
     }
     /// With other options; where the gaps go is its own.
-    pub(crate) fn with(source: &Source, name: &str, options: Options) -> Result<Self, FsError> {
+    pub(crate) fn with(source: &Source, name: &str, options: &Options) -> Result<Self, FsError> {
         let gaps = Gaps::default();
-        let fs = (format(name).open)(source, &Options { gaps: gaps.clone(), ..options })?;
+        let fs = (format(name).open)(source, &Options { gaps: gaps.clone(), ..options.clone() })?;
         let tree = Tree::index(fs, FsId(0), &gaps, &Progress::default()).unwrap();
         Ok(Self { tree, gaps })
     }

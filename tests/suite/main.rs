@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod cli;
 mod common;
+mod confined;
 mod containers;
 mod debian;
 mod dpkg;

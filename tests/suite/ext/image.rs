@@ -10,15 +10,10 @@ use std::process::Command;
 
 /// Whether e2fsprogs can be run; says so where it cannot.
 pub(super) fn tools() -> bool {
-    let found = ["mke2fs", "debugfs", "dumpe2fs", "e2fsck"].iter().all(|t| tool(t).arg("-V").output().is_ok());
-    if !found {
-        eprintln!("skipped: e2fsprogs is not installed");
-    }
-    found
+    look::tools(&["mke2fs", "debugfs", "dumpe2fs", "e2fsck"])
 }
 fn tool(name: &str) -> Command {
-    let path = Path::new("/usr/sbin").join(name);
-    let mut command = Command::new(if path.exists() { path } else { name.into() });
+    let mut command = look::tool(name);
     command.env("LC_ALL", "C").env("MKE2FS_CONFIG", config()).env("E2FSPROGS_FAKE_TIME", "1700000000");
     command
 }
@@ -124,7 +119,7 @@ impl Image {
 
 /// An image opened as it lies there, without what its journal would write.
 pub(super) fn unreplayed(source: &Source) -> Look {
-    Look::with(source, "ext", Options { replay_journal: false, ..Options::default() }).unwrap()
+    Look::with(source, "ext", &Options { replay_journal: false, ..Options::default() }).unwrap()
 }
 
 /// Bytes that differ at every place.
