@@ -4,6 +4,7 @@
 set -euo pipefail
 packages="build-essential debootstrap dosfstools mtools exfatprogs exfat-fuse squashfs-tools xfsprogs attr e2fsprogs ewf-tools fdisk gdisk
   sleuthkit openssh-client golang-go qemu-utils ntfs-3g wimtools strace
+  xorriso genisoimage 7zip erofs-utils
   fonts-droid-fallback libgl1 libegl1 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 xvfb"
 missing=""
 for p in $packages; do

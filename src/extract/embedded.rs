@@ -127,7 +127,7 @@ fn may_be_image(entry: &Entry) -> bool {
     let name = entry.path.file_name();
     let extension = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(dot.saturating_add(1)..));
     let known = extension.is_some_and(|e| EXTENSIONS.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(e)));
-    known || entry.len() >= LARGE
+    known || entry.len() >= LARGE || entry.stat.as_ref().is_some_and(|s| s.flags.contains(&"boot-image"))
 }
 
 /// Whether a file begins like a disk: a container, a table, a file system, something encrypted.

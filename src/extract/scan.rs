@@ -45,7 +45,11 @@ impl Layout {
     /// A whole image: its table's parts, or one volume over all of it.
     pub(super) fn scan_image(&mut self, image: u32, id: &str, disk: &Source, means: &Means<'_>, gaps: &Gaps) {
         let stacked = volume::member_of(disk).is_some() || volume::encrypted(disk).is_some();
-        if !stacked && let Some((scheme, parts)) = table(disk, &format!("image {image}"), means, gaps) {
+        let hybrid = !stacked && hybrid(disk).is_some();
+        if !stacked
+            && !hybrid
+            && let Some((scheme, parts)) = table(disk, &format!("image {image}"), means, gaps)
+        {
             let above = Above { image, id, parent: None, depth: 0, in_file: false };
             self.add_parts(&above, scheme, parts, disk, means, gaps);
             return;
@@ -54,7 +58,8 @@ impl Layout {
         let of: [&[u8]; 3] = [id.as_bytes(), b"none", &0_u64.to_le_bytes()];
         let Some(volume) = self.add_volume(whole, &of, disk.clone(), gaps) else { return };
         let gaps = gaps.at(|p| p.volume = Some(volume));
-        self.scan(&Spot { volume, image, depth: 0, in_file: false, role: Role::Whole, gaps }, disk, means);
+        let role = if hybrid { Role::Disk } else { Role::Whole };
+        self.scan(&Spot { volume, image, depth: 0, in_file: false, role, gaps }, disk, means);
     }
 
     /// Finds out what a volume holds, goes on within it, and enters its state and its bytes.
@@ -92,6 +97,11 @@ impl Layout {
         }
         if let Some(encryption) = volume::encrypted(source) {
             return self.unlock(spot, encryption, source, means);
+        }
+        if spot.role == Role::Disk
+            && let Some(format) = hybrid(source)
+        {
+            return self.hybrid(spot, format, source, means);
         }
         if spot.role == Role::Disk
             && let Some(state) = self.divided(spot, source, means)
@@ -156,6 +166,25 @@ impl Layout {
         };
         self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
         Some(VolumeState::Read)
+    }
+
+    /// A disc that is a disk as well: its files are those of the whole, and a table in the area that discs leave free
+    /// gives parts that lie within it (the EFI system partition, a partition for data behind the disc).
+    fn hybrid(&mut self, spot: &Spot, format: &Format, source: &Source, means: &Means<'_>) -> VolumeState {
+        let state = self.add_filesystem(spot, format, source, means);
+        let id = self.volume_id(spot.volume);
+        let Some((scheme, parts)) = table(source, &id, means, &spot.gaps) else { return state };
+        let above = Above {
+            image: spot.image,
+            id: &id,
+            parent: Some(spot.volume),
+            depth: spot.depth.saturating_add(1),
+            in_file: spot.in_file,
+        };
+        // What no entry claims is the disc's own.
+        let parts = parts.into_iter().filter(|p| p.kind == PartKind::Partition).collect();
+        self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
+        state
     }
 
     /// Opens an encrypted volume if a key was given, and goes on within.
@@ -298,6 +327,8 @@ impl Layout {
             match part.kind {
                 PartKind::Table => self.claim(&spot, &source, Run::new(0, source.len()), Bytes::Read),
                 PartKind::Unallocated => self.unclaimed(&spot, &source),
+                // The table of a hybrid names the disc itself as a partition; its files are listed once.
+                PartKind::Partition if hybrid(disk).is_some() && fs::same_disc(disk, &source) => {}
                 PartKind::Partition => self.scan(&spot, &source, means),
             }
         }
@@ -363,6 +394,12 @@ impl Layout {
         self.filesystems.push(fs);
         self.depths.push(spot.depth);
     }
+}
+
+/// The disc's format, where a partition table stands in front of its descriptors and both can be followed.
+fn hybrid(source: &Source) -> Option<&'static Format> {
+    volume::recognise(source)?;
+    fs::ALL.iter().find(|f| (f.probe)(source)).copied().filter(|f| f.name == fs::DISC && fs::holds_disc(source))
 }
 
 /// The parts of a disk that cover it, if it begins with a table that can be read. `name` is the disk's.

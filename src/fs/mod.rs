@@ -1,8 +1,12 @@
 //! File systems: trees of nodes over a [`Source`].
+mod chunks;
 mod damage;
+mod erofs;
 mod ext;
 mod extents;
 mod fat;
+mod iso;
+mod listed;
 mod mem;
 mod ntfs;
 mod raw;
@@ -12,6 +16,7 @@ mod xfs;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
 use crate::image::{ReadError, Source};
+pub(crate) use iso::{NAME as DISC, holds_disc, same_disc};
 pub use mem::MemFs;
 pub use ntfs::{NAME_TIMES, name_times};
 use serde::{Deserialize, Serialize};
@@ -229,7 +234,16 @@ pub struct Format {
 }
 
 /// Every file-system format, in the order in which they are tried.
-pub const ALL: &[&Format] = &[&ext::FORMAT, &ntfs::FORMAT, &xfs::FORMAT, &squashfs::FORMAT, &fat::EXFAT, &fat::FORMAT];
+pub const ALL: &[&Format] = &[
+    &ext::FORMAT,
+    &ntfs::FORMAT,
+    &xfs::FORMAT,
+    &squashfs::FORMAT,
+    &fat::EXFAT,
+    &fat::FORMAT,
+    &erofs::FORMAT,
+    &iso::FORMAT,
+];
 
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {

@@ -6,6 +6,7 @@ mod confined;
 mod containers;
 mod debian;
 mod dpkg;
+mod erofs;
 mod evidence;
 mod ext;
 mod fat;
@@ -18,6 +19,7 @@ mod gui_runs;
 #[cfg(feature = "gui")]
 mod gui_tables;
 mod host_fs;
+mod iso;
 mod lives;
 mod look;
 mod ntfs;
