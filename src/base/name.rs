@@ -72,7 +72,8 @@ impl Name {
     }
     /// Lossy text for matching against ASCII patterns; never for identity.
     pub fn lossy(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        // Nearly all names are UTF-8, and to find that out is quicker than to look for what is not.
+        std::str::from_utf8(&self.0).map_or_else(|_| String::from_utf8_lossy(&self.0), std::borrow::Cow::Borrowed)
     }
     /// `self/name`, with one slash between.
     pub fn join(&self, name: &[u8]) -> Self {

@@ -41,14 +41,15 @@ impl Time {
     }
 }
 
-impl fmt::Display for Time {
-    /// RFC 3339 in UTC; a moment outside the years 1 to 9999 is shown as `@seconds`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Time {
+    /// Appends RFC 3339 in UTC, in ASCII; a moment outside the years 1 to 9999 is shown as `@seconds`.
+    pub fn write(&self, out: &mut Vec<u8>) {
         let days = self.seconds.div_euclid(86_400);
         let (year, month, day) = civil(days);
         // What jiff cannot hold could not be read back.
         if !(1..=9999).contains(&year) || jiff::Timestamp::from_second(self.seconds).is_err() {
-            return write!(f, "@{}", self.seconds);
+            out.extend_from_slice(format!("@{}", self.seconds).as_bytes());
+            return;
         }
         let second = self.seconds.rem_euclid(86_400);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -63,8 +64,17 @@ impl fmt::Display for Time {
             0 => 19,
             n => 20 + n,
         };
-        f.write_str(text.get(..len).and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default())?;
-        f.write_str("Z")
+        out.extend_from_slice(text.get(..len).unwrap_or_default());
+        out.push(b'Z');
+    }
+}
+
+impl fmt::Display for Time {
+    /// As [`Time::write`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(32);
+        self.write(&mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

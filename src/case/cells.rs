@@ -1,22 +1,37 @@
 //! Cells of the inventory as SQLite values, and back.
 use crate::base::{Name, Time};
-use crate::inventory::{CellRef, Kind, Value};
+use crate::inventory::{CellRef, Kind, Value, portable_text};
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 
-/// What a cell is stored as: a path as TEXT if it is plain text, else as a BLOB of its bytes.
-pub(super) fn store<'a>(value: &'a CellRef<'_>) -> ToSqlOutput<'a> {
-    let owned = match value {
-        CellRef::Null => Sql::Null,
-        CellRef::Bool(b) => Sql::Integer((*b).into()),
-        CellRef::Number(n) => i64::try_from(*n).map_or_else(|_| Sql::Text(n.to_string()), Sql::Integer),
-        CellRef::Time(t) => Sql::Text(t.to_string()),
-        CellRef::List([]) => return ToSqlOutput::Borrowed(ValueRef::Text(b"[]")),
-        CellRef::List(l) => Sql::Text(serde_json::to_string(l).unwrap_or_default()),
-        CellRef::Text(t) => return ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
-        CellRef::Path(p) if p.plain().is_some() => return ToSqlOutput::Borrowed(ValueRef::Text(p.bytes())),
-        CellRef::Path(p) => return ToSqlOutput::Borrowed(ValueRef::Blob(p.bytes())),
+/// What a cell is stored as: a path as TEXT if it is plain text, else as a BLOB of its bytes. `room` holds the
+/// text of what is none.
+pub(super) fn store<'a>(value: &'a CellRef<'_>, room: &'a mut Vec<u8>) -> ToSqlOutput<'a> {
+    room.clear();
+    let plain = match value {
+        CellRef::Null => ValueRef::Null,
+        CellRef::Bool(b) => ValueRef::Integer((*b).into()),
+        CellRef::Number(n) => match i64::try_from(*n) {
+            Ok(n) => ValueRef::Integer(n),
+            Err(_) => return ToSqlOutput::Owned(Sql::Text(n.to_string())),
+        },
+        CellRef::Mode(m) => return ToSqlOutput::Owned(Sql::Text(m.to_string())),
+        CellRef::Time(t) => {
+            t.write(room);
+            ValueRef::Text(room)
+        }
+        CellRef::Digest(d) => {
+            portable_text::hex(room, &d.0);
+            ValueRef::Text(room)
+        }
+        CellRef::List(l) => {
+            portable_text::list(room, l);
+            ValueRef::Text(room)
+        }
+        CellRef::Text(t) => ValueRef::Text(t.as_bytes()),
+        CellRef::Path(p) if p.plain().is_some() => ValueRef::Text(p.bytes()),
+        CellRef::Path(p) => ValueRef::Blob(p.bytes()),
     };
-    ToSqlOutput::Owned(owned)
+    ToSqlOutput::Borrowed(plain)
 }
 
 /// The cell again; `None` if it is not what the column holds.
@@ -54,6 +69,7 @@ mod tests {
     fn cells_round_trip() {
         let (odd, crane) = (Name::new(b"/a\xff"), Name::from("/岸桥"));
         let list = ["a".to_owned(), "b\"".to_owned()];
+        let mut room = Vec::new();
         for (kind, cell) in [
             (Kind::Bool, CellRef::Bool(true)),
             (Kind::Number, CellRef::Number(u64::MAX.into())),
@@ -66,7 +82,7 @@ mod tests {
             (Kind::List, CellRef::List(&[])),
             (Kind::Text, CellRef::Null),
         ] {
-            let stored = store(&cell);
+            let stored = store(&cell, &mut room);
             let seen = match &stored {
                 ToSqlOutput::Borrowed(v) => *v,
                 ToSqlOutput::Owned(v) => v.into(),

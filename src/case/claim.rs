@@ -16,6 +16,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
+/// Bytes of a page of a new case.
+const PAGE: u32 = 32 << 10;
+
 /// An item that brought down workers, and what of it was therefore not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
@@ -56,6 +59,8 @@ impl Case {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
         let lock = || -> rusqlite::Result<()> {
+            // Of a new file: rows are about a kilobyte long, and each page is a call of the system.
+            db.pragma_update(None, "page_size", PAGE)?;
             db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             db.pragma_update(None, "synchronous", "NORMAL")?;
             db.execute_batch("BEGIN EXCLUSIVE")

@@ -8,9 +8,10 @@ use super::schema::{APPLICATION_ID, VERSION, table_name};
 use crate::base::{Evidence, Time};
 use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
-use crate::inventory::{AnyTable, CellRef, Row, Scene, TABLES, Table};
+use crate::inventory::{AnyTable, CellRef, Row, Scene, TABLES, Table, portable_text};
 use crate::judge::{Finding, Review};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OpenFlags, params};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -126,33 +127,23 @@ impl Case {
 
     /// Adds rows; `ids` must know the file systems and images they name.
     pub fn add_rows<'a>(&self, rows: impl IntoIterator<Item = &'a Row>, ids: &Ids) -> Result<(), CaseError> {
+        let mut into: Option<Intake<'_>> = None;
         for row in rows {
-            self.add_row(row.table(), row.system(), &|each| row.cells(each), row.evidence(), ids)
-                .map_err(|e| self.fault(&e))?;
+            let mut add = || -> rusqlite::Result<()> {
+                let table = row.table();
+                let into = match &mut into {
+                    Some(into) if into.table == table.name => into,
+                    // The statement before goes back first.
+                    other => {
+                        drop(other.take());
+                        other.insert(Intake::new(&self.db, table)?)
+                    }
+                };
+                into.add(row.system(), &|each| row.cells(each), row.evidence(), ids)
+            };
+            add().map_err(|e| self.fault(&e))?;
         }
         Ok(())
-    }
-    fn add_row<'a>(
-        &self,
-        table: &Table,
-        system: Option<u32>,
-        cells: &dyn Fn(&mut dyn FnMut(CellRef<'a>)),
-        evidence: &Evidence,
-        ids: &Ids,
-    ) -> rusqlite::Result<()> {
-        let mut statement = self.db.prepare_cached(insert(table))?;
-        statement.raw_bind_parameter(1, system)?;
-        let mut at = 1_usize;
-        let mut bound = Ok(());
-        cells(&mut |cell| {
-            at = at.saturating_add(1);
-            if bound.is_ok() {
-                bound = statement.raw_bind_parameter(at, cells::store(&cell));
-            }
-        });
-        bound?;
-        statement.raw_bind_parameter(at.saturating_add(1), json(&PortableEvidence { evidence, ids }))?;
-        statement.raw_execute().map(drop)
     }
 
     /// Replaces a whole table of facts, in its order.
@@ -160,10 +151,11 @@ impl Case {
         let name = table.table().name;
         let replace = || -> rusqlite::Result<()> {
             self.db.execute(&format!("DELETE FROM {}", table_name(name)), [])?;
+            let mut into = Intake::new(&self.db, table.table())?;
             for row in 0..table.len() {
                 if let Some(evidence) = table.evidence(row) {
                     let cells = |each: &mut dyn FnMut(_)| table.cells(row, each);
-                    self.add_row(table.table(), table.system(row), &cells, evidence, ids)?;
+                    into.add(table.system(row), &cells, evidence, ids)?;
                 }
             }
             Ok(())
@@ -301,6 +293,43 @@ impl Case {
             Ok(None)
         };
         check().map_err(|e| self.fault(&e))
+    }
+}
+
+/// Takes rows of one table.
+struct Intake<'a> {
+    table: &'static str,
+    statement: CachedStatement<'a>,
+    /// For texts on their way.
+    room: Vec<u8>,
+}
+impl<'a> Intake<'a> {
+    fn new(db: &'a Connection, table: &Table) -> rusqlite::Result<Self> {
+        Ok(Self { table: table.name, statement: db.prepare_cached(insert(table))?, room: Vec::new() })
+    }
+    fn add<'r>(
+        &mut self,
+        system: Option<u32>,
+        cells: &dyn Fn(&mut dyn FnMut(CellRef<'r>)),
+        evidence: &Evidence,
+        ids: &Ids,
+    ) -> rusqlite::Result<()> {
+        let Self { statement, room, .. } = self;
+        statement.raw_bind_parameter(1, system)?;
+        let mut at = 1_usize;
+        let mut bound = Ok(());
+        cells(&mut |cell| {
+            at = at.saturating_add(1);
+            if bound.is_ok() {
+                bound = statement.raw_bind_parameter(at, cells::store(&cell, room));
+            }
+        });
+        bound?;
+        room.clear();
+        portable_text::evidence(room, evidence, ids);
+        let text = ToSqlOutput::Borrowed(ValueRef::Text(room));
+        statement.raw_bind_parameter(at.saturating_add(1), text)?;
+        statement.raw_execute().map(drop)
     }
 }
 

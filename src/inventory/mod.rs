@@ -4,8 +4,10 @@ mod join;
 mod log_window;
 pub mod portable;
 pub mod portable_gap;
+pub mod portable_text;
 mod record;
 mod scene;
+mod sort;
 mod tables;
 mod value;
 
@@ -30,6 +32,8 @@ pub trait AnyTable: Sync {
     }
     fn system(&self, row: usize) -> Option<u32>;
     fn value(&self, row: usize, column: usize) -> Value;
+    /// The same, borrowed.
+    fn cell(&self, row: usize, column: usize) -> CellRef<'_>;
     /// All cells of a row, in column order; none beyond the last row.
     fn cells<'a>(&'a self, row: usize, each: &mut dyn FnMut(CellRef<'a>));
     fn evidence(&self, row: usize) -> Option<&Evidence>;
@@ -51,6 +55,9 @@ impl<R: Record> AnyTable for Vec<R> {
     }
     fn value(&self, row: usize, column: usize) -> Value {
         <[R]>::get(self, row).map_or(Value::Null, |r| r.value(column))
+    }
+    fn cell(&self, row: usize, column: usize) -> CellRef<'_> {
+        <[R]>::get(self, row).map_or(CellRef::Null, |r| r.cell(column))
     }
     fn cells<'a>(&'a self, row: usize, each: &mut dyn FnMut(CellRef<'a>)) {
         if let Some(row) = <[R]>::get(self, row) {
@@ -118,7 +125,7 @@ macro_rules! tables {
             }
             /// Sorts every table by system and key, so that the order does not depend on who read first.
             pub fn sort(&mut self) {
-                $(std::sync::Arc::make_mut(&mut self.$field).sort_by_cached_key(sort_key);)*
+                $(sort::sort(std::sync::Arc::make_mut(&mut self.$field).as_mut_slice());)*
             }
             pub fn all(&self) -> Vec<&dyn AnyTable> {
                 vec![$(&*self.$field as &dyn AnyTable),*]
@@ -140,22 +147,6 @@ macro_rules! tables {
             }
         }
     };
-}
-
-fn sort_key<R: Record>(row: &R) -> (Option<u32>, Vec<Value>, Evidence) {
-    let e = row.evidence();
-    // The runs and digests follow from the rest; leaving them out keeps the keys small.
-    let e = Evidence {
-        filesystem: e.filesystem,
-        path: e.path.clone(),
-        node: e.node,
-        range: e.range,
-        line: e.line,
-        key: e.key.clone(),
-        excerpt: e.excerpt.clone(),
-        ..Evidence::default()
-    };
-    (row.system(), row.key(), e)
 }
 
 tables! {

@@ -2,13 +2,13 @@
 //!
 //! File systems and images are named by their ids there, by their index here; [`Ids`] leads from one
 //! to the other. Key order is fixed: same value, same bytes.
-use super::Scene;
-use super::value::CellRef;
+use super::{Scene, portable_text};
 use crate::base::{Digest, Evidence, FsId, ImageRun, Name, NodeId, PieceKind, Run};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// Ids by index, and back.
@@ -52,54 +52,18 @@ pub struct PortableEvidence<'a> {
     pub evidence: &'a Evidence,
     pub ids: &'a Ids,
 }
-impl Serialize for PortableEvidence<'_> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let e = self.evidence;
-        let mut map = s.serialize_map(None)?;
-        map.serialize_entry("filesystem", self.ids.filesystem(e.filesystem))?;
-        name(&mut map, "path", &e.path)?;
-        map.serialize_entry("inode", &e.node.number)?;
-        if e.node.generation != 0 {
-            map.serialize_entry("generation", &e.node.generation)?;
-        }
-        map.serialize_entry("deleted", &e.deleted)?;
-        map.serialize_entry("sha256", &e.sha256.map(|d| d.to_string()))?;
-        if let Some(range) = e.range {
-            map.serialize_entry("file_offset", &range.offset)?;
-            map.serialize_entry("length", &range.len)?;
-        }
-        map.serialize_entry("image_runs", &Runs(&e.image_runs, self.ids))?;
-        if let Some(line) = e.line {
-            map.serialize_entry("line", &line)?;
-        }
-        if let Some(key) = &e.key {
-            map.serialize_entry("key", key)?;
-        }
-        if let Some(excerpt) = &e.excerpt {
-            map.serialize_entry("excerpt", excerpt)?;
-        }
-        map.end()
+impl PortableEvidence<'_> {
+    /// As JSON text.
+    pub fn text(&self) -> String {
+        let mut out = Vec::new();
+        portable_text::evidence(&mut out, self.evidence, self.ids);
+        // Made of texts and ASCII only.
+        String::from_utf8(out).unwrap_or_default()
     }
 }
-
-struct Runs<'a>(&'a [ImageRun], &'a Ids);
-impl Serialize for Runs<'_> {
+impl Serialize for PortableEvidence<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct One<'a> {
-            image: &'a str,
-            file_offset: u64,
-            offset: u64,
-            length: u64,
-            kind: PieceKind,
-        }
-        s.collect_seq(self.0.iter().map(|r| One {
-            image: self.1.image(r.image),
-            file_offset: r.file_offset,
-            offset: r.offset,
-            length: r.len,
-            kind: r.kind,
-        }))
+        RawValue::from_string(self.text()).map_err(serde::ser::Error::custom)?.serialize(s)
     }
 }
 
@@ -110,23 +74,6 @@ pub fn name<M: SerializeMap>(map: &mut M, key: &'static str, name: &Name) -> Res
     } else {
         map.serialize_entry(key, &name.display())?;
         map.serialize_entry(&format!("{key}_bytes"), &STANDARD.encode(name.bytes()))
-    }
-}
-
-/// A cell under its column's name.
-pub fn cell<M: SerializeMap>(map: &mut M, key: &'static str, value: &CellRef<'_>) -> Result<(), M::Error> {
-    match value {
-        CellRef::Null => map.serialize_entry(key, &()),
-        CellRef::Bool(b) => map.serialize_entry(key, b),
-        CellRef::Number(n) => match (u64::try_from(*n), i64::try_from(*n)) {
-            (Ok(n), _) => map.serialize_entry(key, &n),
-            (_, Ok(n)) => map.serialize_entry(key, &n),
-            _ => map.serialize_entry(key, &n.to_string()),
-        },
-        CellRef::Time(t) => map.serialize_entry(key, &t.to_string()),
-        CellRef::Text(t) => map.serialize_entry(key, &**t),
-        CellRef::Path(p) => name(map, key, p),
-        CellRef::List(l) => map.serialize_entry(key, l),
     }
 }
 

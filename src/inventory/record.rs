@@ -2,6 +2,7 @@
 //! JSON, in rules and in the window all come out of it.
 use super::value::{CellRef, Kind, Value};
 use crate::base::Evidence;
+use std::cmp::Ordering;
 
 /// What a table holds: names and meanings, for views, exports, rules and the manual.
 #[derive(Debug)]
@@ -32,14 +33,16 @@ pub trait Record: Sized + Clone + Send + Sync {
     fn evidence_mut(&mut self) -> &mut Evidence;
     /// The cell of a column, by index into `TABLE.columns`; `Null` beyond the last.
     fn value(&self, column: usize) -> Value;
+    /// The same, borrowed.
+    fn cell(&self, column: usize) -> CellRef<'_>;
     /// All cells in column order.
     fn cells<'a>(&'a self, each: &mut dyn FnMut(CellRef<'a>));
     /// Rebuilds a row from its cells in column order; `None` if one does not fit.
     fn from_values(system: Option<u32>, values: Vec<Value>, evidence: Evidence) -> Option<Self>;
-    /// The cells of the key columns.
-    fn key(&self) -> Vec<Value> {
-        Self::TABLE.key.iter().map(|k| self.get(k)).collect()
-    }
+    /// The order of the key columns' values.
+    fn key_order(&self, other: &Self) -> Ordering;
+    /// Bytes of the first key column, where their order is that of its values.
+    fn first_key(&self) -> Option<&[u8]>;
     fn get(&self, column: &str) -> Value {
         Self::TABLE.column(column).map_or(Value::Null, |c| self.value(c))
     }
@@ -88,6 +91,24 @@ macro_rules! record {
                 )*
                 let _ = at;
                 $crate::inventory::Value::Null
+            }
+            fn cell(&self, column: usize) -> $crate::inventory::CellRef<'_> {
+                let mut at = 0_usize;
+                $(
+                    if at == column {
+                        return $crate::inventory::Cell::view(&self.$column);
+                    }
+                    at = at.saturating_add(1);
+                )*
+                let _ = at;
+                $crate::inventory::CellRef::Null
+            }
+            fn key_order(&self, other: &Self) -> std::cmp::Ordering {
+                std::cmp::Ordering::Equal$(.then_with(|| $crate::inventory::Cell::order(&self.$key, &other.$key)))+
+            }
+            fn first_key(&self) -> Option<&[u8]> {
+                let [first, ..] = [$($crate::inventory::Cell::order_bytes(&self.$key)),+];
+                first
             }
             fn cells<'a>(&'a self, each: &mut dyn FnMut($crate::inventory::CellRef<'a>)) {
                 $(each($crate::inventory::Cell::view(&self.$column));)*

@@ -1,7 +1,7 @@
 //! One cell of a table: what every table, report, rule and view has in common.
 use crate::base::{Digest, Name, Time};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,7 +52,11 @@ pub enum CellRef<'a> {
     Bool(bool),
     Number(i128),
     Time(Time),
-    Text(Cow<'a, str>),
+    Text(&'a str),
+    /// Text, as its hex digits.
+    Digest(&'a Digest),
+    /// Text, as its octal digits.
+    Mode(Mode),
     Path(&'a Name),
     List(&'a [String]),
 }
@@ -63,7 +67,9 @@ impl CellRef<'_> {
             Self::Bool(b) => Value::Bool(*b),
             Self::Number(n) => Value::Number(*n),
             Self::Time(t) => Value::Time(*t),
-            Self::Text(t) => Value::Text(Arc::from(&**t)),
+            Self::Text(t) => Value::Text(Arc::from(*t)),
+            Self::Digest(d) => Value::Text(d.to_string().into()),
+            Self::Mode(m) => Value::Text(m.to_string().into()),
             Self::Path(p) => Value::Path((*p).clone()),
             Self::List(l) => Value::List(l.to_vec()),
         }
@@ -77,6 +83,14 @@ pub trait Cell: Sized {
     fn to_value(&self) -> Value {
         self.view().to_value()
     }
+    /// The order of the cells' values.
+    fn order(&self, other: &Self) -> Ordering {
+        self.to_value().cmp(&other.to_value())
+    }
+    /// Bytes whose order is that of the values, where there are such.
+    fn order_bytes(&self) -> Option<&[u8]> {
+        None
+    }
     /// The inverse; `None` if the value is of another kind (a case that was tampered with).
     fn from_value(value: Value) -> Option<Self>;
 }
@@ -85,6 +99,9 @@ impl Cell for bool {
     const KIND: Kind = Kind::Bool;
     fn view(&self) -> CellRef<'_> {
         CellRef::Bool(*self)
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -99,6 +116,9 @@ macro_rules! number {
         fn view(&self) -> CellRef<'_> {
             CellRef::Number((*self).into())
         }
+        fn order(&self, other: &Self) -> Ordering {
+            self.cmp(other)
+        }
         fn from_value(value: Value) -> Option<Self> {
             match value {
                 Value::Number(n) => n.try_into().ok(),
@@ -112,7 +132,13 @@ number!(u16, u32, u64, i64);
 impl Cell for String {
     const KIND: Kind = Kind::Text;
     fn view(&self) -> CellRef<'_> {
-        CellRef::Text(Cow::Borrowed(self))
+        CellRef::Text(self)
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
+    fn order_bytes(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -126,7 +152,13 @@ impl Cell for String {
 impl Cell for Arc<str> {
     const KIND: Kind = Kind::Text;
     fn view(&self) -> CellRef<'_> {
-        CellRef::Text(Cow::Borrowed(self))
+        CellRef::Text(self)
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
+    fn order_bytes(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
     }
     fn to_value(&self) -> Value {
         Value::Text(Self::clone(self))
@@ -143,6 +175,12 @@ impl Cell for Name {
     const KIND: Kind = Kind::Path;
     fn view(&self) -> CellRef<'_> {
         CellRef::Path(self)
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
+    fn order_bytes(&self) -> Option<&[u8]> {
+        Some(self.bytes())
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -178,7 +216,7 @@ impl Cell for Time {
 impl Cell for Digest {
     const KIND: Kind = Kind::Text;
     fn view(&self) -> CellRef<'_> {
-        CellRef::Text(Cow::Owned(self.to_string()))
+        CellRef::Digest(self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -191,6 +229,12 @@ impl<T: Cell> Cell for Option<T> {
     const KIND: Kind = T::KIND;
     fn view(&self) -> CellRef<'_> {
         self.as_ref().map_or(CellRef::Null, Cell::view)
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Some(a), Some(b)) => a.order(b),
+            _ => self.is_some().cmp(&other.is_some()),
+        }
     }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Cell::to_value)
@@ -214,10 +258,15 @@ impl Mode {
         self.0 & 0o111 != 0
     }
 }
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
 impl Cell for Mode {
     const KIND: Kind = Kind::Text;
     fn view(&self) -> CellRef<'_> {
-        CellRef::Text(Cow::Owned(format!("{:04o}", self.0)))
+        CellRef::Mode(*self)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {

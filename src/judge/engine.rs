@@ -4,7 +4,7 @@ use super::rows::{Match, TableId, Tables};
 use super::rule::{Conditions, Join, Logic, Own, Rule};
 use super::unread::{Bounded, Unread};
 use crate::base::parallel::{in_order, split, threads};
-use crate::inventory::{AnyTable, TABLES, Value};
+use crate::inventory::{AnyTable, CellRef, TABLES};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub(super) struct Hit {
 struct Cells<'a> {
     table: &'a dyn AnyTable,
     row: usize,
-    read: Vec<Option<Value>>,
+    read: Vec<Option<CellRef<'a>>>,
     as_of: Option<i64>,
 }
 impl Cells<'_> {
@@ -34,7 +34,7 @@ impl Cells<'_> {
     }
     fn holds(&mut self, all: &Conditions) -> bool {
         all.iter().all(|(column, predicate)| match self.read.get_mut(*column) {
-            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.value(self.row, *column)), self.as_of),
+            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.cell(self.row, *column)), self.as_of),
             None => false,
         })
     }
@@ -182,19 +182,19 @@ fn wanted(
             None => return Vec::new(),
         },
     };
-    let value = match own.column {
-        Some(column) => table.value(row, column),
-        None => table.evidence(row).map_or(Value::Null, |e| Value::Path(e.path.clone())),
+    let cell = match own.column {
+        Some(column) => table.cell(row, column),
+        None => table.evidence(row).map_or(CellRef::Null, |e| CellRef::Path(&e.path)),
     };
-    match value {
-        Value::Null => Vec::new(),
-        Value::List(list) => list,
+    match cell {
+        CellRef::Null => Vec::new(),
+        CellRef::List(list) => list.to_vec(),
         other => vec![text(&other).into_owned()].into_iter().filter(|t| !t.is_empty()).collect(),
     }
 }
 
 fn fits(tables: &Tables<'_>, join: &Join, row: usize) -> bool {
     let Some(table) = tables.get(join.table) else { return false };
-    let all = |all: &Conditions| all.iter().all(|(c, p)| p.holds(&table.value(row, *c), tables.as_of));
+    let all = |all: &Conditions| all.iter().all(|(c, p)| p.holds(&table.cell(row, *c), tables.as_of));
     join.when.iter().any(all)
 }

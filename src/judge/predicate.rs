@@ -5,7 +5,7 @@
 //! hold. On a list column a positive condition holds if it holds for any element, a negated one if
 //! it holds for all. Text is compared raw (bytes that are no UTF-8 count as U+FFFD), not in the
 //! escaped form in which it is shown.
-use crate::inventory::{Kind, Value};
+use crate::inventory::{CellRef, Kind};
 use regex::Regex;
 use std::borrow::Cow;
 
@@ -47,16 +47,16 @@ impl Predicate {
         self.parts.iter().all(|p| !matches!(p, Part::Matches(_) | Part::MatchesNot(_)))
     }
     /// `as_of`: the first second after the day as of which is judged.
-    pub(super) fn holds(&self, value: &Value, as_of: Option<i64>) -> bool {
+    pub(super) fn holds(&self, value: &CellRef<'_>, as_of: Option<i64>) -> bool {
         self.parts.iter().all(|p| p.holds(value, as_of))
     }
 }
 
 impl Part {
-    fn holds(&self, value: &Value, as_of: Option<i64>) -> bool {
+    fn holds(&self, value: &CellRef<'_>, as_of: Option<i64>) -> bool {
         match self {
             Self::AfterAsOf(wanted) => match (value, as_of) {
-                (Value::Time(time), Some(end)) => (time.seconds >= end) == *wanted,
+                (CellRef::Time(time), Some(end)) => (time.seconds >= end) == *wanted,
                 // Without a time, or without a day, nothing lies behind it.
                 _ => !wanted,
             },
@@ -141,42 +141,44 @@ fn glob(pattern: &str) -> String {
     out
 }
 
-fn number(value: &Value) -> Option<i128> {
+fn number(value: &CellRef<'_>) -> Option<i128> {
     match value {
-        Value::Number(n) => Some(*n),
-        Value::Time(t) => Some(t.seconds.into()),
+        CellRef::Number(n) => Some(*n),
+        CellRef::Time(t) => Some(t.seconds.into()),
         _ => None,
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty(value: &CellRef<'_>) -> bool {
     match value {
-        Value::Null => true,
-        Value::Text(t) => t.is_empty(),
-        Value::Path(p) => p.is_empty(),
-        Value::List(l) => l.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Time(_) => false,
+        CellRef::Null => true,
+        CellRef::Text(t) => t.is_empty(),
+        CellRef::Path(p) => p.is_empty(),
+        CellRef::List(l) => l.is_empty(),
+        CellRef::Bool(_) | CellRef::Number(_) | CellRef::Time(_) | CellRef::Digest(_) | CellRef::Mode(_) => false,
     }
 }
 
-fn any_text(value: &Value, mut test: impl FnMut(&str) -> bool) -> bool {
+fn any_text(value: &CellRef<'_>, mut test: impl FnMut(&str) -> bool) -> bool {
     match value {
-        Value::List(list) => list.iter().any(|t| test(t)),
+        CellRef::List(list) => list.iter().any(|t| test(t)),
         other => test(&text(other)),
     }
 }
 
 /// The raw text of a cell, as conditions and joins see it.
-pub(super) fn text(value: &Value) -> Cow<'_, str> {
+pub(super) fn text<'a>(value: &CellRef<'a>) -> Cow<'a, str> {
     match value {
-        Value::Null => Cow::Borrowed(""),
-        Value::Bool(true) => Cow::Borrowed("true"),
-        Value::Bool(false) => Cow::Borrowed("false"),
-        Value::Text(t) => Cow::Borrowed(t),
-        Value::Path(p) => p.lossy(),
-        Value::Number(n) => Cow::Owned(n.to_string()),
-        Value::Time(t) => Cow::Owned(t.to_string()),
-        Value::List(l) => Cow::Owned(l.join(", ")),
+        CellRef::Null => Cow::Borrowed(""),
+        CellRef::Bool(true) => Cow::Borrowed("true"),
+        CellRef::Bool(false) => Cow::Borrowed("false"),
+        CellRef::Text(t) => Cow::Borrowed(t),
+        CellRef::Path(p) => p.lossy(),
+        CellRef::Number(n) => Cow::Owned(n.to_string()),
+        CellRef::Time(t) => Cow::Owned(t.to_string()),
+        CellRef::Digest(d) => Cow::Owned(d.to_string()),
+        CellRef::Mode(m) => Cow::Owned(m.to_string()),
+        CellRef::List(l) => Cow::Owned(l.join(", ")),
     }
 }
 
@@ -184,30 +186,33 @@ pub(super) fn text(value: &Value) -> Cow<'_, str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::base::Name;
 
-    fn holds(toml: &str, value: &Value) -> bool {
+    fn holds(toml: &str, value: &CellRef<'_>) -> bool {
         let table: toml::Table = toml.parse().unwrap();
-        let kind = if matches!(value, Value::Number(_)) { Kind::Number } else { Kind::Text };
+        let kind = if matches!(value, CellRef::Number(_)) { Kind::Number } else { Kind::Text };
         Predicate::parse(table.get("c").unwrap(), kind).unwrap().holds(value, Some(1_000))
     }
 
     #[test]
     fn conditions() {
-        let path = Value::Path("/usr/lib/x/y.ko".into());
+        let name = Name::from("/usr/lib/x/y.ko");
+        let several = ["a".to_owned(), "ab".to_owned()];
+        let path = CellRef::Path(&name);
         for (toml, value, expected) in [
-            ("c = true", &Value::Bool(true), true),
-            ("c = [\"a\", \"b\"]", &Value::Text("b".into()), true),
-            ("c = { not = \"b\" }", &Value::Text("b".into()), false),
+            ("c = true", &CellRef::Bool(true), true),
+            ("c = [\"a\", \"b\"]", &CellRef::Text("b"), true),
+            ("c = { not = \"b\" }", &CellRef::Text("b"), false),
             ("c = { glob = \"/usr/**.ko\" }", &path, true),
             ("c = { glob = \"/usr/*.ko\" }", &path, false),
             ("c = { glob = \"/usr/lib/{x,z}/?.ko\" }", &path, true),
             ("c = { not-glob = [\"/opt/**\", \"/usr/**\"] }", &path, false),
-            ("c = { more = 3, less = 5 }", &Value::Number(4), true),
-            ("c = { more = 4 }", &Value::Number(4), false),
-            ("c = { empty = true }", &Value::Null, true),
-            ("c = { regex = \"b$\" }", &Value::List(vec!["a".into(), "ab".into()]), true),
-            ("c = { not-regex = \"b$\" }", &Value::List(vec!["a".into(), "ab".into()]), false),
-            ("c = \"\"", &Value::List(vec![]), false),
+            ("c = { more = 3, less = 5 }", &CellRef::Number(4), true),
+            ("c = { more = 4 }", &CellRef::Number(4), false),
+            ("c = { empty = true }", &CellRef::Null, true),
+            ("c = { regex = \"b$\" }", &CellRef::List(&several), true),
+            ("c = { not-regex = \"b$\" }", &CellRef::List(&several), false),
+            ("c = \"\"", &CellRef::List(&[]), false),
         ] {
             assert_eq!(holds(toml, value), expected, "{toml} {value:?}");
         }

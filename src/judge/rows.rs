@@ -1,15 +1,16 @@
 //! The inventory as rules see it: tables by number, cells by raw text, rows found by value.
 use super::predicate::text;
 use crate::base::Time;
-use crate::inventory::{AnyTable, Inventory, TABLES, Value};
+use crate::inventory::{AnyTable, CellRef, Inventory, TABLES};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Position of a table in [`TABLES`].
 pub(super) type TableId = usize;
 
-/// Rows of a table that hold a value in a column, by system and raw text.
-type Index = HashMap<(Option<u32>, String), Vec<usize>>;
+/// Rows of a table by what they hold in a column: a hash of system and raw text, and the row, sorted.
+type Index = Vec<(u64, usize)>;
 
 /// All tables of one inventory, with indices made when first asked for.
 pub(super) struct Tables<'a> {
@@ -45,7 +46,19 @@ impl<'a> Tables<'a> {
     /// The rows of a system whose cell has this raw text (for a list: an element with it).
     pub(super) fn find(&self, id: TableId, column: usize, system: Option<u32>, wanted: &str) -> Vec<usize> {
         let index = self.index(id, column);
-        index.get(&(system, wanted.to_owned())).cloned().unwrap_or_default()
+        let Some(table) = self.get(id) else { return Vec::new() };
+        let hash = hash(system, wanted);
+        let from = index.partition_point(|(h, _)| *h < hash);
+        let alike = index.iter().skip(from).take_while(|(h, _)| *h == hash).map(|(_, row)| *row);
+        let holds = |row: &usize| {
+            table.system(*row) == system
+                && match table.cell(*row, column) {
+                    CellRef::Null => false,
+                    CellRef::List(list) => list.iter().any(|e| e == wanted),
+                    other => text(&other) == wanted,
+                }
+        };
+        alike.filter(holds).collect()
     }
     fn index(&self, id: TableId, column: usize) -> Arc<Index> {
         // Held while an index is made: another thread that wants it waits instead of making it again.
@@ -57,19 +70,23 @@ impl<'a> Tables<'a> {
         if let Some(table) = self.get(id) {
             for row in 0..table.len() {
                 let system = table.system(row);
-                match table.value(row, column) {
-                    Value::Null => {}
-                    Value::List(list) => {
-                        for element in list {
-                            index.entry((system, element)).or_default().push(row);
-                        }
-                    }
-                    other => index.entry((system, text(&other).into_owned())).or_default().push(row),
+                match table.cell(row, column) {
+                    CellRef::Null => {}
+                    CellRef::List(list) => index.extend(list.iter().map(|e| (hash(system, e), row))),
+                    other => index.push((hash(system, &text(&other)), row)),
                 }
             }
         }
+        index.sort_unstable();
+        index.dedup();
         let index = Arc::new(index);
         indices.insert((id, column), Arc::clone(&index));
         index
     }
+}
+
+fn hash(system: Option<u32>, text: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    (system, text).hash(&mut hash);
+    hash.finish()
 }

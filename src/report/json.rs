@@ -3,8 +3,9 @@
 use super::Format;
 use crate::base::parallel::{in_order, split, threads};
 use crate::case::{CaseData, Exhibit};
-use crate::inventory::portable::{Ids, PortableEvidence, cell};
+use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
+use crate::inventory::portable_text::{self, Key};
 use crate::inventory::{AnyTable, FilesystemInfo, ImageInfo, SystemInfo, VolumeInfo};
 use crate::judge::{Finding, Severity};
 use serde::ser::SerializeMap;
@@ -300,44 +301,45 @@ const CHUNK: usize = 4096;
 /// All rows of a table, one a line. The many of a large table are written by several threads, into memory piece by
 /// piece, and put together in their order.
 fn rows(to: &mut dyn Write, table: &dyn AnyTable, ids: &Ids) -> io::Result<()> {
-    let chunk = |rows: Range<usize>| -> io::Result<Vec<u8>> {
+    let keys = keys(table);
+    let chunk = |rows: Range<usize>| -> Vec<u8> {
         let mut out = Vec::new();
-        for row in rows {
-            out.extend_from_slice(if row == 0 { b"\n" } else { b",\n" });
-            serde_json::to_writer(&mut out, &RowOf { table, row, ids })?;
+        for at in rows {
+            out.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
+            row(&mut out, table, &keys, at, ids);
         }
-        Ok(out)
+        out
     };
     for wave in split(table.len(), table.len().div_ceil(CHUNK)).chunks(threads()) {
         for part in in_order("report-rows", wave, &chunk) {
-            to.write_all(&part?)?;
+            to.write_all(&part)?;
         }
     }
     Ok(())
 }
 
-struct RowOf<'a> {
-    table: &'a dyn AnyTable,
-    row: usize,
-    ids: &'a Ids,
+fn keys(table: &dyn AnyTable) -> Vec<Key> {
+    table.table().columns.iter().map(|c| Key::new(c.name)).collect()
 }
-impl Serialize for RowOf<'_> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(None)?;
-        map.serialize_entry("system", &self.ids.system(self.table.system(self.row)))?;
-        let mut columns = self.table.table().columns.iter();
-        let mut written = Ok(());
-        self.table.cells(self.row, &mut |value| {
-            if let (Ok(()), Some(column)) = (&written, columns.next()) {
-                written = cell(&mut map, column.name, &value);
-            }
-        });
-        written?;
-        if let Some(evidence) = self.table.evidence(self.row) {
-            map.serialize_entry("evidence", &PortableEvidence { evidence, ids: self.ids })?;
-        }
-        map.end()
+
+/// One row as an object.
+fn row(out: &mut Vec<u8>, table: &dyn AnyTable, keys: &[Key], row: usize, ids: &Ids) {
+    out.extend_from_slice(b"{\"system\":");
+    match ids.system(table.system(row)) {
+        Some(id) => portable_text::text(out, id),
+        None => out.extend_from_slice(b"null"),
     }
+    let mut keys = keys.iter();
+    table.cells(row, &mut |value| {
+        if let Some(key) = keys.next() {
+            portable_text::cell(out, key, &value);
+        }
+    });
+    if let Some(evidence) = table.evidence(row) {
+        out.extend_from_slice(b",\"evidence\":");
+        portable_text::evidence(out, evidence, ids);
+    }
+    out.push(b'}');
 }
 
 struct FindingOf<'a> {
@@ -418,11 +420,12 @@ pub fn json_rows(
     rows: &[usize],
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    let ids = Ids::of(scene);
+    let (ids, keys) = (Ids::of(scene), keys(table));
     to.write_all(b"[")?;
-    for (n, row) in rows.iter().enumerate() {
-        to.write_all(if n == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *to, &RowOf { table, row: *row, ids: &ids })?;
+    for (n, at) in rows.iter().enumerate() {
+        let mut out = if n == 0 { b"\n".to_vec() } else { b",\n".to_vec() };
+        row(&mut out, table, &keys, *at, &ids);
+        to.write_all(&out)?;
     }
     to.write_all(b"\n]\n")
 }
