@@ -5,6 +5,13 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "worker") {
         return cranescope::worker::main();
     }
+    #[cfg(unix)]
+    if let [_, verb, at] = std::env::args_os().collect::<Vec<_>>().as_slice()
+        && verb == "unmount-when-over"
+    {
+        cranescope::session::unmount_when_over(std::path::Path::new(at));
+        return ExitCode::SUCCESS;
+    }
     cranescope::cli::main(window)
 }
 

@@ -3,6 +3,7 @@ mod baseline;
 mod case;
 mod evidence;
 mod examine;
+mod mount;
 mod rules;
 
 use crate::session::Failure;
@@ -30,6 +31,9 @@ enum Verb {
     Ls(evidence::LsArguments),
     /// A file of the evidence, to standard output.
     Cat(evidence::CatArguments),
+    /// The evidence as a read-only folder for other tools, until interrupted: files of every volume, systems, deleted
+    /// files, decoded disks.
+    Mount(mount::Arguments),
     /// Judge a saved case again, without its image.
     Judge(case::JudgeArguments),
     /// Known-good sets.
@@ -77,6 +81,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::List(a)) => case::list(&a),
         Some(Verb::Ls(a)) => evidence::ls(&a),
         Some(Verb::Cat(a)) => evidence::cat(&a),
+        Some(Verb::Mount(a)) => mount::run(&a),
         Some(Verb::Judge(a)) => case::judge(&a),
         Some(Verb::Baseline(a)) => baseline::run(&a),
         Some(Verb::Compare(a)) => baseline::compare(&a),

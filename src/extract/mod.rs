@@ -107,6 +107,8 @@ pub struct Indexed {
     pub layout: Layout,
     pub trees: Vec<Arc<Tree>>,
     pub systems: Vec<System>,
+    /// What is met later, when contents are read.
+    pub gaps: Gaps,
 }
 
 /// Opens the images and indexes every file system (phase A).
@@ -173,7 +175,7 @@ pub fn index(
     layout.scene.systems = systems.iter().map(|s| s.info.clone()).collect();
     sink.commit(&[], Vec::new(), gaps.take());
     sink.scene(&layout.scene);
-    Ok(Indexed { layout, trees, systems })
+    Ok(Indexed { layout, trees, systems, gaps })
 }
 
 /// The whole examination of `inputs`.

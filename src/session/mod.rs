@@ -4,8 +4,10 @@ mod examine;
 mod gap_ledger;
 mod imager_log;
 mod intake;
+mod kernel;
 mod keys;
 mod look;
+mod mount;
 mod open;
 mod resume;
 mod saved;
@@ -19,6 +21,7 @@ pub use crate::worker::protocol::{FormatInfo, Listed};
 pub use examine::{allowed, examine, load_knowledge, open_or_examine};
 pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
+pub use mount::{MountWatch, Phase, mount};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use saved::{add_review, judge_again, open_case, save, save_text};
 pub use verify::{Verified, verify};
@@ -112,4 +115,9 @@ pub enum Came {
     Items(usize),
     /// Everything: the evidence was not read again.
     All,
+}
+
+/// The process that waits for the end of one that mounted, and unmounts: `at` as it was mounted.
+pub fn unmount_when_over(at: &std::path::Path) {
+    kernel::unmount_when_over(at);
 }

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -57,8 +58,7 @@ pub(super) struct Worker<'a> {
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         // It may be parsing something endless; nothing of its is worth waiting for.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.end();
     }
 }
 
@@ -79,7 +79,12 @@ impl<'a> Worker<'a> {
             None => std::env::current_exe().map_err(|e| environment("find this program's own file", &e))?,
         };
         let (ours, theirs) = UnixStream::pair().map_err(|e| environment("make a socket", &e))?;
-        let child = Command::new(&program)
+        let mut command = Command::new(&program);
+        if matches!(order.job, Job::Mount { .. }) {
+            // Ctrl-C in a terminal is the parent's to answer: until it has unmounted, the kernel wants answers.
+            command.process_group(0);
+        }
+        let child = command
             .arg("worker")
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -117,22 +122,43 @@ impl<'a> Worker<'a> {
     pub(super) fn next(&mut self, cancelled: &dyn Fn() -> bool) -> Next {
         let since = Instant::now();
         loop {
-            match self.reports.recv_timeout(TICK) {
-                Ok(Ok(Report::Want { image, wanted })) => {
-                    if let Err(e) = self.answer(image, &wanted) {
-                        return Next::Dead(format!("it cannot be answered: {e}"));
-                    }
-                }
-                Ok(Ok(report)) => return Next::Report(report),
-                Ok(Err(e)) => return Next::Dead(format!("its report cannot be read: {e}")),
-                Err(RecvTimeoutError::Disconnected) => return Next::Dead(self.obituary()),
-                Err(RecvTimeoutError::Timeout) if cancelled() => return Next::Cancelled,
-                Err(RecvTimeoutError::Timeout) if since.elapsed() > SILENCE => {
+            match self.poll(TICK) {
+                Some(next) => return next,
+                None if cancelled() => return Next::Cancelled,
+                None if since.elapsed() > SILENCE => {
                     return Next::Dead(format!("it said nothing for {} seconds", SILENCE.as_secs()));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                None => {}
             }
         }
+    }
+
+    /// What comes within this time. Files that the worker asks for are given on the way.
+    pub(super) fn poll(&mut self, patience: Duration) -> Option<Next> {
+        loop {
+            match self.reports.recv_timeout(patience) {
+                Ok(Ok(Report::Want { image, wanted })) => {
+                    if let Err(e) = self.answer(image, &wanted) {
+                        return Some(Next::Dead(format!("it cannot be answered: {e}")));
+                    }
+                }
+                Ok(Ok(report)) => return Some(Next::Report(report)),
+                Ok(Err(e)) => return Some(Next::Dead(format!("its report cannot be read: {e}"))),
+                Err(RecvTimeoutError::Disconnected) => return Some(Next::Dead(self.obituary())),
+                Err(RecvTimeoutError::Timeout) => return None,
+            }
+        }
+    }
+
+    /// For what it is told beyond its order.
+    pub(super) fn way(&self) -> &UnixStream {
+        &self.to
+    }
+
+    /// Ends it now.
+    pub(super) fn end(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 
     /// Gives the worker a file that an image names, or says why not.
@@ -311,7 +337,13 @@ fn live(
                 taker.commit(items, rows, gaps)?;
             }
             Next::Report(
-                Report::Listed(_) | Report::Bytes(_) | Report::Formats(_) | Report::Checked(_) | Report::Want { .. },
+                Report::Listed(_)
+                | Report::Bytes(_)
+                | Report::Formats(_)
+                | Report::Checked(_)
+                | Report::Ready { .. }
+                | Report::Serving
+                | Report::Want { .. },
             ) => {
                 return Ok(Some(("it answered what nobody asked".into(), BTreeSet::new())));
             }

@@ -28,7 +28,7 @@ pub fn send_files(to: &UnixStream, files: &[File]) -> io::Result<()> {
 }
 
 /// Receives exactly `count` files.
-pub(super) fn receive_files(from: &UnixStream, count: usize) -> io::Result<Vec<File>> {
+pub fn receive_files(from: &UnixStream, count: usize) -> io::Result<Vec<File>> {
     let mut files: Vec<File> = Vec::new();
     while files.len() < count {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];

@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
-use super::{confine, look, verify};
+use super::{confine, look, mount, verify};
 use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{OpenFile, Segment};
@@ -107,6 +107,12 @@ fn carry_out(
             }
             Ok(())
         }
+        Job::Mount { .. } => {
+            if let Err(e) = mount::serve(inputs, request, link, progress)? {
+                link.send(&Report::Failed { what: format!("the kernel cannot be answered: {e}") });
+            }
+            Ok(())
+        }
         Job::Raw { image, offset, len } => {
             let told = look::raw(inputs, image, offset, len, link);
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Bytes));
@@ -177,6 +183,7 @@ impl Link {
         let set = |items: &[u64]| items.iter().copied().collect();
         let (done, skip, unread, only) = match job {
             Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
+            Job::Mount { skip } => (HashSet::new(), set(skip), HashSet::new(), HashSet::new()),
             _ => Default::default(),
         };
         let answers = Mutex::new(socket.try_clone()?);
@@ -196,7 +203,11 @@ impl Link {
             }
         }
     }
-    fn send(&self, report: &Report) {
+    /// Reads what the parent answers.
+    pub(super) fn answered<T>(&self, read: impl FnOnce(&UnixStream) -> io::Result<T>) -> io::Result<T> {
+        read(&self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    pub(super) fn send(&self, report: &Report) {
         // Encoded before the lock is taken: threads wait for the wire only.
         let frame = encode(report);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +215,7 @@ impl Link {
             std::process::exit(1);
         }
     }
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         if self.out.lock().unwrap_or_else(PoisonError::into_inner).flush().is_err() {
             std::process::exit(1);
         }

@@ -5,9 +5,13 @@ mod confine;
 #[cfg(unix)]
 mod descriptors;
 #[cfg(unix)]
+mod in_hand;
+#[cfg(unix)]
 mod link;
 #[cfg(unix)]
 mod look;
+#[cfg(unix)]
+mod mount;
 pub mod protocol;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod syscalls;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
 #[cfg(unix)]
-pub use super::descriptors::send_files;
+pub use super::descriptors::{receive_files, send_files};
+#[cfg(unix)]
+pub use super::in_hand::{DESCRIPTORS, Held, InHand, SLOTS, refuse};
 
 /// Longest frame, in bytes. A commit of one item fits; a larger frame means a broken worker.
 pub const MAX_FRAME: u32 = 256 << 20;
@@ -90,6 +92,11 @@ pub enum Job {
     Read { place: String },
     /// Raw bytes of an image.
     Raw { image: u32, offset: u64, len: u32 },
+    /// The evidence as a file system: `Ready`, then the parent's [`Serve`], then the kernel's requests.
+    Mount {
+        /// Items of the indexing that killed workers: left out.
+        skip: Vec<u64>,
+    },
     /// What can be read, with its limits.
     Formats,
     /// Each image read from end to end: its hashes, and what cannot be read. Answered by `Checked`.
@@ -179,6 +186,16 @@ pub enum Report {
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
     Checked(Vec<Checked>),
+    /// Indexed: a [`Serve`] answers it, with the kernel's descriptor and those of the requests in hand beside it.
+    Ready {
+        /// Tells one numbering of nodes from another.
+        mark: u64,
+        nodes: u64,
+        /// How many things could not be read.
+        gaps: u64,
+    },
+    /// What an earlier worker had in hand was carried out.
+    Serving,
     /// A file that image number `image` names; a [`Given`] answers it, with the descriptor beside it.
     Want {
         image: u32,
@@ -198,6 +215,15 @@ pub enum Given {
     File(SegmentSpec),
     /// Why not, in words for the examiner.
     Refused(String),
+}
+
+/// The parent's answer to [`Report::Ready`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serve {
+    /// Requests of the kernel that an earlier worker had in hand.
+    pub requests: Vec<Vec<u8>>,
+    /// Nodes whose content killed a worker: an error is the answer.
+    pub banned: Vec<u64>,
 }
 
 /// One frame: the length, then the message.

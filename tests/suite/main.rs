@@ -22,6 +22,7 @@ mod host_fs;
 mod iso;
 mod lives;
 mod look;
+mod mount;
 mod ntfs;
 mod resume;
 mod rules;
