@@ -76,7 +76,7 @@ fn answer_all(view: view::View<'_>, threads: usize, link: &Link) -> io::Result<(
         Ok((serve, kernel.ok_or(ErrorKind::UnexpectedEof)?, in_hand.ok_or(ErrorKind::UnexpectedEof)?))
     })?;
     // Nothing more comes from the parent: when it is gone, so is the mount.
-    let parent = link.answered(|from| from.try_clone())?;
+    let parent = link.answered(std::os::unix::net::UnixStream::try_clone)?;
     let gone = move || {
         drop((&parent).read(&mut [0]));
         std::process::exit(1);
