@@ -53,6 +53,13 @@ fn family(system: &System) -> Option<&'static str> {
     has("/Windows/System32").then_some("windows")
 }
 
+/// Whether a tree has what identifies the root of a system, by its names alone.
+pub fn looks_installed(tree: &Tree) -> bool {
+    let has = |path: &str| tree.get(path.as_bytes()).is_some();
+    ["/etc/os-release", "/usr/lib/os-release", "/etc/openwrt_release", "/Windows/System32"].iter().any(|p| has(p))
+        || (has("/etc/passwd") && (has("/bin/sh") || has("/bin") || has("/sbin/init") || has("/usr/bin/sh")))
+}
+
 /// A system as it is identified: what of it cannot be read on the way is a gap.
 struct Look<'a> {
     system: &'a System,

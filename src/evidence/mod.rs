@@ -11,7 +11,7 @@ mod view;
 mod walk;
 
 pub use glob::matches;
-pub use identify::{Candidate, find_systems};
+pub use identify::{Candidate, find_systems, looks_installed};
 pub use overlay::{Layer, Marks, layer_name, merge};
 pub use system::{Hashes, System, Text};
 pub(crate) use tree::image_runs;

@@ -3,14 +3,18 @@ use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
 use crate::artifact::Ownership;
-use crate::base::{Cancelled, FsId, Gap, Md5, NodeId, Progress, Stage};
+use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Progress, Stage};
 use crate::evidence::{Cover, Entry, System, Tree};
 use crate::inventory::Row;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows committed together.
 const BATCH: usize = 512;
+/// Why a system does not show what lies in an archive.
+const IN_ARCHIVE: &str = "archive";
+/// Why members of an archive have no hash.
+const LISTED_ONLY: &str = "budget: archives";
 /// Why a file has no hash that no worker survives.
 const UNREAD: &str = "left out: workers died reading it";
 
@@ -24,11 +28,22 @@ struct Group<'a> {
 /// An entry, and the system that it is an entry of.
 type Named<'a> = (Option<&'a System>, &'a Entry);
 
+/// File systems that are read in another way than those of disks.
+pub(super) struct Kinds<'a> {
+    /// The file that each archive is.
+    pub archives: &'a BTreeMap<FsId, Name>,
+    /// Content of another system: no content reader takes its programs for installed ones.
+    pub archived: &'a BTreeSet<FsId>,
+    /// Their files are not read.
+    pub listed_only: &'a BTreeSet<FsId>,
+}
+
 /// Reads all contents and commits a row for every entry.
 pub(super) fn run(
     trees: &[Arc<Tree>],
     systems: &[System],
     owners: &[Option<Ownership>],
+    kinds: &Kinds<'_>,
     threads: usize,
     sink: &dyn Sink,
     progress: &Progress,
@@ -36,7 +51,7 @@ pub(super) fn run(
     let deleted = deleted(trees, systems);
     let groups = groups(trees, systems, &deleted, sink);
     let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
-        groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key));
+        groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key) && !kinds.listed_only.contains(&g.tree.id));
     let owner = |system: Option<&System>| system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
     let jobs: Vec<Job<'_>> = files
         .iter()
@@ -54,6 +69,7 @@ pub(super) fn run(
                 system,
                 want_md5: !entry.deleted && g.names.iter().any(listed),
                 known: g.names.iter().find_map(|(s, e)| s.as_ref()?.hashes(e)),
+                parse: !kinds.archived.contains(&g.tree.id),
             })
         })
         .collect();
@@ -62,8 +78,12 @@ pub(super) fn run(
     sink.stage(Stage::Contents, bytes);
     let batch = Batch { sink, open: Mutex::default() };
     for group in others {
-        let unhashed = if is_file(group) { UNREAD.into() } else { Arc::default() };
-        let rows = rows(group, &owner, &Content { unhashed, ..Content::default() }, None);
+        let unhashed = match is_file(group) {
+            true if kinds.listed_only.contains(&group.tree.id) => LISTED_ONLY.into(),
+            true => UNREAD.into(),
+            false => Arc::default(),
+        };
+        let rows = rows(group, &owner, kinds, &Content { unhashed, ..Content::default() }, None);
         batch.add(group.key, rows, Vec::new());
     }
     // One at a time, each committed before the next, where it is to be found out which brings the worker down.
@@ -86,7 +106,7 @@ pub(super) fn run(
             let Some(group) = group(done.job) else { return };
             let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
             let mut all = done.rows;
-            all.extend(rows(group, &owner, &content, done.md5.as_ref()));
+            all.extend(rows(group, &owner, kinds, &content, done.md5.as_ref()));
             batch.add(group.key, all, done.gaps);
         };
         read_all(some, threads, progress, &announce, &before_parse, &done)?;
@@ -155,12 +175,18 @@ fn groups<'a>(
 fn rows<'a>(
     group: &Group<'_>,
     owner: &dyn Fn(Option<&System>) -> Option<&'a Ownership>,
+    kinds: &Kinds<'_>,
     content: &Content,
     md5: Option<&Md5>,
 ) -> Vec<Row> {
     let row = |(system, entry): &Named<'_>| {
         let vouched = vouched(owner(*system), entry, md5);
-        file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched).into()
+        let mut row = file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched);
+        row.archive = kinds.archives.get(&group.tree.id).cloned();
+        if kinds.archived.contains(&group.tree.id) {
+            row.covered = IN_ARCHIVE.into();
+        }
+        row.into()
     };
     group.names.iter().map(row).collect()
 }

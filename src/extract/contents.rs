@@ -23,6 +23,8 @@ pub struct Job<'a> {
     pub want_md5: bool,
     /// The hashes, where the file was read whole before; it is then read again only for a reader that wants it.
     pub known: Option<Hashes>,
+    /// Content readers may have it.
+    pub parse: bool,
 }
 
 /// What one job gave.

@@ -147,7 +147,7 @@ fn pass(tree: &Tree, threads: usize) -> BTreeMap<Name, Done> {
             let want_md5 = !entry.path.lossy().contains("no-md5");
             let known =
                 entry.path.lossy().contains("known").then_some(Hashes { sha256: Digest([7; 32]), md5: Md5([7; 16]) });
-            Job { entry, tree, system: None, want_md5, known }
+            Job { entry, tree, system: None, want_md5, known, parse: true }
         })
         .collect();
     let done = Mutex::new(BTreeMap::new());
@@ -277,7 +277,7 @@ fn it_can_be_cancelled_and_readers_can_be_left_out() {
         .entries
         .iter()
         .filter(|e| e.is_file())
-        .map(|entry| Job { entry, tree: &tree, system: None, want_md5: false, known: None })
+        .map(|entry| Job { entry, tree: &tree, system: None, want_md5: false, known: None, parse: true })
         .collect();
     let rows = AtomicUsize::new(0);
     let count = |d: Done| {

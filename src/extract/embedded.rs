@@ -9,6 +9,7 @@ use crate::image::magic::{self, Class};
 use crate::image::{self, Opening, Segment, Siblings, Source};
 use crate::inventory::{VolumeInfo, VolumeState};
 use crate::volume;
+use std::sync::Arc;
 
 /// The scheme of a volume that is a file.
 pub(super) const SCHEME: &str = "file";
@@ -21,6 +22,11 @@ const EXTENSIONS: &[&str] = &[
 const LARGE: u64 = 64 << 20;
 /// No disk image is smaller.
 const SMALLEST: u64 = 4096;
+/// Words in the names of archives; firmware packages of routers and gateways among them.
+const ARCHIVES: &[&str] =
+    &[".tar", ".tgz", ".txz", ".tbz", ".tzst", ".tlz", ".zip", ".cpio", ".ipk", ".swu", "initrd", "initramfs"];
+/// No archive that holds anything is smaller.
+const SMALLEST_ARCHIVE: u64 = 64;
 /// How deep in other evidence disk images are still opened, and how many of one file system.
 const MAX_DEPTH: u32 = 4;
 const MAX_IMAGES: usize = 256;
@@ -71,7 +77,7 @@ impl Layout {
                 continue;
             }
             if depth > MAX_DEPTH || opened >= MAX_IMAGES {
-                gaps.add("volume", "budget: a disk image within disk images; not opened", entry.len());
+                gaps.add("volume", "budget: an image or archive within images and archives; not opened", entry.len());
                 continue;
             }
             opened = opened.saturating_add(1);
@@ -98,10 +104,16 @@ impl Layout {
             }
             format.name.clone_into(&mut info.type_name);
             let files = Beside { tree, entry };
+            let budget = Budget { bytes: self.archive_left, ..Budget::default() };
             let opening =
-                Opening { source: source.clone(), files: &files, gaps: &above.gaps, budget: Budget::default() };
+                Opening { source: source.clone(), files: &files, gaps: &above.gaps, budget, store: self.store.clone() };
             match (format.open)(&opening) {
-                Ok(container) => disk = container.disk,
+                Ok(container) => {
+                    disk = container.disk;
+                    if image::is_stream(format) {
+                        self.archive_left = self.archive_left.saturating_sub(disk.len());
+                    }
+                }
                 Err(e) => {
                     above.gaps.add(format.name, format!("disk image in a file, not opened: {e}"), source.len());
                     return;
@@ -112,6 +124,7 @@ impl Layout {
         let id = self.volume_id(above.volume);
         let of: [&[u8]; 3] = [id.as_bytes(), SCHEME.as_bytes(), entry.path.bytes()];
         let Some(volume) = self.add_volume(info, &of, disk.clone(), &above.gaps) else { return };
+        self.files.insert(volume, (tree.id, entry.node));
         let gaps = above.gaps.at(|p| {
             *p = Place { image: Some(above.image), volume: Some(volume), ..Default::default() };
         });
@@ -121,10 +134,17 @@ impl Layout {
 
 /// By name or size; what it holds decides.
 fn may_be_image(entry: &Entry) -> bool {
-    if !entry.is_file() || entry.deleted || entry.len() < SMALLEST {
+    if !entry.is_file() || entry.deleted || entry.len() < SMALLEST_ARCHIVE {
         return false;
     }
-    let name = entry.path.file_name();
+    let name = entry.path.file_name().to_ascii_lowercase();
+    let says = |word: &&str| name.windows(word.len()).any(|w| w == word.as_bytes());
+    if ARCHIVES.iter().any(says) {
+        return true;
+    }
+    if entry.len() < SMALLEST {
+        return false;
+    }
     let extension = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(dot.saturating_add(1)..));
     let known = extension.is_some_and(|e| EXTENSIONS.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(e)));
     known || entry.len() >= LARGE || entry.stat.as_ref().is_some_and(|s| s.flags.contains(&"boot-image"))
@@ -132,6 +152,13 @@ fn may_be_image(entry: &Entry) -> bool {
 
 /// Whether a file begins like a disk: a container, a table, a file system, something encrypted.
 fn holds_disk(source: &Source) -> bool {
+    // Of a compressed stream what it holds decides: most are a log or a page of a manual.
+    match image::first_bytes(source) {
+        Some(head) => fs::recognise(source).is_some() || begins_disk(&(Arc::new(head) as Source)),
+        None => begins_disk(source),
+    }
+}
+fn begins_disk(source: &Source) -> bool {
     let container = || magic::find(&**source, 0, |m| m.class == Class::Container).is_some();
     image::recognise(source).is_some()
         || fs::recognise(source).is_some()

@@ -175,7 +175,7 @@ impl<'a> Flight<'a> {
     fn decide(&mut self, pass: &Pass<'_>, head: &[u8]) {
         self.content = sniff(head, self.len);
         let mut want = Vec::new();
-        for reader in pass.readers {
+        for reader in pass.readers.iter().filter(|_| self.job.parse) {
             match guard(|| (reader.wants)(self.job.entry, head)) {
                 Ok(true) => want.push(*reader),
                 Ok(false) => {}

@@ -3,13 +3,13 @@
 //! together when all images were seen (`assemble.rs`).
 use super::Sink;
 use super::bytes::Claims;
-use crate::base::{Gaps, Key, Progress, Wanted, short_id};
+use crate::base::{FsId, Gaps, Key, NodeId, Progress, Wanted, short_id};
 use crate::fs::FileSystem;
-use crate::image::{self, Container, Segment, Siblings, Source};
+use crate::image::{self, Container, Segment, Siblings, Source, Store};
 use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
 use crate::volume::Member;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One acquired image, as the parent handed it over.
@@ -35,6 +35,16 @@ pub struct Layout {
     pub(super) claims: Claims,
     /// Bytes that searches for file systems may still read.
     pub(super) search_left: u64,
+    /// Bytes that archives in files may still unpack to.
+    pub(super) archive_left: u64,
+    /// The file that a volume is.
+    pub(super) files: BTreeMap<u32, (FsId, NodeId)>,
+    /// File systems that are content of another system.
+    pub(super) archived: BTreeSet<usize>,
+    /// Archives whose members are not read.
+    pub(super) listed_only: BTreeSet<FsId>,
+    /// What decoded streams keep in memory.
+    pub(super) store: Store,
 }
 
 /// Bytes of all images together that are searched for file systems where no table leads to them.
@@ -75,7 +85,7 @@ impl Siblings for Parent<'_> {
 impl Layout {
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
-        let mut layout = Self { search_left: SEARCH, ..Self::default() };
+        let mut layout = Self { search_left: SEARCH, archive_left: super::archives::ALL, ..Self::default() };
         for input in inputs {
             layout.add_image(input, means, gaps);
         }
@@ -112,7 +122,7 @@ impl Layout {
         // Raw bytes need no parser that could fail.
         let wanted = image::recognise(&file).is_none_or(|f| (means.enter)(&format!("{} of image {index}", f.name)));
         if wanted {
-            match image::open(file, index, &parent, &gaps) {
+            match image::open_with(file, index, &parent, &gaps, &self.store) {
                 Ok((format, container)) => {
                     format.name.clone_into(&mut info.container);
                     disk = describe(&mut info, container);

@@ -3,6 +3,7 @@
 //! (A) metadata of all file systems; (B) small declared inputs; (C) all contents once, in the order
 //! in which they lie on the disk; (D) joins, which the parent does over the finished inventory.
 //! What a phase finds is committed item by item, so that a commit can be repeated and an item left out.
+mod archives;
 mod assemble;
 mod bulk;
 mod bytes;
@@ -26,7 +27,7 @@ mod text;
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};
 
-use crate::base::{Cancelled, Gap, Gaps, Key, Progress, Stage, Wanted};
+use crate::base::{Cancelled, FsId, Gap, Gaps, Key, Progress, Stage, Wanted};
 use crate::evidence::{Candidate, System, Tree, find_systems};
 use crate::image::Segment;
 use crate::inventory::{Row, Scene, StoredHash};
@@ -155,15 +156,18 @@ pub fn index(
             info.directories = count(|e| !e.deleted && e.is_dir());
             info.deleted = count(|e| e.deleted);
         }
+        layout.charge(&tree, &gaps);
+        trees.push(tree.clone());
+        layout.note_archived(here, &trees);
         layout.open_embedded(&tree, &means, &gaps);
         layout.assemble(&means, &gaps);
         sink.commit(&[key], Vec::new(), gaps.take());
-        trees.push(tree);
     }
     layout.finish(&means, &gaps);
     let systems = {
         let candidates: Vec<Candidate<'_>> = trees
             .iter()
+            .filter(|tree| !layout.archived.contains(&(tree.id.0 as usize)))
             .filter_map(|tree| {
                 let filesystem = layout.scene.filesystems.get(tree.id.0 as usize)?;
                 let volume = layout.scene.volumes.get(filesystem.volume as usize)?;
@@ -173,6 +177,7 @@ pub fn index(
         find_systems(&candidates, &gaps)
     };
     layout.scene.systems = systems.iter().map(|s| s.info.clone()).collect();
+    layout.link_initramfs(&systems);
     sink.commit(&[], Vec::new(), gaps.take());
     sink.scene(&layout.scene);
     Ok(Indexed { layout, trees, systems, gaps })
@@ -195,7 +200,11 @@ pub fn run(
         info.unowned = unowned;
     }
     sink.scene(&indexed.layout.scene);
-    bulk::run(&indexed.trees, &indexed.systems, &found.owners, request.threads, sink, progress)?;
+    let (archived, listed_only) = (&indexed.layout.archived, &indexed.layout.listed_only);
+    let archived = archived.iter().filter_map(|n| u32::try_from(*n).ok().map(FsId)).collect();
+    let archives = indexed.layout.archives(&indexed.trees);
+    let kinds = bulk::Kinds { archives: &archives, archived: &archived, listed_only };
+    bulk::run(&indexed.trees, &indexed.systems, &found.owners, &kinds, request.threads, sink, progress)?;
     if extra.second_reader {
         extra::second_readers(&mut indexed.layout, &indexed.trees, sink, progress)?;
     }

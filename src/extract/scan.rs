@@ -243,7 +243,13 @@ impl Layout {
         if !(means.enter)(&format!("{} in {id}", format.name)) {
             return VolumeState::Damaged;
         }
-        let opening = Opening { source: source.clone(), files: &Alone, gaps: &spot.gaps, budget: Budget::default() };
+        let opening = Opening {
+            source: source.clone(),
+            files: &Alone,
+            gaps: &spot.gaps,
+            budget: Budget::default(),
+            store: self.store.clone(),
+        };
         match (format.open)(&opening) {
             Ok(container) => {
                 let inner = VolumeInfo {
@@ -356,7 +362,12 @@ impl Layout {
         if !(means.enter)(&format!("file system {}: {} in {volume_id}", id.0, format.name)) {
             return VolumeState::Damaged;
         }
-        let options = Options { gaps: gaps.clone(), budget: Budget::default(), replay_journal: means.replay_journal };
+        let mut budget = Budget::default();
+        if spot.in_file {
+            budget.bytes = self.archive_left;
+        }
+        let replay_journal = means.replay_journal;
+        let options = Options { gaps: gaps.clone(), budget, replay_journal, store: self.store.clone() };
         let fs = match (format.open)(source, &options) {
             Ok(fs) => fs,
             Err(e) => {

@@ -4,6 +4,7 @@ use crate::base::{FsId, Gap, Gaps, Progress, Stage};
 use crate::evidence::{Candidate, Tree, find_systems};
 use crate::fs::MemFs;
 use crate::inventory::{FilesystemInfo, Inventory, Row, Scene, VolumeInfo, VolumeState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Collects everything in memory.
@@ -63,8 +64,11 @@ pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
     sink.scene(&scene);
     sink.commit(&[], Vec::new(), gaps.take());
     let request = Request::default();
-    let ran = configuration::run(&systems, &request, &sink, &progress)
-        .and_then(|found| bulk::run(&[tree], &systems, &found.owners, request.threads, &sink, &progress));
+    let ran = configuration::run(&systems, &request, &sink, &progress).and_then(|found| {
+        let kinds =
+            bulk::Kinds { archives: &BTreeMap::new(), archived: &BTreeSet::new(), listed_only: &BTreeSet::new() };
+        bulk::run(&[tree], &systems, &found.owners, &kinds, request.threads, &sink, &progress)
+    });
     debug_assert!(ran.is_ok(), "nobody cancels");
     sink.finish()
 }

@@ -1,4 +1,5 @@
 //! File systems: trees of nodes over a [`Source`].
+mod archive;
 mod chunks;
 mod damage;
 mod erofs;
@@ -15,7 +16,8 @@ mod utf16;
 mod xfs;
 
 use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
-use crate::image::{ReadError, Source};
+use crate::image::{ReadError, Source, Store};
+pub use archive::KINDS as ARCHIVES;
 pub(crate) use iso::{NAME as DISC, holds_disc, same_disc};
 pub use mem::MemFs;
 pub use ntfs::{NAME_TIMES, name_times};
@@ -164,10 +166,12 @@ pub struct Options {
     pub budget: Budget,
     /// Overlay the journal in memory, as a mount would replay it.
     pub replay_journal: bool,
+    /// What decoded streams may keep in memory.
+    pub store: Store,
 }
 impl Default for Options {
     fn default() -> Self {
-        Self { gaps: Gaps::default(), budget: Budget::default(), replay_journal: true }
+        Self { gaps: Gaps::default(), budget: Budget::default(), replay_journal: true, store: Store::default() }
     }
 }
 
@@ -243,6 +247,10 @@ pub const ALL: &[&Format] = &[
     &fat::FORMAT,
     &erofs::FORMAT,
     &iso::FORMAT,
+    &archive::CPIO,
+    &archive::ZIP,
+    &archive::AR,
+    &archive::TAR,
 ];
 
 /// The first format that recognises the source.

@@ -14,6 +14,7 @@ mod inflate;
 mod joined;
 pub mod magic;
 mod mapped;
+mod packed;
 mod parent;
 mod qcow2;
 mod raw;
@@ -29,6 +30,8 @@ pub use cursor::Cursor;
 pub use file::OpenFile;
 pub use joined::Joined;
 pub use mapped::{Extent, Map, Mapped};
+pub use packed::Store;
+pub(crate) use packed::{Codec, Forward, Opened, Unpacked, expand_lzo, first_bytes, peek, tell};
 pub use slice::Slice;
 use std::fmt;
 use std::sync::Arc;
@@ -121,7 +124,10 @@ pub struct Opening<'a> {
     pub files: &'a dyn Siblings,
     /// The ledger of this image: damage that does not stop the reader, a missing file that leaves the rest readable.
     pub gaps: &'a Gaps,
+    /// Of it, `bytes` are how many decoded ones a compressed stream may have.
     pub budget: Budget,
+    /// What decoded streams may keep in memory.
+    pub store: Store,
 }
 
 /// An opened container.
@@ -191,8 +197,23 @@ pub struct Format {
 }
 
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
-pub const ALL: &[&Format] =
-    &[&ewf::FORMAT, &qcow2::FORMAT, &vmdk::FORMAT, &vhdx::FORMAT, &vhd::FORMAT, &vdi::FORMAT, &raw::FORMAT];
+pub const ALL: &[&Format] = &[
+    &ewf::FORMAT,
+    &qcow2::FORMAT,
+    &vmdk::FORMAT,
+    &vhdx::FORMAT,
+    &vhd::FORMAT,
+    &vdi::FORMAT,
+    &packed::GZIP,
+    &packed::XZ,
+    &packed::ZSTD,
+    &packed::BZIP2,
+    &packed::LZ4,
+    &packed::LZ4_LEGACY,
+    &packed::LZOP,
+    &packed::LZMA,
+    &raw::FORMAT,
+];
 
 /// The first format that recognises the file; `None` if it is none but raw bytes.
 pub fn recognise(source: &Source) -> Option<&'static Format> {
@@ -200,7 +221,12 @@ pub fn recognise(source: &Source) -> Option<&'static Format> {
 }
 
 /// What an image may be packed in; magic's words.
-const PACKED: &[&str] = &["gzip", "xz", "zstd", "bzip2", "lz4", "7z", "rar", "zip"];
+const PACKED: &[&str] = &["gzip", "xz", "zstd", "bzip2", "lz4", "7z", "rar"];
+
+/// Whether a format is a compressed stream, whose opening decodes all of it.
+pub fn is_stream(format: &Format) -> bool {
+    packed::ALL.contains(&format.name)
+}
 
 /// The segments of a set that was cut into equal pieces, one after the other.
 pub fn join(segments: Vec<Segment>) -> Source {
@@ -217,6 +243,17 @@ pub fn open(
     files: &dyn Siblings,
     gaps: &Gaps,
 ) -> Result<(&'static Format, Container), OpenError> {
+    open_with(source, image, files, gaps, &Store::default())
+}
+
+/// [`open`], sharing memory for decoded streams with other images.
+pub fn open_with(
+    source: Source,
+    image: u32,
+    files: &dyn Siblings,
+    gaps: &Gaps,
+    store: &Store,
+) -> Result<(&'static Format, Container), OpenError> {
     let format = recognise(&source).unwrap_or(&raw::FORMAT);
     let packed = magic::find(&*source, 0, |m| PACKED.contains(&m.word)).filter(|_| format.name == raw::FORMAT.name);
     if let Some(packed) = packed {
@@ -224,7 +261,8 @@ pub fn open(
             format!("it begins like {}: a packed image is read as it is; unpack it and examine that", packed.name);
         gaps.add("image", what, source.len());
     }
-    let mut container = (format.open)(&Opening { source, files, gaps, budget: Budget::default() })?;
+    let mut container =
+        (format.open)(&Opening { source, files, gaps, budget: Budget::default(), store: store.clone() })?;
     container.disk = Arc::new(Acquired { disk: container.disk, image });
     Ok((format, container))
 }

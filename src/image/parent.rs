@@ -69,7 +69,8 @@ impl Below {
         }
         let files = Chain { above: opening.files, name: segment.name };
         let format = recognise(&segment.source).unwrap_or(&raw::FORMAT);
-        let below = Opening { source: segment.source, files: &files, gaps: opening.gaps, budget };
+        let below =
+            Opening { source: segment.source, files: &files, gaps: opening.gaps, budget, store: opening.store.clone() };
         (format.open)(&below).map(|c| c.disk).map_err(|e| e.to_string())
     }
 }

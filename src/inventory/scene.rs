@@ -141,6 +141,15 @@ pub struct Mount {
     pub device: String,
 }
 
+/// An archive that a kernel unpacks at boot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Initramfs {
+    /// In the running system.
+    pub path: Name,
+    /// Its members.
+    pub filesystem: FsId,
+}
+
 /// How far back the logs of a system go, and where they are silent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogWindow {
@@ -163,6 +172,9 @@ pub struct SystemInfo {
     pub installed: Option<Time>,
     pub timezone: String,
     pub mounts: Vec<Mount>,
+    /// What its kernels unpack and run before anything of the disk.
+    #[serde(default)]
+    pub initramfs: Vec<Initramfs>,
     /// Traces of another machine: the disk may have been cloned from a master.
     pub clone_signs: Vec<String>,
     pub logs: LogWindow,

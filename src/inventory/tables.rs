@@ -50,8 +50,10 @@ record! {
         deleted: bool,
         /// In a tree merged of layers: the layer it is from, `upper NAME` or `lower NAME`.
         layer: Arc<str>,
-        /// Why the running system does not show it at this path; empty if it does. replaced (a layer above has something else there), removed (a layer above marks it as removed), opaque (a folder above shows nothing of this layer), merged (a folder seen with the attributes of a layer above), attributes (an inode that holds only attributes for a content below), mark (a whiteout, or another mark of the layers), mount (a mount lies over it), twice (its folder holds the name twice).
+        /// Why the running system does not show it at this path; empty if it does. replaced (a layer above has something else there), removed (a layer above marks it as removed), opaque (a folder above shows nothing of this layer), merged (a folder seen with the attributes of a layer above), attributes (an inode that holds only attributes for a content below), mark (a whiteout, or another mark of the layers), mount (a mount lies over it), twice (its folder holds the name twice), archive (it is, or lies in, a member of an archive).
         covered: Arc<str>,
+        /// The file that the archive is, of which this is a member.
+        archive: Option<Name>,
         /// A file of a writable layer against the same path in the layers below it: added, changed (another content), attributes (the same content, other owner or permissions), same, unknown (a content was not hashed); empty for everything else.
         against_lower: Arc<str>,
     }

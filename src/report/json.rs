@@ -268,8 +268,19 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
         clone_signs: Vec<String>,
         logs: Logs,
         package_database: String,
+        initramfs: Vec<Initramfs>,
+    }
+    #[derive(Serialize)]
+    struct Initramfs {
+        path: String,
+        filesystem: String,
     }
     let s = s.clone();
+    let initramfs = s
+        .initramfs
+        .iter()
+        .map(|i| Initramfs { path: i.path.display(), filesystem: ids.filesystem(i.filesystem).to_owned() });
+    let initramfs = initramfs.collect();
     let filesystem = |m: &crate::inventory::Mount| m.filesystem.map(|f| ids.filesystem(f).to_owned());
     let mounts =
         s.mounts.iter().map(|m| Mount { at: m.at.clone(), filesystem: filesystem(m), device: m.device.clone() });
@@ -292,6 +303,7 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
             volatile: s.logs.volatile,
         },
         package_database: s.package_database,
+        initramfs,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The compressors. Each block is a stream of its own, and its output is capped by the size of a block.
 //! Format: RFC 1950 (gzip means zlib here), the LZMA SDK's `.lzma`, `.xz`, LZ4 blocks, LZO1X, RFC 8878.
-use super::lzo;
+use crate::image::expand_lzo;
 use std::io::Read;
 
 /// KiB of memory for the window of xz and lzma. A block has at most 1 MiB.
@@ -64,7 +64,7 @@ impl Codec {
                     Err(e) => Err(e.to_string()),
                 }
             }
-            Self::Lzo => lzo::expand(packed, cap).ok_or_else(|| "contradicts its format".to_owned()),
+            Self::Lzo => expand_lzo(packed, cap).ok_or_else(|| "contradicts its format".to_owned()),
         }
         .map_err(|e| said(&e))
     }

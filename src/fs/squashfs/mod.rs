@@ -6,7 +6,6 @@ mod codec;
 mod content;
 mod folder;
 mod inode;
-mod lzo;
 mod meta;
 mod superblock;
 mod tables;

@@ -48,7 +48,7 @@ fn copy(out: &mut Vec<u8>, distance: usize, len: usize, cap: usize) -> Option<()
 }
 
 /// The decoded bytes, at most `cap`; `None` where the stream contradicts the format or gives more.
-pub(super) fn expand(packed: &[u8], cap: usize) -> Option<Vec<u8>> {
+pub(crate) fn expand(packed: &[u8], cap: usize) -> Option<Vec<u8>> {
     let mut input = Input(packed);
     let mut out = Vec::new();
     // Literals that the last instruction copied: it decides what a low instruction means; 4 stands for more.
