@@ -110,6 +110,7 @@ impl Layout {
         let (Some(source), false) = (source, made.internal) else { return };
         let gaps = ledger.at(|p| p.volume = Some(volume));
         let in_file = self.in_file(first);
-        self.scan(&Spot { volume, image, depth, in_file, role: Role::Disk, gaps }, &source, means);
+        let role = if made.is_filesystem { Role::Devices } else { Role::Disk };
+        self.scan(&Spot { volume, image, depth, in_file, role, gaps }, &source, means);
     }
 }

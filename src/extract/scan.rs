@@ -24,6 +24,8 @@ pub(super) enum Role {
     Part,
     /// An image whose table was looked for already.
     Whole,
+    /// The devices of one file system, one after the other.
+    Devices,
 }
 
 /// A volume that is being scanned.
@@ -89,13 +91,14 @@ impl Layout {
     }
 
     fn contents(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) -> VolumeState {
-        if let Some((number, manager)) = volume::member_of(source) {
+        let joined = spot.role == Role::Devices;
+        if let Some((number, manager)) = volume::member_of(source).filter(|_| !joined) {
             let member = Member { source: source.clone(), gaps: spot.gaps.clone() };
             self.set_type(spot, &format!("{} member", manager.name));
             self.members.push((number, spot.volume, spot.depth, member));
             return VolumeState::Read;
         }
-        if let Some(encryption) = volume::encrypted(source) {
+        if let Some(encryption) = volume::encrypted(source).filter(|_| !joined) {
             return self.unlock(spot, encryption, source, means);
         }
         if spot.role == Role::Disk
@@ -400,6 +403,7 @@ impl Layout {
             created: info.created,
             clean: info.clean,
             features: info.features.clone(),
+            details: info.details.clone(),
             ..FilesystemInfo::default()
         });
         self.filesystems.push(fs);

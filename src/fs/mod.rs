@@ -1,5 +1,6 @@
 //! File systems: trees of nodes over a [`Source`].
 mod archive;
+mod btrfs;
 mod chunks;
 mod damage;
 mod erofs;
@@ -113,6 +114,8 @@ pub struct FsInfo {
     pub clean: bool,
     /// Feature names, sorted.
     pub features: Vec<String>,
+    /// What else it says of itself, field and value: devices, subvolumes and snapshots.
+    pub details: Vec<(String, String)>,
 }
 
 /// Which bytes of a node to open.
@@ -242,6 +245,7 @@ pub const ALL: &[&Format] = &[
     &ext::FORMAT,
     &ntfs::FORMAT,
     &xfs::FORMAT,
+    &btrfs::FORMAT,
     &squashfs::FORMAT,
     &fat::EXFAT,
     &fat::FORMAT,

@@ -121,6 +121,9 @@ pub struct FilesystemInfo {
     pub created: Option<Time>,
     pub clean: bool,
     pub features: Vec<String>,
+    /// What else it says of itself, field and value: devices, subvolumes and snapshots.
+    #[serde(default)]
+    pub details: Vec<(String, String)>,
     pub second_reader: Option<SecondReading>,
 }
 

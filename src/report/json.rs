@@ -233,6 +233,10 @@ fn filesystem(f: &FilesystemInfo, volumes: &[String]) -> impl Serialize + use<> 
         ("clean", j!(f.clean)),
         ("features", j!(f.features)),
     ];
+    if !f.details.is_empty() {
+        let details: Vec<Detail> = f.details.iter().cloned().map(|(field, value)| Detail { field, value }).collect();
+        fields.push(("details", j!(details)));
+    }
     // Absent where the second reader was not asked for: nothing was compared, which is not the same as none.
     if let Some(second) = f.second_reader {
         fields.push(("second_reader", j!(second)));

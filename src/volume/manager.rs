@@ -24,6 +24,9 @@ pub struct Assembled {
     pub source: Option<Source>,
     /// Whether it is listed only: a volume that holds no files of its own (a thin pool's data).
     pub internal: bool,
+    /// Whether its devices were put together because they hold one file system: that begins at its first byte, and
+    /// no manager is asked again.
+    pub is_filesystem: bool,
 }
 
 /// A volume manager: how to recognise its members, and what they make together.
@@ -40,7 +43,7 @@ pub struct Manager {
 }
 
 /// Every manager, lower layers first: what an earlier one makes may be a member of a later one.
-pub const MANAGERS: &[&Manager] = &[&super::raid::MANAGER, &super::lvm::MANAGER];
+pub const MANAGERS: &[&Manager] = &[&super::raid::MANAGER, &super::lvm::MANAGER, &super::btrfs::MANAGER];
 
 /// The position in [`MANAGERS`] of the one whose member this is.
 pub fn member_of(source: &Source) -> Option<(usize, &'static Manager)> {

@@ -1,5 +1,6 @@
 //! What parts an image has: partition tables, volume managers, encrypted volumes. Three lists, as they differ
 //! in what goes in and comes out: a table divides one volume, a manager joins several, an encryption needs a key.
+pub(crate) mod btrfs;
 mod cipher;
 mod encryption;
 mod gpt;
@@ -21,6 +22,7 @@ use crate::base::{Budget, Gaps, Run};
 use crate::image::{ReadError, Source};
 pub use encryption::{Content, ENCRYPTIONS, Encryption, Keys, Locked, Sealed, encrypted};
 pub use manager::{Assembled, MANAGERS, Manager, Member, member_of};
+pub(crate) use raid::layout::{add, add_scaled, inverse, power};
 
 /// What a run of the disk is, by its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -204,6 +204,7 @@ impl Super {
             last_write_time: moment(self.write_time),
             clean: self.state & 1 == 1 && self.state & 2 == 0 && !self.needs_recovery(),
             features: self.features.names(),
+            ..FsInfo::default()
         }
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn volumes(
             uuid: lv.uuid.clone(),
             source: source.ok(),
             internal,
+            is_filesystem: false,
         });
     }
     all

@@ -314,10 +314,10 @@ impl ReadAt for Array {
     }
 }
 
-fn add(to: &mut [u8], from: &[u8]) {
+pub(crate) fn add(to: &mut [u8], from: &[u8]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t ^= f);
 }
-fn add_scaled(to: &mut [u8], from: &[u8], by: u8) {
+pub(crate) fn add_scaled(to: &mut [u8], from: &[u8], by: u8) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t ^= times(*f, by));
 }
 /// Product in GF(2^8) with the polynomial 0x11d.
@@ -337,11 +337,11 @@ fn times(mut a: u8, mut b: u8) -> u8 {
     product
 }
 /// The generator 2 to the power `n`.
-fn power(n: u64) -> u8 {
+pub(crate) fn power(n: u64) -> u8 {
     (0..n.checked_rem(255).unwrap_or(0)).fold(1, |p, _| times(p, 2))
 }
 /// `a` to the power 254, which is its inverse.
-fn inverse(a: u8) -> u8 {
+pub(crate) fn inverse(a: u8) -> u8 {
     (0..253).fold(a, |p, _| times(p, a))
 }
 

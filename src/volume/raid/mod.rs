@@ -113,6 +113,7 @@ fn array(devices: &[&Device], members: &[Member]) -> Option<Assembled> {
         uuid: sb.uuid.clone(),
         source,
         internal: false,
+        is_filesystem: false,
     })
 }
 
