@@ -96,7 +96,7 @@ impl Chunk {
             && count >= least
             && striped
             && (profile != Profile::Both || count.is_multiple_of(sub));
-        if flags >> 3 & 0xff == 0 {
+        if chunk.profile_name() == "single" {
             chunk.stripes.truncate(1);
         }
         fits.then_some(chunk)

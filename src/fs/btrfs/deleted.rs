@@ -25,8 +25,6 @@ const MAX_SCANNED: u64 = 4 << 30;
 const MAX_ITEMS: usize = 1 << 20;
 /// Entries of deleted subvolumes that are listed.
 const MAX_LISTED: usize = 1 << 20;
-/// Bytes read at once.
-const STEP: u64 = 1 << 20;
 /// Directories within each other.
 const MAX_DEPTH: usize = 256;
 
@@ -102,58 +100,51 @@ fn rank(generation: u64, item: &[u8]) -> (bool, u64, u64, u32, u64, u64) {
     (word(40) > 0, generation, long(124), word(132), long(24), long(16))
 }
 
-/// Older leaves of subvolumes in free metadata.
+/// Older leaves of subvolumes in free metadata. Of each place where a block can begin the header is read, and the
+/// rest only where it is one.
 fn scan(volume: &Volume) -> Stale {
     let blocks = &volume.blocks;
     let mut found = Stale::default();
     let mut left = MAX_SCANNED;
     let node = u64::from(volume.sb.node);
-    let sector = u64::from(volume.sb.sector).min(node);
+    // Blocks stand at multiples of their size, but for file systems that once were of another kind.
+    let mut roots = volume.roots.subvolumes.values().map(|s| s.root.logical).chain([volume.sb.root.logical]);
+    let step = if roots.all(|at| at.is_multiple_of(node)) { node } else { node.min(u64::from(volume.sb.sector)) };
     let end = |what: &str, logical: u64| {
-        volume.damage.once(
-            blocks.space.volume_offset(logical),
-            format!("budget: {what}; older ones were not looked at"),
-            0,
-        );
+        let what = format!("budget: {what}; older ones were not looked at");
+        volume.damage.once(blocks.space.volume_offset(logical), what, 0);
     };
-    let mut buf = Vec::new();
+    let read = |at: u64, buf: &mut [u8]| (0..blocks.space.attempts(at)).any(|a| blocks.space.read(at, buf, a).is_ok());
+    let mut header = [0; HEADER];
     for (from, to) in free::logical(volume) {
         if !blocks.space.chunks.find(from).is_some_and(super::chunk::Chunk::is_metadata) {
             continue;
         }
-        let mut at = from.next_multiple_of(sector);
+        let mut at = from.next_multiple_of(step);
         while at.saturating_add(node) <= to {
-            let len = to.saturating_sub(at).min(STEP);
-            if len > left {
+            if left < step {
                 end("free metadata", at);
                 return found;
             }
-            left = left.saturating_sub(len);
-            buf.resize(size(len), 0);
-            let read = (0..blocks.space.attempts(at)).any(|a| blocks.space.read(at, &mut buf, a).is_ok());
-            if !read {
-                at = at.saturating_add(len);
-                continue;
-            }
-            let mut inside = 0_u64;
-            while inside.saturating_add(node) <= len {
-                let place = at.saturating_add(inside);
-                let bytes = buf.get(size(inside)..size(inside.saturating_add(node))).unwrap_or_default();
-                let is_leaf = u64_at(bytes, 48) == Some(place)
-                    && u8_at(bytes, HEADER - 1) == Some(0)
-                    && u64_at(bytes, 88).is_some_and(is_subvolume)
-                    && blocks.ids.iter().any(|id| bytes.get(32..48) == Some(id))
-                    && blocks.sum.fits_block(bytes);
-                if is_leaf && let Some((block, _)) = Block::parse(place, bytes.to_vec()) {
-                    found.add(&block);
-                    if found.items > MAX_ITEMS {
-                        end("items of older blocks", place);
-                        return found;
-                    }
+            left = left.saturating_sub(step);
+            let is_leaf = read(at, &mut header)
+                && u64_at(&header, 48) == Some(at)
+                && u8_at(&header, HEADER - 1) == Some(0)
+                && u64_at(&header, 88).is_some_and(is_subvolume)
+                && blocks.ids.iter().any(|id| header.get(32..48) == Some(id));
+            let mut bytes = if is_leaf { vec![0; size(node)] } else { Vec::new() };
+            if is_leaf
+                && read(at, &mut bytes)
+                && blocks.sum.fits_block(&bytes)
+                && let Some((block, _)) = Block::parse(at, bytes)
+            {
+                found.add(&block);
+                if found.items > MAX_ITEMS {
+                    end("items of older blocks", at);
+                    return found;
                 }
-                inside = inside.saturating_add(if is_leaf { node } else { sector });
             }
-            at = at.saturating_add(inside.max(sector));
+            at = at.saturating_add(if is_leaf { node } else { step });
         }
     }
     found
@@ -295,13 +286,13 @@ fn found(volume: &Volume, node: NodeId) -> ((u64, u64), Option<Inode>) {
     (of_node, old.map(|old| Inode { data: old.data.clone(), at: at(old.logical) }))
 }
 
-pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
+pub(super) fn stat(volume: &Volume, node: NodeId) -> Stat {
     let (of_node, inode) = found(volume, node);
     if let Some(inode) = inode {
-        return Ok(inode.stat(u64::from(volume.sb.sector)));
+        return inode.stat(u64::from(volume.sb.sector));
     }
     let kind = of(volume).kinds.get(&of_node).map(|kind| dir::kind(*kind));
-    Ok(Stat {
+    Stat {
         kind: kind.unwrap_or(NodeKind::Unknown),
         len: 0,
         allocated: 0,
@@ -313,7 +304,7 @@ pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
         flags: vec!["inode-lost"],
         xattrs: Vec::new(),
         device: None,
-    })
+    }
 }
 
 pub(super) fn link(volume: &Volume, node: NodeId) -> Result<Vec<u8>, FsError> {
@@ -326,9 +317,9 @@ pub(super) fn link(volume: &Volume, node: NodeId) -> Result<Vec<u8>, FsError> {
 }
 
 /// The content, as far as its extents are free or still the same.
-pub(super) fn open(volume: &Arc<Volume>, node: NodeId) -> Result<Source, FsError> {
+pub(super) fn open(volume: &Arc<Volume>, node: NodeId) -> Source {
     let (of_node, inode) = found(volume, node);
-    let Some(inode) = inode.filter(|i| i.kind() == NodeKind::File) else { return Ok(Arc::new(Vec::new())) };
+    let Some(inode) = inode.filter(|i| i.kind() == NodeKind::File) else { return Arc::new(Vec::new()) };
     let mut parts: Vec<Part> = Vec::new();
     for (start, old) in of(volume).extents.get(&of_node).into_iter().flatten() {
         let part = extent::parse(*start, &old.data, old.logical, u64::from(volume.sb.sector));
@@ -347,7 +338,7 @@ pub(super) fn open(volume: &Arc<Volume>, node: NodeId) -> Result<Source, FsError
     let len = inode.len();
     // Without its extents a file of some length is not known to be a hole.
     let whole = !parts.is_empty() || len == 0;
-    Ok(Arc::new(content::Content { volume: volume.clone(), inode: node.number, len, parts, whole, checked: false }))
+    Arc::new(content::Content { volume: volume.clone(), inode: node.number, len, parts, whole, checked: false })
 }
 
 /// Whether another extent has a part of these bytes by now.

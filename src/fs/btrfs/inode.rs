@@ -136,9 +136,12 @@ fn read(volume: &Volume, node: NodeId, xattrs: &mut Vec<(Name, Vec<u8>)>) -> Res
         true
     });
     let at = volume.subvolume_place(node.generation);
-    found.ok_or_else(|| match whole {
-        true => FsError::NotFound(node),
-        false => corrupt(at, format!("the part of the tree that held inode {} is lost", node.number)),
+    found.ok_or_else(|| {
+        if whole {
+            FsError::NotFound(node)
+        } else {
+            corrupt(at, format!("the part of the tree that held inode {} is lost", node.number))
+        }
     })
 }
 
@@ -176,7 +179,7 @@ pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
         });
     }
     if deleted::is_stale(node) {
-        return deleted::stat(volume, node);
+        return Ok(deleted::stat(volume, node));
     }
     let mut xattrs = Vec::new();
     let inode = read(volume, node, &mut xattrs)?;
@@ -214,7 +217,7 @@ pub(super) fn open(volume: &Arc<Volume>, node: NodeId) -> Result<Source, FsError
         return Ok(Arc::new(Vec::new()));
     }
     if deleted::is_stale(node) {
-        return deleted::open(volume, node);
+        return Ok(deleted::open(volume, node));
     }
     let inode = read(volume, node, &mut Vec::new())?;
     if !matches!(inode.kind(), NodeKind::File | NodeKind::Symlink) {

@@ -243,7 +243,7 @@ impl<'a> Replay<'a> {
             self.unlink(directory, &raw.name, location.object)?;
         }
         // Its inode's own list of names says the same, and comes later.
-        if self.log_names(target, directory).iter().any(|name| *name == raw.name) {
+        if self.log_names(target, directory).contains(&raw.name) {
             return Ok(());
         }
         self.link(directory, key.offset, &raw.name, target, raw.kind)?;

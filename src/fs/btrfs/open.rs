@@ -273,7 +273,10 @@ fn chunk_tree(
             CHUNK_ITEM => match Chunk::parse(item.key.offset, item.data) {
                 Some(chunk) => _ = chunks.0.insert(chunk.start, chunk),
                 None => {
-                    note(item.logical, format!("the chunk at logical {} contradicts itself; not read", item.key.offset))
+                    note(
+                        item.logical,
+                        format!("the chunk at logical {} contradicts itself; not read", item.key.offset),
+                    );
                 }
             },
             DEV_ITEM if items.len() < MAX_DEVICES => match DeviceItem::parse(item.data) {

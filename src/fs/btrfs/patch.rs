@@ -79,6 +79,7 @@ pub(super) fn kind_number(mode: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::super::extent::REGULAR;
     use super::super::raw::INODE_REF;
     use super::*;
@@ -98,7 +99,10 @@ mod tests {
     }
     #[test]
     fn one_name_is_taken_out_of_several() {
-        let one = |name: &[u8]| [&[5, 0, 0, 0, 0, 0, 0, 0][..], &[name.len() as u8, 0], name].concat();
+        let one = |name: &[u8]| {
+            let len = u16::try_from(name.len()).unwrap().to_le_bytes();
+            [&5_u64.to_le_bytes()[..], &len, name].concat()
+        };
         let data = [one(b"a"), one(b"bc"), one(b"a")].concat();
         let key = Key::new(300, INODE_REF, 256);
         assert_eq!(without_name(key, &data, false, 256, b"bc"), [one(b"a"), one(b"a")].concat());

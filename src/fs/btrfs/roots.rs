@@ -213,7 +213,10 @@ mod tests {
 
     #[test]
     fn references_hold_several_names() {
-        let one = |index: u64, name: &[u8]| [&index.to_le_bytes()[..], &[name.len() as u8, 0], name].concat();
+        let one = |index: u64, name: &[u8]| {
+            let len = u16::try_from(name.len()).unwrap().to_le_bytes();
+            [&index.to_le_bytes()[..], &len, name].concat()
+        };
         let data = [one(2, b"a"), one(3, b"bc")].concat();
         let key = Key::new(300, 12, 256);
         assert_eq!(names(key, &data, false), [(256, b"a".to_vec()), (256, b"bc".to_vec())]);

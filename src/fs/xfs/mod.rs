@@ -10,7 +10,10 @@ mod inode;
 mod log;
 mod map;
 mod open;
+mod overlay;
 mod raw;
+mod records;
+mod replay;
 mod sb;
 
 use super::damage::Damage;
@@ -26,7 +29,7 @@ const BY: &str = "fs.xfs";
 pub(super) const FORMAT: Format = Format {
     name: "xfs",
     about: "XFS versions 4 and 5",
-    limits: "the log is not replayed: one that was not unmounted may lack its last changes, which is a gap; contents on a real-time device are not read; of deleted inodes the size is lost, and the content only what their extents still tell",
+    limits: "the log is replayed in memory, but for what a mount would finish by itself (freeing of extents, counts of references), which is named, and for logs on another device; contents on a real-time device are not read; of deleted inodes the size is lost, and the content only what their extents still tell",
     probe: sb::probe,
     probe_damaged: sb::probe_copy,
     size: sb::len,

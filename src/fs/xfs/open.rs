@@ -1,14 +1,16 @@
 //! Opening: the superblock, the state of the log, and what the file system says of itself.
 use super::inode::{self, Cache};
 use super::log::{self, State};
+use super::overlay::Overlaid;
+use super::replay::replay;
 use super::sb::{self, Super};
 use super::{BY, Volume, XfsFs};
-use crate::base::NodeId;
+use crate::base::{Gaps, NodeId};
 use crate::fs::damage::Damage;
 use crate::fs::{FsError, FsInfo, Options};
 use crate::image::Source;
 use std::fmt::Write as _;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Inodes whose equal faults are one gap.
 const STRETCH: u64 = 4096;
@@ -44,7 +46,7 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<XfsFs, FsError>
     if sb.realtime {
         damage.once(0, "the file system has a real-time device; contents on it are not read", 0);
     }
-    let volume = Volume {
+    let mut volume = Volume {
         source: source.clone(),
         sb,
         cache: Cache::default(),
@@ -58,16 +60,44 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<XfsFs, FsError>
     let len = volume.sb.log_blocks.saturating_mul(volume.sb.block);
     match log {
         State::Clean => {}
-        State::Dirty => {
-            let what = "not unmounted: its log was not replayed, so the last changes may be missing or half done";
+        State::Dirty if !options.replay_journal => {
+            let what = "not unmounted: its log holds newer changes; left out as asked";
             volume.damage.once(at, what, len);
         }
+        State::Dirty => lay_over(&mut volume, at, len),
         State::Unknown(why) => volume.damage.once(at, format!("{why}; the last changes may be missing"), 0),
     }
     let root = volume.sb.root;
     let generation = inode::read(&volume, root)?.generation();
     let info = info(&volume.sb, log == State::Clean);
     Ok(XfsFs { volume, info, root: NodeId { number: root, generation } })
+}
+
+/// Lays what the log holds over the volume, as a mount would write it.
+fn lay_over(volume: &mut Volume, at: u64, len: u64) {
+    match replay(volume) {
+        Ok(done) => {
+            for note in done.notes {
+                volume.damage.once(at, note, 0);
+            }
+            volume.source = Arc::new(Overlaid { source: volume.source.clone(), sectors: done.sectors });
+            volume.cache = Cache::default();
+            // The superblock may be among what changed; it must still be one of this file system.
+            let newer = sb::read(&volume.source, &Gaps::default()).ok();
+            let fits = |new: &Super| {
+                (new.block, new.ag_blocks, new.uuid) == (volume.sb.block, volume.sb.ag_blocks, volume.sb.uuid)
+            };
+            if let Some(newer) = newer.filter(fits) {
+                volume.sb = newer;
+            }
+        }
+        Err(why) => {
+            let what = format!(
+                "not unmounted: its log was not replayed, so the last changes may be missing or half done ({why})"
+            );
+            volume.damage.once(at, what, len);
+        }
+    }
 }
 
 fn info(sb: &Super, clean: bool) -> FsInfo {

@@ -97,7 +97,6 @@ fn every_profile_is_read_over_all_devices_and_without_those_it_can_do_without() 
         ("raid0", 3, 0),
         ("raid1", 3, 1),
         ("raid1c3", 3, 2),
-        ("raid1c4", 4, 3),
         ("raid10", 4, 1),
         ("raid5", 3, 1),
         ("raid6", 4, 2),

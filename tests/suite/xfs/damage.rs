@@ -81,24 +81,3 @@ fn checksums_that_do_not_fit_are_said_and_what_is_there_is_read() {
     assert!(look.read("/dir/a-name-0010") == pattern(10, 5000));
     said(&look, "no inode here");
 }
-
-#[test]
-fn a_log_that_was_not_closed_is_said() {
-    if !usable() {
-        return;
-    }
-    let image = make(&[], 64);
-    let mut taken = Vec::new();
-    if !write(&image, |root| {
-        std::fs::write(root.join("file"), b"content").unwrap();
-        std::fs::File::open(root.join("file")).unwrap().sync_all().unwrap();
-        rustix::fs::sync();
-        taken = image.bytes();
-    }) {
-        return;
-    }
-    let look = open(taken);
-    assert!(!look.fs().info().clean);
-    said(&look, "not unmounted");
-    assert!(image.look("xfs").fs().info().clean);
-}

@@ -5,4 +5,5 @@ mod corpus;
 mod damage;
 mod image;
 mod layout;
+mod log;
 mod mutate;
