@@ -1,6 +1,12 @@
-//! Which systems are installed: os-release(5) and its relatives, and file systems joined by fstab(5).
+//! Which systems are installed: os-release(5) and its relatives; layers and mounts joined as each system would.
+use super::mounts::Maker;
+use super::namespace::{Namespace, same_view};
+use super::roots::{self, Found};
 use super::system::System;
+use super::table::SMALL;
 use super::tree::{Entry, Tree};
+use super::view::Folder;
+use super::{boot, script, slots, stack, table};
 use crate::base::{Gaps, Name, short_id};
 use crate::fs::NodeKind;
 use crate::inventory::{FilesystemInfo, Mount, OsInfo, SystemInfo, VolumeInfo};
@@ -14,34 +20,86 @@ pub struct Candidate<'a> {
     pub volume: &'a VolumeInfo,
 }
 
-/// Small files only: what identifies a system never is large.
-const SMALL: u64 = 1 << 20;
-
 /// Every installed system, in the order of the file systems that hold their roots.
 pub fn find_systems(candidates: &[Candidate<'_>], gaps: &Gaps) -> Vec<System> {
+    let (lines, states) = boot::all(candidates, gaps);
+    let found = roots::all(candidates, &lines, gaps);
+    let stacks: Vec<_> = found.iter().map(|f| stack::of(&f.root(candidates, &lines))).collect();
+    // What is a layer of another root is no system of its own.
+    let layer_of_another = |number: usize| {
+        let Some(own) = found.get(number) else { return false };
+        let is = |f: &Folder| same_view(&f.view, &own.folder.view) && f.path == own.folder.path;
+        stacks.iter().enumerate().any(|(n, s)| {
+            let first = found.get(n).is_some_and(|f| s.as_ref().is_some_and(|s| s.lowers.iter().any(|l| same_folder(l, &f.folder))));
+            n != number
+                && s.as_ref().is_some_and(|s| s.lowers.iter().any(is) || matches!(&s.upper, stack::Upper::Disk(u) if is(u)))
+                // Of two that are layers of one stack, the earlier stands for it.
+                && (n < number || !first)
+        })
+    };
+    let kept: Vec<bool> = (0..found.len()).map(|n| !layer_of_another(n)).collect();
     let mut systems = Vec::new();
-    for root in candidates {
-        let alone = System::new(0, SystemInfo::default(), vec![(Vec::new(), root.tree.clone())]);
-        // A text tree shows only what matters to a test; it is a Linux system whatever it lacks.
-        let text = (root.filesystem.kind == "text").then_some("linux");
-        let Some(family) = family(&alone).or(text) else { continue };
-        let gaps = gaps.at(|p| p.filesystem = Some(root.tree.id));
-        let (info, mounts) = mounts(&alone, root, candidates, &gaps);
+    for ((root, stack), _) in found.into_iter().zip(stacks).zip(kept).filter(|(_, kept)| *kept) {
         let index = u32::try_from(systems.len()).unwrap_or(u32::MAX);
-        // Most systems lie on one file system, which is joined already.
-        let mut system = if mounts.len() == 1 { alone } else { System::new(index, SystemInfo::default(), mounts) };
-        system.index = index;
-        system.info =
-            SystemInfo { mounts: info, ..describe(&Look { system: &system, gaps: &gaps }, family, root.filesystem) };
-        system.info.id = short_id("sys", &[root.filesystem.id.as_bytes(), system.info.machine_id.as_bytes()]);
-        systems.push(system);
+        systems.push(system(index, root, stack, candidates, gaps));
     }
+    slots::assign(&mut systems, candidates, &lines, &states);
     systems
 }
 
-/// What kind of system this tree is the root of, if it is one.
-fn family(system: &System) -> Option<&'static str> {
-    let has = |path: &str| system.resolve(path).is_some();
+fn same_folder(a: &Folder, b: &Folder) -> bool {
+    same_view(&a.view, &b.view) && a.path == b.path
+}
+
+/// One system, put together from its layers and mounts.
+fn system(index: u32, found: Found<'_, '_>, stack: Option<stack::Stack>, all: &[Candidate<'_>], gaps: &Gaps) -> System {
+    let Found { candidate, folder, alone, family, .. } = found;
+    let gaps = gaps.at(|p| p.filesystem = Some(candidate.tree.id));
+    let mut maker = Maker::new(all, candidate, gaps.clone());
+    let (mut space, recurse, whole) = match stack {
+        None => (Namespace::new(folder.clone()), None, alone),
+        Some(mut stack) => {
+            let recurse = stack.recurse.take();
+            let space = maker.root(stack, &gaps);
+            let whole = System::of(0, SystemInfo::default(), space.shown_root(), Vec::new());
+            (space, recurse, whole)
+        }
+    };
+    let mut lines = table::fstab(&whole, &gaps);
+    lines.extend(table::units(&whole, &gaps));
+    lines.extend(script::lines(&whole, &gaps));
+    let root_line = lines.iter().find(|l| l.at.is_empty() && !l.is_overlay());
+    let device = root_line.map(|l| l.device.clone()).unwrap_or_default();
+    maker.root.clone_from(&device);
+    let path = Name::new(&folder.path).display();
+    maker.listed.push(Mount { at: "/".into(), filesystem: Some(candidate.tree.id), device, path, kind: String::new() });
+    table::memory(&lines, &mut space);
+    maker.make(&lines, &mut space);
+    if let Some(recurse) = recurse {
+        maker.recurse(&lines, &recurse, &mut space);
+    }
+    let Maker { mut listed, mut layerings, notes, .. } = maker;
+    listed.sort_by(|a, b| a.at.cmp(&b.at));
+    layerings.sort_by(|a, b| a.at.cmp(&b.at));
+    let (shown, aliases) = space.finish();
+    // Most systems lie on one file system, which is joined already.
+    let mut system = if shown.len() == 1 { whole } else { System::of(index, SystemInfo::default(), shown, aliases) };
+    system.index = index;
+    system.info = SystemInfo {
+        mounts: listed,
+        layers: layerings,
+        mount_notes: notes,
+        ..describe(&Look { system: &system, gaps: &gaps }, family, candidate.filesystem)
+    };
+    let id = [candidate.filesystem.id.as_bytes(), system.info.machine_id.as_bytes(), folder.path.as_slice()];
+    // A root at the top of its file system has the id it always had.
+    let parts = id.get(..if folder.path.is_empty() { 2 } else { 3 }).unwrap_or_default();
+    system.info.id = short_id("sys", parts);
+    system
+}
+
+/// What kind of system a folder is the root of, if it is one.
+pub(super) fn family(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     if ["/etc/os-release", "/usr/lib/os-release", "/etc/openwrt_release"].iter().any(|p| has(p)) {
         return Some("linux");
     }
@@ -263,141 +321,4 @@ fn machine(system: &System, entry: &Entry) -> Option<&'static str> {
         258 => "loongarch",
         _ => return None,
     })
-}
-
-type Mounts = Vec<(Vec<u8>, Arc<Tree>)>;
-
-/// What fstab mounts where; a line that no file system of the evidence answers is a gap.
-fn mounts(root: &System, own: &Candidate<'_>, all: &[Candidate<'_>], gaps: &Gaps) -> (Vec<Mount>, Mounts) {
-    let mut listed = vec![Mount { at: "/".into(), filesystem: Some(own.tree.id), device: String::new() }];
-    let mut joined: Mounts = vec![(Vec::new(), own.tree.clone())];
-    let fstab = root.resolve("/etc/fstab").filter(|e| e.is_file());
-    let text = fstab.map(|e| root.read(e, SMALL));
-    let text = match text {
-        Some(Ok(text)) => text,
-        Some(Err(e)) => {
-            let here = gaps.at(|p| p.path = Some(Name::from("/etc/fstab")));
-            here.add("fstab", format!("not read: {e}; only the root is known of what this system mounts"), 0);
-            return (listed, joined);
-        }
-        None => return (listed, joined),
-    };
-    for (number, line, _) in text.lines() {
-        let mut words = line.split_whitespace();
-        let (Some(device), Some(at), Some(kind)) = (words.next(), words.next(), words.next()) else { continue };
-        if device.starts_with('#') {
-            continue;
-        }
-        if at == "/" {
-            if let Some(mount) = listed.first_mut() {
-                device.clone_into(&mut mount.device);
-            }
-            continue;
-        }
-        let at = unescape(at);
-        if !at.starts_with('/') || !is_disk(device, kind) {
-            continue;
-        }
-        let same_disk = listed.first().and_then(|root| same_disk(device, &root.device));
-        let on_disk = |c: &Candidate<'_>| same_disk.is_none_or(|same| same == (c.volume.image == own.volume.image));
-        let found: Vec<&Candidate<'_>> =
-            all.iter().filter(|c| names(device, c, own.volume.parent) && on_disk(c)).collect();
-        let here = gaps.at(|p| p.path = Some(Name::from("/etc/fstab")));
-        let filesystem = match found.as_slice() {
-            [one] => {
-                joined.push((at.trim_end_matches('/').as_bytes().to_vec(), one.tree.clone()));
-                Some(one.tree.id)
-            }
-            [] => {
-                here.add(
-                    "fstab",
-                    format!("line {number}: {device} at {at} is no readable file system of the evidence"),
-                    0,
-                );
-                None
-            }
-            more => {
-                let ids: Vec<String> = more.iter().map(|c| c.filesystem.id.clone()).collect();
-                here.add("fstab", format!("line {number}: {device} may be any of {}; not joined", ids.join(", ")), 0);
-                None
-            }
-        };
-        listed.push(Mount { at, filesystem, device: device.to_owned() });
-    }
-    listed.sort_by(|a, b| a.at.cmp(&b.at));
-    joined.sort_by(|a, b| a.0.cmp(&b.0));
-    // Two lines for one place: the later one in effect covers the earlier; fstab order is lost, so keep one.
-    joined.dedup_by(|a, b| a.0 == b.0);
-    (listed, joined)
-}
-
-fn is_disk(device: &str, kind: &str) -> bool {
-    const VIRTUAL: &[&str] = &[
-        "proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "swap", "cgroup", "cgroup2", "debugfs", "nfs", "nfs4", "cifs",
-        "overlay", "none", "bind",
-    ];
-    !VIRTUAL.contains(&kind)
-        && (device.contains('=') || device.starts_with("/dev/"))
-        && !device.starts_with("/dev/sr")
-        && !device.starts_with("/dev/cdrom")
-        && !device.starts_with("/dev/fd")
-}
-
-/// `\040` and its kin, as fstab(5) writes blanks.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
-/// Whether an fstab device word means this file system. `within` is the volume that holds the asking system.
-fn names(device: &str, candidate: &Candidate<'_>, within: Option<u32>) -> bool {
-    let (fs, volume) = (candidate.filesystem, candidate.volume);
-    let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
-    let word = |v: &str| v.trim_matches('"').to_owned();
-    if let Some((tag, value)) = device.split_once('=') {
-        let value = word(value);
-        return match tag {
-            "UUID" => same(&value, &fs.uuid),
-            "LABEL" => same(&value, &fs.label),
-            "PARTUUID" => same(&value, &volume.uuid),
-            "PARTLABEL" => same(&value, &volume.label),
-            _ => false,
-        };
-    }
-    if let Some(by) = device.strip_prefix("/dev/disk/by-") {
-        let Some((tag, value)) = by.split_once('/') else { return false };
-        return match tag {
-            "uuid" => same(value, &fs.uuid),
-            "label" => same(value, &fs.label),
-            "partuuid" => same(value, &volume.uuid),
-            "partlabel" => same(value, &volume.label),
-            _ => false,
-        };
-    }
-    if volume.scheme == "lvm2"
-        && let Some((group, name)) = volume.label.split_once('/')
-    {
-        // The device mapper doubles dashes, so that the one between group and volume can be told.
-        let mapped = format!("/dev/mapper/{}-{}", group.replace('-', "--"), name.replace('-', "--"));
-        return device == mapped || device.strip_prefix("/dev/") == Some(volume.label.as_str());
-    }
-    if volume.scheme == "md" {
-        // `host:name` of newer metadata; `md0` of the old one.
-        let name = volume.label.rsplit(':').next().unwrap_or_default();
-        return device.strip_prefix("/dev/md/").or(device.strip_prefix("/dev/")) == Some(name) && !name.is_empty();
-    }
-    // sda3, nvme0n1p3, mmcblk0p3: the number is all that can be known from one disk's image.
-    let digits: String = device.chars().rev().take_while(char::is_ascii_digit).collect();
-    let number: String = digits.chars().rev().collect();
-    let of_table = matches!(volume.scheme.as_str(), "gpt" | "mbr");
-    let near = volume.parent.is_none() || volume.parent == within;
-    volume.index > 0 && number.parse() == Ok(volume.index) && of_table && near
-}
-
-/// Whether two kernel names (`/dev/sda1`, `/dev/sda5`) are of one disk; `None` if either is no such name.
-fn same_disk(a: &str, b: &str) -> Option<bool> {
-    let disk = |d: &str| {
-        let stem = d.strip_prefix("/dev/")?.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-        (!stem.is_empty() && !stem.contains('/')).then_some(stem)
-    };
-    Some(disk(a)? == disk(b)?)
 }

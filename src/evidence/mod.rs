@@ -1,9 +1,20 @@
 //! Files of the evidence, indexed once: every file system's tree, and the systems installed on them.
 //! Everything after asks the index, not the disk.
+mod boot;
+mod devices;
 mod glob;
 mod identify;
+#[cfg(test)]
+mod layered_tests;
+mod mounts;
+mod namespace;
 mod overlay;
+mod roots;
+mod script;
+mod slots;
+mod stack;
 mod system;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -1,5 +1,6 @@
 //! One installed operating system: its file systems joined as it would mount them.
 use super::glob::{fixed_part, matches};
+use super::namespace::same_view;
 use super::tree::{Cover, Entry, Tree, image_runs};
 use super::view::{Folder, View, below, joined};
 use super::walk::{MAX_PATH, walk};
@@ -72,7 +73,13 @@ impl System {
                 (deeper || (m.at == mount.at && other > number)).then(|| m.at.clone())
             };
             let over: Vec<Vec<u8>> = mounts.iter().enumerate().filter_map(covers).collect();
-            out.add(mount, &over);
+            // What a layer of an overlay holds is told there.
+            let layers = mounts.iter().filter_map(|m| match &m.folder.view {
+                View::Merged(merged) => Some(merged.from.iter().filter(|f| same_view(&f.view, &mount.folder.view))),
+                View::Tree(_) => None,
+            });
+            let layers: Vec<&[u8]> = layers.flatten().map(|f| f.path.as_slice()).collect();
+            out.add(mount, &over, &layers);
         }
         let Joined { mut entries, mut covered, places, trees } = out;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -267,8 +274,9 @@ struct Joined {
     trees: Vec<Arc<Tree>>,
 }
 impl Joined {
-    /// Enters what a mount shows; `over` are the mount points that cover parts of it.
-    fn add(&mut self, mount: &Shown, over: &[Vec<u8>]) {
+    /// Enters what a mount shows; `over` are the mount points that cover parts of it, `layers` the folders of
+    /// its view that are layers of an overlay.
+    fn add(&mut self, mount: &Shown, over: &[Vec<u8>], layers: &[&[u8]]) {
         let Folder { view, path: folder } = &mount.folder;
         for tree in view.trees() {
             if !self.trees.iter().any(|t| t.id == tree.id) {
@@ -293,6 +301,9 @@ impl Joined {
             }
             let entry = Entry { path: joined(&mount.at, rest), ..e.clone() };
             if over.iter().any(|m| below(entry.path.bytes(), m).is_some()) {
+                if layers.iter().any(|l| below(e.path.bytes(), l).is_some()) {
+                    continue;
+                }
                 self.covered.push(Entry { covered: Cover::Mount, ..entry });
             } else {
                 self.entries.push(entry);

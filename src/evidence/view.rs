@@ -20,6 +20,8 @@ pub struct Merged {
     pub trees: Vec<Arc<Tree>>,
     /// Where each layer lies: file system, folder in it, name.
     pub layers: Vec<(FsId, Vec<u8>, Arc<str>)>,
+    /// The folders that the layers are.
+    pub from: Vec<Folder>,
 }
 
 impl View {

@@ -385,7 +385,30 @@ impl Layout {
         if let Some(info) = self.scene.volumes.get_mut(spot.volume as usize) {
             info.filesystem = Some(id);
         }
+        self.behind(spot, format, source, means);
         VolumeState::Read
+    }
+
+    /// A writable file system behind a squashfs in one volume: OpenWrt keeps its `rootfs_data` there, at the next
+    /// multiple of 64 KiB.
+    fn behind(&mut self, spot: &Spot, format: &Format, source: &Source, means: &Means<'_>) {
+        const ALIGNMENT: u64 = 64 << 10;
+        let end = (format.size)(source).filter(|_| format.name == "squashfs");
+        let Some(at) = end.and_then(|e| e.checked_next_multiple_of(ALIGNMENT)).filter(|at| *at < source.len()) else {
+            return;
+        };
+        let rest: Source = Arc::new(Slice::new(source.clone(), Run::new(at, source.len().saturating_sub(at))));
+        if fs::recognise(&rest).is_some() {
+            let inner = VolumeInfo {
+                image: spot.image,
+                parent: Some(spot.volume),
+                scheme: "behind".to_owned(),
+                offset: at,
+                size: rest.len(),
+                ..VolumeInfo::default()
+            };
+            self.go_on(spot, inner, &rest, Role::Whole, means);
+        }
     }
 
     fn enter_filesystem(&mut self, spot: &Spot, volume_id: &str, fs: Arc<dyn FileSystem>) {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The attributes that `flags=` knows.
-const FLAGS: &[&str] = &["append", "immutable", "nodump"];
+const FLAGS: &[&str] = &["append", "default-subvolume", "immutable", "nodump", "snapshot", "subvolume"];
 
 #[derive(Default)]
 pub struct MemFs {

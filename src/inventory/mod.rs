@@ -15,8 +15,8 @@ pub use join::join;
 pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};
 pub use record::{Column, Record, Table};
 pub use scene::{
-    BytesRead, FilesystemInfo, ImageInfo, Initramfs, LogWindow, Mount, OsInfo, Scene, SecondReading, StoredHash,
-    SystemInfo, VolumeInfo, VolumeState,
+    BytesRead, FilesystemInfo, ImageInfo, Initramfs, LayerInfo, LayeringInfo, LogWindow, Mount, OsInfo, Scene,
+    SecondReading, SlotInfo, StoredHash, SystemInfo, VolumeInfo, VolumeState,
 };
 pub use tables::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};

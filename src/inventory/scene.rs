@@ -81,7 +81,8 @@ pub struct VolumeInfo {
     #[serde(default)]
     pub members: Vec<u32>,
     /// What made it: `gpt`, `mbr`, `lvm2`, `luks`; `none` for a whole image without a table, `search` for
-    /// what was found by its own first bytes, `file` for a disk image in a file.
+    /// what was found by its own first bytes, `file` for a disk image in a file, `behind` for a file system behind
+    /// a squashfs in one volume.
     pub scheme: String,
     /// Number as the running system would count it.
     pub index: u32,
@@ -142,6 +143,48 @@ pub struct Mount {
     pub filesystem: Option<FsId>,
     /// The fstab's own word for the device.
     pub device: String,
+    /// The folder of the file system that is mounted; empty for its root.
+    #[serde(default)]
+    pub path: String,
+    /// `bind`, `overlay`; empty for a file system.
+    #[serde(default)]
+    pub kind: String,
+}
+
+/// One layer of a merged tree.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerInfo {
+    /// As the column `layer` of files has it.
+    pub name: String,
+    pub filesystem: Option<FsId>,
+    /// The folder of the file system that it is; empty for its root.
+    pub path: String,
+}
+
+/// A tree merged of layers, at a mount point.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayeringInfo {
+    pub at: String,
+    /// Who says so: a line of fstab, a unit, the boot loader's file, a scheme as `OpenWrt`.
+    pub by: String,
+    pub upper: Option<LayerInfo>,
+    /// disk; memory (what was written there is gone); missing (named, and not in the evidence); none (read-only).
+    pub upper_state: String,
+    /// What the source calls the writable layer.
+    pub upper_named: String,
+    /// Topmost first.
+    pub lowers: Vec<LayerInfo>,
+}
+
+/// One of several installations of the same system, of which one is started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlotInfo {
+    /// `A`, `rootfs.0`; empty where the system is the only one.
+    pub name: String,
+    /// Whether it is the one that is started; `None` where nothing tells.
+    pub active: Option<bool>,
+    /// What says so.
+    pub by: String,
 }
 
 /// An archive that a kernel unpacks at boot.
@@ -178,6 +221,14 @@ pub struct SystemInfo {
     /// What its kernels unpack and run before anything of the disk.
     #[serde(default)]
     pub initramfs: Vec<Initramfs>,
+    /// Trees merged of layers: the root, and folders.
+    #[serde(default)]
+    pub layers: Vec<LayeringInfo>,
+    /// Further facts about mounts and layers.
+    #[serde(default)]
+    pub mount_notes: Vec<String>,
+    #[serde(default)]
+    pub slot: SlotInfo,
     /// Traces of another machine: the disk may have been cloned from a master.
     pub clone_signs: Vec<String>,
     pub logs: LogWindow,

@@ -1,6 +1,7 @@
 //! The report JSON, schema `cranescope-report/1`: fixed key order, arrays in their natural order, one
 //! element a line, so that two reports can be compared with `diff`.
 use super::Format;
+use super::layers::{Layering, layerings};
 use crate::base::parallel::{in_order, split, threads};
 use crate::case::{CaseData, Exhibit};
 use crate::inventory::portable::{Ids, PortableEvidence};
@@ -250,6 +251,8 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
         at: String,
         filesystem: Option<String>,
         device: String,
+        path: String,
+        kind: String,
     }
     #[derive(Serialize)]
     struct Logs {
@@ -269,6 +272,9 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
         installed: Value,
         timezone: String,
         mounts: Vec<Mount>,
+        layers: Vec<Layering>,
+        mount_notes: Vec<String>,
+        slot: crate::inventory::SlotInfo,
         clone_signs: Vec<String>,
         logs: Logs,
         package_database: String,
@@ -286,8 +292,13 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
         .map(|i| Initramfs { path: i.path.display(), filesystem: ids.filesystem(i.filesystem).to_owned() });
     let initramfs = initramfs.collect();
     let filesystem = |m: &crate::inventory::Mount| m.filesystem.map(|f| ids.filesystem(f).to_owned());
-    let mounts =
-        s.mounts.iter().map(|m| Mount { at: m.at.clone(), filesystem: filesystem(m), device: m.device.clone() });
+    let mounts = s.mounts.iter().map(|m| Mount {
+        at: m.at.clone(),
+        filesystem: filesystem(m),
+        device: m.device.clone(),
+        path: m.path.clone(),
+        kind: m.kind.clone(),
+    });
     let gaps = s.logs.gaps.iter().map(|(from, to)| [time(Some(*from)), time(Some(*to))]);
     System {
         id: s.id,
@@ -299,6 +310,9 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
         installed: time(s.installed),
         timezone: s.timezone,
         mounts: mounts.collect(),
+        layers: layerings(&s.layers, &|fs| ids.filesystem(fs).to_owned()),
+        mount_notes: s.mount_notes,
+        slot: s.slot,
         clone_signs: s.clone_signs,
         logs: Logs {
             first: time(s.logs.first),

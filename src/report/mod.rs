@@ -1,6 +1,7 @@
 //! Reports: a case written out for people and for other programs.
 mod csv;
 mod json;
+mod layers;
 mod table;
 
 pub use csv::{csv, csv_cell, inert};

@@ -26,6 +26,7 @@ mod lives;
 mod look;
 mod mount;
 mod ntfs;
+mod overlay;
 mod resume;
 mod rules;
 mod samples;

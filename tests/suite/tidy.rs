@@ -9,7 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fs", &["base", "image", "volume"]),
     ("inventory", &["base"]),
     ("format", &["base"]),
-    ("evidence", &["base", "image", "volume", "fs", "inventory"]),
+    ("evidence", &["base", "image", "volume", "fs", "inventory", "format"]),
     ("artifact", &["base", "image", "volume", "fs", "inventory", "format", "evidence"]),
     ("extract", &["base", "image", "volume", "fs", "inventory", "format", "evidence", "artifact"]),
     ("worker", &["base", "image", "volume", "fs", "inventory", "format", "evidence", "artifact", "extract"]),

@@ -167,7 +167,13 @@ pub fn merge(layers: &[Layer], marks: Marks, gaps: &Gaps) -> Merged {
             trees.push(tree.clone());
         }
     }
-    Merged { entries: out, covered, trees, layers: places(layers) }
+    Merged {
+        entries: out,
+        covered,
+        trees,
+        layers: places(layers),
+        from: layers.iter().map(|l| l.folder.clone()).collect(),
+    }
 }
 
 /// Where the layers lie; those of merged layers too.

@@ -219,7 +219,7 @@ fn redirects_that_show_one_folder_again_and_again_end() {
     }
     let mut upper = String::new();
     for n in 0..400 {
-        let _ = write!(upper, "/r{n}/ xattr=trusted.overlay.redirect:{}\n", hex("/big"));
+        let _ = writeln!(upper, "/r{n}/ xattr=trusted.overlay.redirect:{}", hex("/big"));
     }
     let (all, gaps) = merged(&[&upper, &lower], Marks::default());
     assert!(all.entries.len() <= 15_000, "{}", all.entries.len());

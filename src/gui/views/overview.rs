@@ -282,6 +282,9 @@ fn system_ui(cx: &mut Cx<'_>, ui: &mut Ui, system: &SystemInfo) {
         format!("packages by {}", system.package_database)
     });
     ui.add(Label::new(dim(t, parts.join("  ·  "))).wrap());
+    for line in super::overview_lists::layers(system) {
+        ui.add(Label::new(dim(t, line)).wrap());
+    }
 }
 
 pub(super) fn day(at: Time) -> String {

@@ -6,6 +6,7 @@ use crate::gui::rows::word;
 use crate::gui::theme;
 use crate::gui::ways::Way;
 use crate::gui::widgets::{Cx, dim, plural, strong};
+use crate::inventory::SystemInfo;
 use egui::{Grid, RichText, Ui};
 
 pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
@@ -169,4 +170,30 @@ pub(super) fn unexamined(cx: &mut Cx<'_>, ui: &mut Ui) {
     if more > 0 && ui.link(format!("and {} more", grouped(more as i128))).clicked() {
         cx.ask(Command::Go { view: "gaps", table: "unexamined" });
     }
+}
+
+/// Slot and layers of a system, a line each.
+pub(super) fn layers(system: &SystemInfo) -> Vec<String> {
+    let mut lines = Vec::new();
+    let slot = &system.slot;
+    if !slot.name.is_empty() {
+        let active = match slot.active {
+            Some(true) => "the one that is started",
+            Some(false) => "not the one that is started",
+            None => "nothing tells whether it is started",
+        };
+        lines.push(format!("slot {}: {active} ({})", slot.name, slot.by));
+    }
+    for layering in &system.layers {
+        let lowers: Vec<&str> = layering.lowers.iter().map(|l| l.name.as_str()).collect();
+        let upper = match (&layering.upper, layering.upper_state.as_str()) {
+            (Some(upper), _) => upper.name.clone(),
+            (None, "memory") => "a layer in memory, which is gone".to_owned(),
+            (None, "missing") => format!("a layer that is not in the evidence ({})", layering.upper_named),
+            (None, _) => "no writable layer".to_owned(),
+        };
+        lines.push(format!("{} merged by {}: {upper} over {}", layering.at, layering.by, lowers.join(", ")));
+    }
+    lines.extend(system.mount_notes.iter().cloned());
+    lines.into_iter().map(|l| crate::base::Name::from(l).display_text()).collect()
 }
