@@ -404,6 +404,9 @@ impl App {
                 self.case = Some(examined.case);
                 self.form.draft.images.clear();
                 self.form.draft.case.clear();
+                // The word was for that evidence only.
+                self.form.draft.no_sandbox = false;
+                self.form.unconfined = None;
                 self.show_data(examined.data);
             }
             Err(failure) if failure.code == 5 => {
@@ -412,6 +415,9 @@ impl App {
                 self.done(failure.message);
             }
             Err(failure) => {
+                if failure.is_unconfined {
+                    self.form.unconfined = Some(failure.message.clone());
+                }
                 self.error(failure.message);
                 self.form_open = true;
                 self.form.options = true;

@@ -83,6 +83,8 @@ pub struct PlanDraft {
     pub overwrite: bool,
     pub hash_image: bool,
     pub second_reader: bool,
+    /// The examiner's word that the worker may go on unconfined.
+    pub no_sandbox: bool,
     pub examiner: String,
 }
 impl PlanDraft {
@@ -96,6 +98,7 @@ impl PlanDraft {
             baselines: path(&self.baseline).into_iter().collect(),
             hash_image: self.hash_image,
             second_reader: self.second_reader,
+            no_sandbox: self.no_sandbox,
             examiner: self.examiner.trim().to_owned(),
             command: std::iter::once("cranescope".to_owned())
                 .chain(self.images.iter().map(|i| i.to_string_lossy().into_owned()))

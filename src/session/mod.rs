@@ -69,27 +69,33 @@ pub struct Failure {
     pub code: u8,
     /// What, where, and what to do.
     pub message: String,
+    /// The worker could not be confined: with [`Plan::no_sandbox`] it goes on.
+    pub is_unconfined: bool,
 }
 impl Failure {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), is_unconfined: false }
+    }
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, message: message.into() }
+        Self::new(2, message)
     }
     pub fn evidence(message: impl Into<String>) -> Self {
-        Self { code: 3, message: message.into() }
+        Self::new(3, message)
     }
     pub fn environment(message: impl Into<String>) -> Self {
-        Self { code: 4, message: message.into() }
+        Self::new(4, message)
     }
     /// The worker cannot be confined as it must be.
     pub fn unconfined(missing: &[String]) -> Self {
         let what = missing.join("; ");
-        Self::environment(format!(
+        let message = format!(
             "the worker that parses the evidence is not confined: {what}; use a kernel that has it, or go on \
              without by --no-sandbox"
-        ))
+        );
+        Self { is_unconfined: true, ..Self::environment(message) }
     }
     pub fn cancelled() -> Self {
-        Self { code: 5, message: "cancelled; the case holds what was finished".into() }
+        Self::new(5, "cancelled; the case holds what was finished")
     }
 }
 impl fmt::Display for Failure {

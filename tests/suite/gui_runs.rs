@@ -165,3 +165,25 @@ fn a_case_that_was_never_finished_says_so_wherever_it_is_opened() {
     assert!(shows(&window, "Partial: the examination did not finish") && shows(&window, "Unfinished case"));
     assert!(shows(&window, "to be read") && !shows(&window, "no package owns it"));
 }
+
+#[test]
+fn without_confinement_the_examiner_is_asked() {
+    let refuse = Failure::unconfined(&["Landlock: this kernel does not have it".to_owned()]);
+    let fake = Arc::new(Fake { refuse: Some(refuse), ..fake() });
+    let mut window = window(fake.clone());
+    let ask = "Examine all the same: parse this evidence in a process that this machine does not fully confine";
+    command(&mut window, Command::Offer(vec!["/evidence/quick.img".into()]));
+    window.run_steps(2);
+    assert!(!shows(&window, ask), "nobody is asked before it is known");
+    click(&mut window, "Start examination");
+    until(&mut window, "the question", |w| shows(w, ask));
+    assert!(shows(&window, "Landlock: this kernel does not have it"));
+    click(&mut window, "Start examination");
+    settle(&mut window);
+    window.get_by_role_and_label(Role::CheckBox, ask).click();
+    window.run_steps(2);
+    click(&mut window, "Start examination");
+    settle(&mut window);
+    let words: Vec<bool> = fake.plans.lock().unwrap().iter().map(|p| p.no_sandbox).collect();
+    assert_eq!(words, [false, false, true]);
+}

@@ -21,6 +21,8 @@ pub(crate) struct OpenForm {
     pub hint: bool,
     /// The path is to be typed next.
     pub focus: bool,
+    /// Why the worker could not be confined; the examiner is asked whether to go on.
+    pub unconfined: Option<String>,
 }
 impl OpenForm {
     /// Takes paths: a case is to be opened at once, images are put into the draft.
@@ -170,6 +172,14 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
         );
         ui.checkbox(&mut draft.second_reader, "Read every ext file system a second time, independently");
     });
+    if let Some(why) = &form.unconfined {
+        ui.add_space(6.0);
+        ui.add(egui::Label::new(egui::RichText::new(why).color(tokens.high)).wrap());
+        ui.checkbox(
+            &mut draft.no_sandbox,
+            "Examine all the same: parse this evidence in a process that this machine does not fully confine",
+        );
+    }
     ui.add_space(6.0);
     ui.horizontal(|ui| {
         let start =
@@ -183,6 +193,7 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
         }
         if ui.button("Clear").clicked() {
             *draft = PlanDraft { examiner: draft.examiner.clone(), ..PlanDraft::default() };
+            form.unconfined = None;
         }
     });
 }
