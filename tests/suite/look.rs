@@ -22,6 +22,8 @@ fn find(name: &str) -> Option<PathBuf> {
 pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-k", "5", PATIENCE]).arg(find(name).unwrap_or_else(|| name.into()));
+    // A question that nobody answers is refused.
+    command.stdin(std::process::Stdio::null());
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("MTOOLS_SKIP_CHECK", "1");
     command
 }

@@ -14,6 +14,7 @@ mod ext;
 mod fat;
 #[cfg(feature = "gui")]
 mod fixture;
+mod gate;
 #[cfg(feature = "gui")]
 mod gui;
 #[cfg(feature = "gui")]
