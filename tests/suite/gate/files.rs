@@ -71,11 +71,119 @@ const SUBJECTS: &[Subject] = &[
         },
         own: &[],
     },
+    Subject {
+        name: "btrfs",
+        can: Can { big: true, ..Can::LINUX },
+        tools: &["mkfs.btrfs", "mount", "cp"],
+        make: |root, image| {
+            run(tool("mkfs.btrfs").arg("-q").arg(image.path()));
+            mounted(image, root, &["-t", "btrfs", "-o", "loop,compress=zstd"])
+        },
+        own: &[],
+    },
+    Subject {
+        name: "erofs",
+        can: Can::LINUX,
+        tools: &["mkfs.erofs"],
+        make: |root, image| made(tool("mkfs.erofs").arg("-zlz4").arg(image.path()).arg(root)),
+        own: &[],
+    },
+    Subject {
+        name: "f2fs",
+        can: Can { hard: false, ..Can::PLAIN },
+        tools: &["mkfs.f2fs", "sload.f2fs"],
+        make: |root, image| {
+            run(tool("mkfs.f2fs").args(["-q", "-f"]).arg(image.path()));
+            made(tool("sload.f2fs").args(["-P", "-f"]).arg(root).arg(image.path()))
+        },
+        own: &["/lost+found"],
+    },
+    Subject {
+        name: "ubifs",
+        can: Can { xattrs: true, ..Can::PLAIN },
+        tools: &["mkfs.ubifs"],
+        make: |root, image| {
+            let mut command = tool("mkfs.ubifs");
+            command.arg("-r").arg(root).args(["-m", "2048", "-e", "126976", "-c", "800", "-o"]).arg(image.path());
+            run(&mut command);
+            true
+        },
+        own: &[],
+    },
+    Subject {
+        name: "jffs2",
+        can: Can { hard: false, ..Can::PLAIN },
+        tools: &["mkfs.jffs2"],
+        make: |root, image| {
+            run(tool("mkfs.jffs2").arg("-r").arg(root).args(["-e", "128KiB", "-o"]).arg(image.path()));
+            true
+        },
+        own: &[],
+    },
+    Subject {
+        name: "iso9660",
+        can: Can::PLAIN,
+        tools: &["xorriso"],
+        make: |root, image| {
+            std::fs::remove_file(image.path()).unwrap();
+            let mut command = tool("xorriso");
+            command.args(["-abort_on", "FAILURE", "-hardlinks", "on", "-outdev"]).arg(image.path());
+            run(command.arg("-map").arg(root).arg("/"));
+            true
+        },
+        own: &[],
+    },
+    Subject {
+        name: "tar",
+        can: Can { xattrs: true, time: 1, big: true, ..Can::PLAIN },
+        tools: &["tar"],
+        make: |root, image| {
+            let mut command = tool("tar");
+            command.args(["--format=pax", "--xattrs", "--sparse", "--sort=name", "-cf"]).arg(image.path());
+            run(command.arg("-C").arg(root).arg("."));
+            true
+        },
+        own: &[],
+    },
+    Subject {
+        name: "cpio",
+        can: Can::PLAIN,
+        tools: &["cpio", "find"],
+        make: |root, image| {
+            let script = "cd \"$1\" && find . -print0 | cpio --null --quiet -o -H newc >\"$2\"";
+            run(tool("sh").args(["-c", script, "sh"]).arg(root).arg(image.path()));
+            true
+        },
+        own: &[],
+    },
+    Subject {
+        name: "zip",
+        can: Can { posix: false, hard: false, bytes: false, time: 1_000_000_000, ..Can::PLAIN },
+        tools: &["zip"],
+        make: |root, image| {
+            std::fs::remove_file(image.path()).unwrap();
+            let file = image.path().with_extension("zip");
+            run(tool("zip").args(["-q", "-r", "-y"]).arg(&file).arg(".").current_dir(root));
+            std::fs::rename(file, image.path()).unwrap();
+            true
+        },
+        own: &[],
+    },
 ];
 
 /// No owners, no links, and times in steps of two seconds.
 const FAT: Can =
     Can { bytes: false, posix: false, hard: false, xattrs: false, time: 2_000_000_000, big: false, names: 200 };
+
+/// Whether the tool made it: some of them refuse what others take, by their version.
+fn made(command: &mut std::process::Command) -> bool {
+    let out = command.output().unwrap();
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        eprintln!("skipped: {command:?}: {}", said.lines().last().unwrap_or_default());
+    }
+    out.status.success()
+}
 
 /// Copies the folder into the image through a mount; `false` where this machine has no such mount.
 fn mounted(image: &Image, root: &Path, options: &[&str]) -> bool {
@@ -118,9 +226,53 @@ fn every_file_system_gives_back_what_was_put_in() {
     }
 }
 
+/// Formats that hold parts instead of a tree of files: how a tool makes one out of the file `part`, and what it is
+/// called inside.
+const BOXES: &[(&str, &[&str], &str, &str)] = &[
+    ("ar", &["ar"], "ar rcS made part", "/part"),
+    ("uimage", &["mkimage"], "mkimage -A arm -O linux -T kernel -C none -n x -d part made", "/kernel"),
+    (
+        "fit",
+        &["mkimage", "dtc"],
+        "printf '/dts-v1/; / { images { part { data = /incbin/(\"part\"); type = \"kernel\"; compression = \"none\"; \
+         hash { algo = \"sha256\"; }; }; }; };' >a.its && mkimage -f a.its made",
+        "/part",
+    ),
+    (
+        "trx",
+        &["python3"],
+        "python3 -c \"import struct, zlib; p = open('part', 'rb').read(); b = struct.pack('<I3I', 1 << 16, 28, 0, 0) + p; \
+         open('made', 'wb').write(b'HDR0' + struct.pack('<II', len(b) + 12, zlib.crc32(b) ^ 0xffffffff) + b)\"",
+        "/partition-1",
+    ),
+    ("u-boot-env", &["mkenvimage"], "echo bootcmd=run >env; mkenvimage -s 0x4000 -o made env", "/uboot.env"),
+    ("android-boot", &["mkbootimg"], "mkbootimg --kernel part -o made", "/kernel"),
+];
+
+#[test]
+fn boxes_give_their_parts() {
+    for (name, needed, script, inside) in BOXES.iter().filter(|b| tools(b.1)) {
+        let folder = tempfile::tempdir().unwrap();
+        let part = crate::look::pattern(7, 70_001);
+        std::fs::write(folder.path().join("part"), &part).unwrap();
+        run(tool("sh").args(["-c", script]).current_dir(folder.path()));
+        let image = Image::from_bytes(&std::fs::read(folder.path().join("made")).unwrap());
+        assert_eq!(cranescope::fs::recognise(&image.source()).map(|f| f.name), Some(*name), "{needed:?}");
+        let look = image.look(name);
+        if *name == "u-boot-env" {
+            assert_eq!(look.read(inside), b"bootcmd=run\n");
+        } else {
+            assert!(look.read(inside) == part, "{name}");
+        }
+        let gaps = look.gaps();
+        assert!(gaps.is_empty(), "{name}: {gaps:#?}");
+    }
+}
+
 #[test]
 fn every_file_system_has_a_sample() {
     for format in cranescope::fs::ALL {
-        assert!(SUBJECTS.iter().any(|s| s.name == format.name), "{} has no sample in the gate", format.name);
+        let is_there = SUBJECTS.iter().any(|s| s.name == format.name) || BOXES.iter().any(|b| b.0 == format.name);
+        assert!(is_there, "{} has no sample in the gate", format.name);
     }
 }
