@@ -6,6 +6,7 @@ mod damage;
 mod erofs;
 mod ext;
 mod extents;
+mod f2fs;
 mod fat;
 mod iso;
 mod listed;
@@ -250,6 +251,7 @@ pub const ALL: &[&Format] = &[
     &fat::EXFAT,
     &fat::FORMAT,
     &erofs::FORMAT,
+    &f2fs::FORMAT,
     &iso::FORMAT,
     &archive::CPIO,
     &archive::ZIP,

@@ -106,6 +106,7 @@ pub const ALL: &[Magic] = &[
     whole(FileSystem, "NTFS", "ntfs", 3, b"NTFS    "),
     whole(FileSystem, "exFAT", "exfat", 3, b"EXFAT   "),
     whole(FileSystem, "ISO 9660", "iso9660", 0x8001, b"CD001"),
+    whole(FileSystem, "UDF", "udf", 0x8001, b"BEA01"),
     whole(FileSystem, "romfs", "romfs", 0, b"-rom1fs-"),
     whole(FileSystem, "cramfs", "cramfs", 0, &[0x45, 0x3d, 0xcd, 0x28]),
     whole(FileSystem, "UBIFS", "ubifs", 0, &[0x31, 0x18, 0x10, 0x06]),

@@ -11,6 +11,7 @@ mod dpkg;
 mod erofs;
 mod evidence;
 mod ext;
+mod f2fs;
 mod fat;
 #[cfg(feature = "gui")]
 mod fixture;

@@ -110,6 +110,10 @@ pub(super) fn read(volume: &Volume, inode: &Inode, full: bool) -> Result<Index, 
         build.out.lost = Some((wanted << head.log, "budget: blocks of one compressed file".to_owned()));
     }
     let Build { mut out, last, .. } = build;
+    // An entry that stands for the file's last bytes may name a cluster behind them.
+    while out.extents.last().is_some_and(|e| e.start >= inode.len) {
+        out.extents.pop();
+    }
     if out.lost.is_none()
         && let Some(extent) = out.extents.last_mut()
     {
@@ -153,7 +157,7 @@ impl Build<'_> {
             Entry::Body(count) => {
                 if let (Some(count), Some(kind)) = (count, self.open.take()) {
                     let big = if kind == 3 { BIG_SECOND } else { BIG_FIRST };
-                    if self.head.advise & big == 0 || count == 0 {
+                    if self.head.advise & big == 0 {
                         self.lose(number, "a count of blocks where clusters have one");
                         return false;
                     }

@@ -165,11 +165,7 @@ fn checksum(source: &Source, bytes: &[u8], out: &mut Superblock) {
         return;
     }
     let stated = u32_at(bytes, 4).unwrap_or(0);
-    let len = out
-        .block()
-        .max(AT.saturating_add(LEN as u64))
-        .saturating_sub(AT % out.block())
-        .saturating_sub(if out.block() > AT { 0 } else { AT });
+    let len = if out.block() > AT { out.block().saturating_sub(AT) } else { out.block() };
     let Ok(Some(mut all)) = read_exact(&**source, AT, size(len)) else {
         out.faults.push((AT, "the volume ends within the superblock's block".to_owned()));
         return;
