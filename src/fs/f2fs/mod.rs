@@ -34,7 +34,7 @@ const CLUSTERS: usize = 128;
 pub(super) const FORMAT: Format = Format {
     name: "f2fs",
     about: "F2FS: both superblocks and checkpoints, what was synced after the checkpoint, inline files and directories, compressed files (lzo, lz4, zstd), attributes, deleted files",
-    limits: "blocks of 16 KiB and lzo-rle clusters are named but not read; encrypted names and contents are shown as they stand; files on further devices are gaps; of what was synced after the checkpoint nodes and names are recovered, segment information is not",
+    limits: "blocks of 16 KiB and lzo-rle clusters are named but not read; encrypted names are shown as they stand, encrypted contents are gaps; files on further devices are gaps; of what was synced after the checkpoint nodes and names are recovered, segment information is not",
     probe: superblock::probe,
     probe_damaged: superblock::probe_second,
     size: superblock::length,
