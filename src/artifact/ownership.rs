@@ -54,22 +54,46 @@ impl Ownership {
     /// The owner of exactly this canonical path. Of several, the one that lists a digest, then the
     /// first by name.
     pub fn expect(&self, path: &[u8]) -> Option<&Owned> {
-        self.rows.get(self.first(path)).filter(|r| self.path(r) == path).map(|r| &r.owned)
+        self.expect_at(self.first(path), path)
+    }
+    /// [`Self::expect`], where [`Self::seek`] has found its place.
+    pub fn expect_at(&self, at: usize, path: &[u8]) -> Option<&Owned> {
+        self.rows.get(at).filter(|r| self.path(r) == path).map(|r| &r.owned)
     }
     /// Everybody who owns this canonical path: directories belong to many packages.
     pub fn owners<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = &'a Owned> {
-        let rest = self.rows.get(self.first(path)..).unwrap_or_default();
+        self.owners_at(self.first(path), path)
+    }
+    fn owners_at<'a>(&'a self, at: usize, path: &'a [u8]) -> impl Iterator<Item = &'a Owned> {
+        let rest = self.rows.get(at..).unwrap_or_default();
         rest.iter().take_while(move |r| self.path(r) == path).map(|r| &r.owned)
     }
     fn first(&self, path: &[u8]) -> usize {
         self.rows.partition_point(|r| self.path(r) < path)
     }
+    /// Where a path stands, or would stand. Quick for whoever asks for paths in their order: `last` is the answer
+    /// before.
+    pub fn seek(&self, last: usize, path: &[u8]) -> usize {
+        let before = |at: usize| self.rows.get(at).is_some_and(|r| self.path(r) < path);
+        if last.checked_sub(1).is_some_and(|at| !before(at)) {
+            return self.first(path);
+        }
+        let mut at = last;
+        for _ in 0..16 {
+            if !before(at) {
+                return at;
+            }
+            at = at.saturating_add(1);
+        }
+        self.first(path)
+    }
     /// Who owns a file (as [`Self::expect`] says), and how it compares with its owner's digest: in
-    /// `files.package_check`'s word. `md5` is `None` where the content was not hashed.
-    pub fn vouch<'a>(&'a self, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
+    /// `files.package_check`'s word. `at` is what [`Self::seek`] has found; `md5` is `None` where the content was not
+    /// hashed.
+    pub fn vouch_at<'a>(&'a self, at: usize, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
         let mut word = "unowned";
         let mut owner = None;
-        for owned in self.owners(entry.path.bytes()) {
+        for owned in self.owners_at(at, entry.path.bytes()) {
             owner = owner.or(Some(owned));
             let this = match (owned.md5, entry.kind(), md5) {
                 (None, ..) => "no-digest",
@@ -87,19 +111,26 @@ impl Ownership {
         }
         (owner, word)
     }
-    /// The packages; `exists` tells whether anything is at a path. What checking their files gave is
-    /// joined later, from the files' own rows.
-    pub fn packages(&self, exists: &dyn Fn(&Name) -> bool) -> Vec<Package> {
+    /// [`Self::vouch_at`], wherever its place is.
+    pub fn vouch<'a>(&'a self, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
+        self.vouch_at(self.first(entry.path.bytes()), entry, md5)
+    }
+    /// The packages; `there` are the paths of all there is, sorted. What checking their files gave is joined later,
+    /// from the files' own rows.
+    pub fn packages<'e>(&self, there: impl Iterator<Item = &'e [u8]>) -> Vec<Package> {
         let mut all = self.packages.clone();
+        let mut there = there.peekable();
         for row in self.rows.iter().filter(|r| !r.owned.alternative) {
             let Some(package) = usize::try_from(row.owned.index).ok().and_then(|i| all.get_mut(i)) else { continue };
-            let path = Name::new(self.path(row));
+            let path = self.path(row);
             package.files = package.files.saturating_add(1);
             if row.owned.md5.is_some() {
                 package.listed = package.listed.saturating_add(1);
             }
-            if !exists(&path) {
-                package.missing.push(path.display());
+            // Both are sorted: what comes before this path has had its turn.
+            while there.next_if(|p| *p < path).is_some() {}
+            if there.peek() != Some(&path) {
+                package.missing.push(Name::new(path).display());
             }
         }
         all

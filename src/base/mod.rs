@@ -5,6 +5,7 @@ mod digest;
 mod gap;
 mod ids;
 mod name;
+pub mod order;
 pub mod parallel;
 mod place;
 mod progress;

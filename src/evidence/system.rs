@@ -42,8 +42,8 @@ pub struct System {
     canonical: Mutex<HashMap<Vec<u8>, Option<Name>>>,
     /// Files that were asked for line by line again and again; see [`Self::line_set`].
     line_sets: Mutex<LineSets>,
-    /// Files that were read whole, so that their content is not read again.
-    hashed: Mutex<HashMap<(FsId, NodeId), Hashes>>,
+    /// Files that were read whole, with their hashes once somebody asked: most are lists that nothing is cited from.
+    hashed: Mutex<HashMap<(FsId, NodeId), Option<Hashes>>>,
 }
 
 /// A small file, read whole or up to a limit.
@@ -206,7 +206,8 @@ impl System {
     pub fn open(&self, entry: &Entry) -> Result<Source, FsError> {
         self.tree(entry.fs).ok_or(FsError::NotFound(entry.node))?.open(entry)
     }
-    /// Reads a regular file, at most `limit` bytes of it. A file that was read whole is hashed on the way.
+    /// Reads a regular file, at most `limit` bytes of it. A file that was read whole is hashed once something
+    /// is cited from it.
     pub fn read<'a>(&'a self, entry: &'a Entry, limit: u64) -> Result<Text<'a>, FsError> {
         let source = self.open(entry)?;
         let len = source.len().min(limit);
@@ -215,15 +216,38 @@ impl System {
         bytes.truncate(n);
         let truncated = source.len() > limit;
         if !truncated {
-            let hashes =
-                Hashes { sha256: Digest(Sha256::digest(&bytes).into()), md5: Md5(Md5Hasher::digest(&bytes).into()) };
-            self.hashed.lock().unwrap_or_else(PoisonError::into_inner).insert((entry.fs, entry.node), hashes);
+            let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
+            hashed.entry((entry.fs, entry.node)).or_default();
         }
         Ok(Text { entry, bytes, truncated, system: self, source })
     }
     /// The hashes of a file that [`Self::read`] has read whole.
     pub fn hashes(&self, entry: &Entry) -> Option<Hashes> {
-        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).get(&(entry.fs, entry.node)).copied()
+        self.hashes_of(entry, None)
+    }
+    /// The hashes of a file that was hashed already.
+    pub fn known_hashes(&self, entry: &Entry) -> Option<Hashes> {
+        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).get(&(entry.fs, entry.node)).copied().flatten()
+    }
+    /// [`Self::hashes`]; `bytes` is its content, if it is at hand.
+    fn hashes_of(&self, entry: &Entry, bytes: Option<&[u8]>) -> Option<Hashes> {
+        let key = (entry.fs, entry.node);
+        let known = *self.hashed.lock().unwrap_or_else(PoisonError::into_inner).get(&key)?;
+        if known.is_some() {
+            return known;
+        }
+        let mut again = Vec::new();
+        let bytes = if let Some(bytes) = bytes {
+            bytes
+        } else {
+            let source = self.open(entry).ok()?;
+            again.resize(usize::try_from(source.len()).ok()?, 0);
+            let n = source.read_at(0, &mut again).ok()?;
+            again.get(..n)?
+        };
+        let hashes = Hashes { sha256: Digest(Sha256::digest(bytes).into()), md5: Md5(Md5Hasher::digest(bytes).into()) };
+        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Some(hashes));
+        Some(hashes)
     }
     /// The lines of a list that many files are looked up in (`modules.order`), read once and shared; `None`
     /// if it cannot be read whole. Only the first few such lists are kept, so memory stays bounded.
@@ -369,7 +393,7 @@ impl Text<'_> {
             path: self.entry.path.clone(),
             node: self.entry.node,
             deleted: self.entry.deleted,
-            sha256: self.system.hashes(self.entry).map(|h| h.sha256),
+            sha256: self.system.hashes_of(self.entry, (!self.truncated).then_some(&self.bytes)).map(|h| h.sha256),
             range,
             image_runs: image_runs(&self.source, range),
             line,

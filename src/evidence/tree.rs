@@ -1,8 +1,11 @@
 //! One file system's nodes, each visited once.
+use crate::base::order::{arrange, by_bytes};
+use crate::base::parallel::{in_order, split, threads};
 use crate::base::{Cancelled, Evidence, FsId, Gaps, ImageRun, Name, NodeId, Progress, Run};
-use crate::fs::{FileSystem, FsError, NodeKind, Stat, Stream};
+use crate::fs::{DirEntry, FileSystem, FsError, NodeKind, Stat, Stream};
 use crate::image::Source;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Why a file that lies on the disk is not what the running system shows at its path.
@@ -91,6 +94,46 @@ const MAX_DEPTH: usize = 4096;
 /// A path longer than this comes from a loop or an attack.
 const MAX_PATH: usize = 1 << 16;
 
+/// A folder whose entries are to be listed.
+struct Folder {
+    node: NodeId,
+    path: Name,
+    /// Folders above it.
+    depth: usize,
+}
+
+/// An entry of a folder.
+struct Listed {
+    entry: Entry,
+    is_folder: bool,
+}
+
+impl Folder {
+    fn gaps(&self, gaps: &Gaps) -> Gaps {
+        gaps.at(|p| {
+            p.path = Some(self.path.clone());
+            p.inode = Some(self.node.number);
+        })
+    }
+    fn list(&self, fs: &dyn FileSystem, id: FsId, gaps: &Gaps, progress: &Progress) -> Result<Vec<Listed>, Cancelled> {
+        progress.step(1)?;
+        let mut found = Vec::new();
+        if let Err(e) = fs.read_dir(self.node, &mut |e| found.push(e)) {
+            self.gaps(gaps).add("walk", format!("directory not read: {e}"), 0);
+        }
+        progress.step(found.len() as u64)?;
+        let listed = |item: DirEntry| {
+            let entry = entry(fs, id, self.path.join(item.name.bytes()), item.node, false, gaps);
+            let is_folder = entry.is_dir() || (entry.stat.is_none() && item.kind == NodeKind::Directory);
+            Listed { entry, is_folder }
+        };
+        Ok(found.into_iter().map(listed).collect())
+    }
+}
+
+/// Levels with fewer folders are not worth a second thread.
+const FEW: usize = 16;
+
 impl Tree {
     /// Walks everything, live and deleted. Directories are visited once each, whatever links there are.
     pub fn index(fs: Arc<dyn FileSystem>, id: FsId, gaps: &Gaps, progress: &Progress) -> Result<Self, Cancelled> {
@@ -98,36 +141,37 @@ impl Tree {
         let mut entries = Vec::new();
         let mut seen = HashSet::new();
         let root = fs.root();
-        let mut todo = vec![(root, Name::from("/"), 0_usize)];
         entries.push(entry(&*fs, id, Name::from("/"), root, false, &gaps));
         seen.insert(root);
-        while let Some((dir, path, depth)) = todo.pop() {
-            progress.step(1)?;
-            let here = gaps.at(|p| {
-                p.path = Some(path.clone());
-                p.inode = Some(dir.number);
-            });
-            let mut found = Vec::new();
-            if let Err(e) = fs.read_dir(dir, &mut |e| found.push(e)) {
-                here.add("walk", format!("directory not read: {e}"), 0);
-            }
-            progress.step(found.len() as u64)?;
-            for item in found {
-                let path = path.join(item.name.bytes());
-                let new = entry(&*fs, id, path.clone(), item.node, false, &gaps);
-                if new.is_dir() || (new.stat.is_none() && item.kind == NodeKind::Directory) {
-                    if !seen.insert(item.node) {
-                        here.add("walk", format!("directory {path} stands in more than one place; listed once"), 0);
-                        continue;
+        let mut level = vec![Folder { node: root, path: Name::from("/"), depth: 0 }];
+        // Level by level: what the folders of one hold is read side by side, and taken in their order.
+        while !level.is_empty() {
+            let list = |range: Range<usize>| -> Result<Vec<Vec<Listed>>, Cancelled> {
+                level.get(range).unwrap_or_default().iter().map(|f| f.list(&*fs, id, &gaps, progress)).collect()
+            };
+            let parts = if level.len() < FEW { 1 } else { threads() };
+            let read = in_order("walk", &split(level.len(), parts), &list);
+            let read = read.into_iter().collect::<Result<Vec<_>, Cancelled>>()?;
+            let mut next = Vec::new();
+            for (folder, found) in level.iter().zip(read.into_iter().flatten()) {
+                for Listed { entry: new, is_folder } in found {
+                    if is_folder {
+                        if !seen.insert(new.node) {
+                            let what = format!("directory {} stands in more than one place; listed once", new.path);
+                            folder.gaps(&gaps).add("walk", what, 0);
+                            continue;
+                        }
+                        if folder.depth >= MAX_DEPTH || new.path.bytes().len() >= MAX_PATH {
+                            folder.gaps(&gaps).add("walk", "budget: depth; what lies below was not listed", 0);
+                        } else {
+                            let depth = folder.depth.saturating_add(1);
+                            next.push(Folder { node: new.node, path: new.path.clone(), depth });
+                        }
                     }
-                    if depth >= MAX_DEPTH || path.bytes().len() >= MAX_PATH {
-                        here.add("walk", "budget: depth; what lies below was not listed", 0);
-                    } else {
-                        todo.push((item.node, path, depth.saturating_add(1)));
-                    }
+                    entries.push(new);
                 }
-                entries.push(new);
             }
+            level = next;
         }
         let mut dirs = None;
         let mut lost = Vec::new();
@@ -151,7 +195,12 @@ impl Tree {
             };
             entries.push(entry(&*fs, id, path, item.node, true, &gaps));
         }
-        entries.sort_by(|a, b| (&a.path, a.deleted, a.node).cmp(&(&b.path, b.deleted, b.node)));
+        let ties = |a: usize, b: usize| {
+            let key = |at: usize| entries.get(at).map(|e| (e.deleted, e.node));
+            key(a).cmp(&key(b)).then(a.cmp(&b))
+        };
+        let order = by_bytes(entries.iter().map(|e| e.path.bytes()).enumerate(), &ties);
+        arrange(&mut entries, order);
         Ok(Self { id, fs, entries })
     }
     /// The live entry at exactly this path; links are not followed.

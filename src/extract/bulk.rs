@@ -25,8 +25,8 @@ struct Group<'a> {
     key: u64,
 }
 
-/// An entry, and the system that it is an entry of.
-type Named<'a> = (Option<&'a System>, &'a Entry);
+/// An entry, the system that it is an entry of, and its place in that system's index of owned paths.
+type Named<'a> = (Option<&'a System>, &'a Entry, usize);
 
 /// File systems that are read in another way than those of disks.
 pub(super) struct Kinds<'a> {
@@ -49,7 +49,7 @@ pub(super) fn run(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let deleted = deleted(trees, systems);
-    let groups = groups(trees, systems, &deleted, sink);
+    let groups = groups(trees, systems, owners, &deleted, sink);
     let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
         groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key) && !kinds.listed_only.contains(&g.tree.id));
     let owner = |system: Option<&System>| system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
@@ -57,10 +57,10 @@ pub(super) fn run(
         .iter()
         .filter_map(|g| {
             // What parsers make of a content is told under a name that the system shows, if there is one.
-            let (system, entry) = *g.names.iter().min_by_key(|(_, e)| e.covered != Cover::Seen)?;
-            let listed = |(system, e): &Named<'_>| {
-                let expected =
-                    owner(*system).filter(|_| e.covered == Cover::Seen).and_then(|o| o.expect(e.path.bytes()));
+            let (system, entry, _) = *g.names.iter().min_by_key(|(_, e, _)| e.covered != Cover::Seen)?;
+            let listed = |(system, e, at): &Named<'_>| {
+                let owner = owner(*system).filter(|_| e.covered == Cover::Seen);
+                let expected = owner.and_then(|o| o.expect_at(*at, e.path.bytes()));
                 expected.is_some_and(|o| o.md5.is_some())
             };
             Some(Job {
@@ -68,7 +68,7 @@ pub(super) fn run(
                 tree: g.tree,
                 system,
                 want_md5: !entry.deleted && g.names.iter().any(listed),
-                known: g.names.iter().find_map(|(s, e)| s.as_ref()?.hashes(e)),
+                known: g.names.iter().find_map(|(s, e, _)| s.as_ref()?.known_hashes(e)),
                 parse: !kinds.archived.contains(&g.tree.id),
             })
         })
@@ -95,7 +95,7 @@ pub(super) fn run(
             let groups: Vec<&Group<'_>> = jobs.iter().filter_map(|j| group(*j)).collect();
             let keys: Vec<u64> = groups.iter().map(|g| g.key).collect();
             if taken {
-                let name = |at: usize| groups.get(at).and_then(|g| g.names.first()).map(|(_, e)| e.path.display());
+                let name = |at: usize| groups.get(at).and_then(|g| g.names.first()).map(|(_, e, _)| e.path.display());
                 sink.take(&keys, &|at| name(at).unwrap_or_default());
             } else {
                 sink.leave(&keys);
@@ -117,7 +117,7 @@ pub(super) fn run(
 }
 
 fn is_file(group: &Group<'_>) -> bool {
-    group.names.first().is_some_and(|(_, e)| e.is_file())
+    group.names.first().is_some_and(|(_, e, _)| e.is_file())
 }
 
 /// Deleted entries, at the paths that the systems would show them at.
@@ -138,34 +138,41 @@ fn deleted<'a>(trees: &[Arc<Tree>], systems: &'a [System]) -> Vec<(Option<&'a Sy
 fn groups<'a>(
     trees: &'a [Arc<Tree>],
     systems: &'a [System],
+    owners: &[Option<Ownership>],
     deleted: &'a [(Option<&'a System>, Entry)],
     sink: &dyn Sink,
 ) -> Vec<Group<'a>> {
     let by_id: HashMap<FsId, &Tree> = trees.iter().map(|t| (t.id, &**t)).collect();
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut by_node: HashMap<(FsId, NodeId, bool), usize> = HashMap::new();
-    let mut add = |system: Option<&'a System>, entry: &'a Entry, groups: &mut Vec<Group<'a>>| {
+    let mut add = |system: Option<&'a System>, entry: &'a Entry, place: usize, groups: &mut Vec<Group<'a>>| {
         let Some(tree) = by_id.get(&entry.fs).copied() else { return };
         let at = *by_node.entry((entry.fs, entry.node, entry.deleted)).or_insert(groups.len());
         if let Some(group) = groups.get_mut(at) {
-            group.names.push((system, entry));
+            group.names.push((system, entry, place));
         } else {
             let key = item_key(&("file", tree.id, entry.node, entry.deleted));
-            groups.push(Group { tree, names: vec![(system, entry)], key });
+            groups.push(Group { tree, names: vec![(system, entry, place)], key });
         }
     };
     for system in systems {
-        for entry in system.entries().iter().chain(system.covered()) {
-            add(Some(system), entry, &mut groups);
+        let owners = owners.get(system.index as usize).and_then(Option::as_ref);
+        let mut place = 0;
+        for entry in system.entries() {
+            place = owners.map_or(0, |o| o.seek(place, entry.path.bytes()));
+            add(Some(system), entry, place, &mut groups);
+        }
+        for entry in system.covered() {
+            add(Some(system), entry, 0, &mut groups);
         }
     }
     for entry in trees.iter().flat_map(|t| &t.entries).filter(|e| !e.deleted) {
         if !systems.iter().any(|s| s.holds(entry)) {
-            add(None, entry, &mut groups);
+            add(None, entry, 0, &mut groups);
         }
     }
     for (system, entry) in deleted {
-        add(*system, entry, &mut groups);
+        add(*system, entry, 0, &mut groups);
     }
     groups.retain(|g| !sink.is_done(g.key));
     groups
@@ -179,8 +186,8 @@ fn rows<'a>(
     content: &Content,
     md5: Option<&Md5>,
 ) -> Vec<Row> {
-    let row = |(system, entry): &Named<'_>| {
-        let vouched = vouched(owner(*system), entry, md5);
+    let row = |(system, entry, at): &Named<'_>| {
+        let vouched = vouched(owner(*system), *at, entry, md5);
         let mut row = file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched);
         row.archive = kinds.archives.get(&group.tree.id).cloned();
         if kinds.archived.contains(&group.tree.id) {
@@ -192,10 +199,10 @@ fn rows<'a>(
 }
 
 /// Who owns an entry and whether it is as shipped.
-fn vouched(owners: Option<&Ownership>, entry: &Entry, md5: Option<&Md5>) -> Vouched {
+fn vouched(owners: Option<&Ownership>, at: usize, entry: &Entry, md5: Option<&Md5>) -> Vouched {
     match owners {
         Some(owners) if !entry.deleted && entry.covered == Cover::Seen => {
-            let (owner, check) = owners.vouch(entry, md5);
+            let (owner, check) = owners.vouch_at(at, entry, md5);
             Vouched { package: owner.map(|o| o.package.clone()), check }
         }
         _ => Vouched::default(),

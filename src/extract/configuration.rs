@@ -99,8 +99,8 @@ fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
     }
     let owners = owners.ok().flatten();
     if !sink.is_done(key) {
-        let exists = |path: &Name| system.get(path.bytes()).is_some();
-        let packages = owners.as_ref().map(|o| o.packages(&exists)).unwrap_or_default();
+        let there = system.entries().iter().map(|e| e.path.bytes());
+        let packages = owners.as_ref().map(|o| o.packages(there)).unwrap_or_default();
         packages.into_iter().for_each(|p| out.push(p));
         let (rows, gaps) = out.take();
         sink.commit(&[key], rows, gaps);

@@ -6,10 +6,12 @@
 use super::flight::{Flight, PIECE, Part, guard, unhashed};
 use super::lanes::{self, BLOCK, Function, Md5Lanes, Sha256Lanes, Tail, Task, sha256_pays};
 use crate::artifact::{CONTENTS, Content};
+use crate::base::parallel::{in_order, split};
 use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run};
 use crate::evidence::{Entry, Hashes, System, Tree};
 use crate::inventory::Row;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,6 +51,9 @@ pub struct Done {
 const ROUND: usize = 1 << 20;
 /// Files larger than a piece that one thread reads side by side: one for each lane.
 const FLIGHTS: usize = 16;
+/// Files that wait for memory or a lane before a thread begins no more: enough that smaller ones, which need neither,
+/// are found behind them.
+const PARKED: usize = 64;
 /// Jobs and bytes that a thread takes from the queue at once.
 const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: u64 = 16 << 20;
@@ -65,6 +70,8 @@ pub fn cost(job: &Job<'_>) -> u64 {
     if job.known.is_some() || unhashed(len, allocated).is_some() { 0 } else { len }
 }
 
+/// Files from this size on are begun first.
+const EARLY: u64 = 8 << 20;
 /// Files that are looked up together, to find out where they lie.
 const PLACED: usize = 1024;
 
@@ -96,6 +103,8 @@ pub(super) fn read_with(
     before_parse: &(dyn Fn(usize) -> bool + Sync),
     done: &(dyn Fn(Done) + Sync),
 ) -> Result<(), Cancelled> {
+    let order = in_disk_order(jobs, threads.max(1), progress, announce)?;
+    let bytes = jobs.iter().map(|j| j.entry.len()).fold(0, u64::saturating_add);
     let pass = Pass {
         jobs,
         readers,
@@ -104,7 +113,8 @@ pub(super) fn read_with(
         before_parse,
         done,
         sha256_in_lanes: sha256_pays(),
-        queue: Mutex::new(in_disk_order(jobs, progress, announce)?.into()),
+        queue: Mutex::new(Queue { waiting: order.into(), bytes }),
+        threads: threads.max(1) as u64,
         held: Held::default(),
         again: Mutex::default(),
         stopped: AtomicBool::new(false),
@@ -127,27 +137,48 @@ pub(super) fn read_with(
     if pass.stopped.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
 }
 
-/// Indices of the jobs by where the first byte of each lies: image, then offset. What has no place comes first.
-fn in_disk_order(jobs: &[Job<'_>], progress: &Progress, announce: &Announce<'_>) -> Result<Vec<usize>, Cancelled> {
-    let mut order = Vec::with_capacity(jobs.len());
-    let indices: Vec<usize> = (0..jobs.len()).collect();
-    for some in indices.chunks(PLACED) {
-        announce(some, true);
-        for index in some.iter().copied() {
-            let Some(job) = jobs.get(index) else { continue };
-            progress.step(0)?;
-            let first = guard(|| job.tree.open(job.entry).map(|s| s.locate(Run::new(0, 1))));
-            let place = match first {
-                Ok(Ok(pieces)) => pieces.first().map(|p| (p.image, p.offset)),
-                // Told when it is read.
-                Ok(Err(_)) | Err(_) => None,
-            };
-            order.push((place, index));
+/// Indices of the jobs by where the first byte of each lies: image, then offset. What has no place comes first. The
+/// largest files come before all others: begun at the end, one would be left over for a single thread and lane.
+fn in_disk_order(
+    jobs: &[Job<'_>],
+    threads: usize,
+    progress: &Progress,
+    announce: &Announce<'_>,
+) -> Result<Vec<usize>, Cancelled> {
+    let place = |index: usize, job: &Job<'_>| {
+        let first = guard(|| job.tree.open(job.entry).map(|s| s.locate(Run::new(0, 1))));
+        let place = match first {
+            Ok(Ok(pieces)) => pieces.first().map(|p| (p.image, p.offset)),
+            // Told when it is read.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        (job.entry.len() < EARLY, place, index)
+    };
+    let look = |range: Range<usize>| -> Result<Vec<_>, Cancelled> {
+        let mut order = Vec::with_capacity(range.len());
+        let indices: Vec<usize> = range.collect();
+        for some in indices.chunks(PLACED) {
+            announce(some, true);
+            for index in some.iter().copied() {
+                progress.step(0)?;
+                order.extend(jobs.get(index).map(|job| place(index, job)));
+            }
+            announce(some, false);
         }
-        announce(some, false);
-    }
-    order.sort_unstable();
-    Ok(order.into_iter().map(|(_, index)| index).collect())
+        order.sort_unstable();
+        Ok(order)
+    };
+    let parts = in_order("order", &split(jobs.len(), threads), &look);
+    let mut order = parts.into_iter().collect::<Result<Vec<_>, Cancelled>>()?.concat();
+    // Sorted runs, which this sort merges.
+    order.sort();
+    Ok(order.into_iter().map(|(.., index)| index).collect())
+}
+
+/// Jobs that nobody has begun, and the bytes of their files.
+struct Queue {
+    waiting: VecDeque<usize>,
+    bytes: u64,
 }
 
 /// What all threads share.
@@ -159,7 +190,8 @@ pub(super) struct Pass<'a> {
     announce: &'a Announce<'a>,
     pub before_parse: &'a (dyn Fn(usize) -> bool + Sync),
     done: &'a (dyn Fn(Done) + Sync),
-    queue: Mutex<VecDeque<usize>>,
+    queue: Mutex<Queue>,
+    threads: u64,
     held: Held,
     /// Whose turn it is to be read again, and the memory for it.
     pub again: Mutex<Vec<u8>>,
@@ -168,10 +200,15 @@ pub(super) struct Pass<'a> {
 impl Pass<'_> {
     fn batch(&self, to: &mut VecDeque<usize>) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        // Towards the end less at once, so that all threads end together.
+        let share = queue.bytes.checked_div(self.threads.saturating_mul(4)).unwrap_or(0);
+        let most = share.clamp(ROUND as u64, BATCH_BYTES);
         let mut bytes = 0_u64;
-        while to.len() < BATCH_JOBS && bytes < BATCH_BYTES {
-            let Some(next) = queue.pop_front() else { return };
-            bytes = bytes.saturating_add(self.jobs.get(next).map_or(0, |j| j.entry.len()));
+        while to.len() < BATCH_JOBS && bytes < most {
+            let Some(next) = queue.waiting.pop_front() else { return };
+            let len = self.jobs.get(next).map_or(0, |j| j.entry.len());
+            bytes = bytes.saturating_add(len);
+            queue.bytes = queue.bytes.saturating_sub(len);
             to.push_back(next);
         }
     }
@@ -245,6 +282,8 @@ struct Thread<'a> {
     /// Large files that have to wait for memory or for a free lane.
     parked: VecDeque<Flight<'a>>,
     flights: Vec<Flight<'a>>,
+    /// Hashed, but to be read once more when it is their turn.
+    late: Vec<Flight<'a>>,
     /// Memory of large files that are finished, for the next ones: to fault pages in and zero them costs as
     /// much as to read a file.
     spare: Spare,
@@ -257,8 +296,8 @@ struct Thread<'a> {
 impl<'a> Thread<'a> {
     fn new(pass: &'a Pass<'a>) -> Self {
         let arena = vec![0; ROUND.saturating_add(PIECE)];
-        let (queue, parked, flights) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { pass, queue, parked, flights, spare: Spare::default(), arena, free: 0 }
+        let (queue, parked, flights, late) = (VecDeque::new(), VecDeque::new(), Vec::new(), Vec::new());
+        Self { pass, queue, parked, flights, late, spare: Spare::default(), arena, free: 0 }
     }
 
     fn run(&mut self) -> Result<(), Cancelled> {
@@ -268,6 +307,7 @@ impl<'a> Thread<'a> {
                 self.pass.step(flight.read(&mut self.arena, &mut self.free))?;
             }
             self.begin()?;
+            self.finish_late(self.flights.is_empty() && self.parked.is_empty())?;
             if self.flights.is_empty() {
                 if self.parked.is_empty() {
                     return Ok(());
@@ -277,11 +317,36 @@ impl<'a> Thread<'a> {
             }
             self.hash();
             for flight in self.flights.extract_if(.., |f| f.is_through()) {
-                let (done, buffer) = flight.finish(self.pass, &self.arena);
+                if flight.is_read_again() {
+                    self.late.push(flight);
+                    continue;
+                }
+                let (done, buffer) = flight.finish(self.pass, &self.arena, None);
                 (self.pass.done)(done);
                 buffer.into_iter().for_each(|b| self.spare.keep(b));
             }
         }
+    }
+
+    /// Ends files that are to be read again, while no other thread is at one; in the end all of them, and before
+    /// they become many.
+    fn finish_late(&mut self, all: bool) -> Result<(), Cancelled> {
+        while let Some(flight) = self.late.pop() {
+            let turn = match self.pass.again.try_lock() {
+                Ok(turn) => turn,
+                Err(_) if all || self.late.len() >= FLIGHTS => {
+                    self.pass.again.lock().unwrap_or_else(PoisonError::into_inner)
+                }
+                Err(_) => {
+                    self.late.push(flight);
+                    break;
+                }
+            };
+            self.pass.step(0)?;
+            let (done, _) = flight.finish(self.pass, &self.arena, Some(turn));
+            (self.pass.done)(done);
+        }
+        Ok(())
     }
 
     /// Begins files until the round is full or there are no more.
@@ -291,7 +356,7 @@ impl<'a> Thread<'a> {
                 self.admit(flight)?;
             }
         }
-        while self.parked.len() < FLIGHTS && self.free < ROUND {
+        while self.parked.len() < PARKED && self.free < ROUND {
             if self.queue.is_empty() {
                 self.pass.batch(&mut self.queue);
                 if !self.queue.is_empty() {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
+use std::sync::MutexGuard;
 
 /// Most bytes of one file that a round takes; files up to this size are read in one go. A multiple of [`BLOCK`].
 /// A round's pieces together fit into a processor's own cache: the lanes read them all side by side.
@@ -208,6 +208,10 @@ impl<'a> Flight<'a> {
         // An empty file is read too: its hash is that of no bytes.
         self.at >= self.stop && (self.piece.is_some() || self.sha256.is_none())
     }
+    /// It is to be read a second time, for content readers.
+    pub(super) fn is_read_again(&self) -> bool {
+        self.again
+    }
     /// Stops reading here: there is no hash.
     fn fail(&mut self, offset: u64, what: &str) {
         let lost = self.len.saturating_sub(self.at);
@@ -304,12 +308,17 @@ impl<'a> Flight<'a> {
     }
 
     /// Ends the file: hashes, place, and what the content readers find.
-    /// Its buffer comes back with it, for the next file.
-    pub(super) fn finish(mut self, pass: &Pass<'_>, arena: &[u8]) -> (Done, Option<Vec<u8>>) {
+    /// Its buffer comes back with it, for the next file. One that [is read again](Self::is_read_again) gets `turn`,
+    /// the memory for that.
+    pub(super) fn finish(
+        mut self,
+        pass: &Pass<'_>,
+        arena: &[u8],
+        mut turn: Option<MutexGuard<'_, Vec<u8>>>,
+    ) -> (Done, Option<Vec<u8>>) {
         let read = usize::try_from(self.at).unwrap_or(usize::MAX);
         let kept = usize::try_from(self.at.min(self.hold_to)).unwrap_or(usize::MAX);
         let hold = self.hold.take();
-        let mut turn = self.again.then(|| pass.again.lock().unwrap_or_else(PoisonError::into_inner));
         let whole = turn.as_mut().map(|buffer| self.whole(buffer)).unwrap_or_default();
         let bytes = match (&hold, &self.piece) {
             (Some((_, buffer)), _) => buffer.get(..kept).unwrap_or_default(),

@@ -37,7 +37,7 @@ impl Search {
                 places.entry(key).or_default().push((index, offset));
                 let (word, bit) = slot(key);
                 if let Some(word) = table.get_mut(word) {
-                    *word |= bit;
+                    *word |= 1 << bit;
                 }
             }
         }
@@ -60,7 +60,7 @@ impl Search {
                     any |= self.bit(key(window));
                 }
             }
-            if any != 0 {
+            if any & 1 != 0 {
                 self.look(bytes, n * BLOCK, (n + 1) * BLOCK, &mut found);
             }
         }
@@ -73,7 +73,7 @@ impl Search {
                 return;
             };
             let key = key(window);
-            if self.bit(key) == 0 {
+            if self.bit(key) & 1 == 0 {
                 continue;
             }
             for (index, offset) in self.places.get(&key).into_iter().flatten() {
@@ -86,10 +86,10 @@ impl Search {
             }
         }
     }
-    /// Not zero if a string may hold these four bytes.
+    /// The lowest bit is set if a string may hold these four bytes; the others mean nothing.
     fn bit(&self, key: u32) -> u64 {
         let (word, bit) = slot(key);
-        self.table.get(word).map_or(0, |w| w & bit)
+        self.table.get(word).map_or(0, |w| w >> bit)
     }
 }
 
@@ -102,10 +102,10 @@ fn empty_table() -> Box<[u64; WORDS]> {
     Box::new([0; WORDS])
 }
 
-/// Word and bit of the table for a key.
-fn slot(key: u32) -> (usize, u64) {
+/// Word and number of the bit in the table for a key.
+fn slot(key: u32) -> (usize, u32) {
     let hash = key.wrapping_mul(0x9e37_79b1) >> (32 - BITS);
-    ((hash >> 6) as usize & (WORDS - 1), 1 << (hash & 63))
+    ((hash >> 6) as usize & (WORDS - 1), hash & 63)
 }
 
 /// Where the eight bytes of a string begin that other text shares least: bytes that are rare in

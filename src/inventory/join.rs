@@ -2,8 +2,8 @@
 //! inventory, so that it does not matter in which life of a worker a row was read.
 mod layers;
 
-use super::{File, Inventory, Listener, Service};
-use std::collections::BTreeMap;
+use super::{Inventory, Listener, Service};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Completes the rows in place. Running it again changes nothing.
@@ -22,10 +22,9 @@ struct Checked {
 
 /// What checking its files gave, for every package.
 fn packages(inventory: &mut Inventory) {
-    let mut by_package: BTreeMap<(Option<u32>, Arc<str>), Checked> = BTreeMap::new();
-    let owned = |f: &&File| f.package.is_some() && !f.deleted && f.covered.is_empty();
-    for file in inventory.files.iter().filter(owned) {
-        let Some(package) = file.package.clone() else { continue };
+    let mut by_package: HashMap<(Option<u32>, &str), Checked> = HashMap::new();
+    for file in inventory.files.iter().filter(|f| !f.deleted && f.covered.is_empty()) {
+        let Some(package) = file.package.as_deref() else { continue };
         let checked = by_package.entry((file.system, package)).or_default();
         match &*file.package_check {
             "ok" | "conffile-ok" => checked.matching = checked.matching.saturating_add(1),
@@ -35,7 +34,7 @@ fn packages(inventory: &mut Inventory) {
         }
     }
     for package in Arc::make_mut(&mut inventory.packages) {
-        let checked = by_package.remove(&(package.system, package.name.clone())).unwrap_or_default();
+        let checked = by_package.remove(&(package.system, &*package.name)).unwrap_or_default();
         package.matching = checked.matching;
         package.differing = checked.differing;
         package.conffiles_changed = checked.conffiles;

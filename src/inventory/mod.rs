@@ -10,6 +10,7 @@ mod scene;
 mod sort;
 mod tables;
 mod value;
+mod wire;
 
 pub use join::join;
 pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};

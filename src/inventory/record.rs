@@ -53,13 +53,35 @@ macro_rules! record {
         $($(#[doc = $doc:literal])* $column:ident: $ty:ty,)*
     }) => {
         $(#[doc = $about])*
-        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
         pub struct $row {
             /// Index of the system it belongs to; `None` for what no system mounts.
             pub system: Option<u32>,
             $($(#[doc = $doc])* pub $column: $ty,)*
             /// Where this was read.
             pub evidence: $crate::base::Evidence,
+        }
+        // As postcard writes a struct: its fields in order, without names.
+        impl<'de> serde::Deserialize<'de> for $row {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Cells;
+                impl<'de> serde::de::Visitor<'de> for Cells {
+                    type Value = $row;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("the cells of a row")
+                    }
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut row: A) -> Result<$row, A::Error> {
+                        let short = || <A::Error as serde::de::Error>::custom("a row with too few cells");
+                        Ok($row {
+                            system: row.next_element()?.ok_or_else(short)?,
+                            $($column: $crate::inventory::wire::next(&mut row)?,)*
+                            evidence: row.next_element()?.ok_or_else(short)?,
+                        })
+                    }
+                }
+                let columns = <$row as $crate::inventory::Record>::TABLE.columns.len();
+                from.deserialize_tuple(columns.saturating_add(2), Cells)
+            }
         }
         impl $crate::inventory::Record for $row {
             const TABLE: $crate::inventory::Table = $crate::inventory::Table {

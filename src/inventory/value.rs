@@ -1,6 +1,8 @@
 //! One cell of a table: what every table, report, rule and view has in common.
+use super::wire;
 use crate::base::{Digest, Name, Time};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -77,7 +79,7 @@ impl CellRef<'_> {
 }
 
 /// What can stand in a column.
-pub trait Cell: Sized {
+pub trait Cell: Sized + DeserializeOwned {
     const KIND: Kind;
     fn view(&self) -> CellRef<'_>;
     fn to_value(&self) -> Value {
@@ -91,7 +93,11 @@ pub trait Cell: Sized {
     fn order_bytes(&self) -> Option<&[u8]> {
         None
     }
-    /// The inverse; `None` if the value is of another kind (a case that was tampered with).
+    /// Reads it as a worker sent it.
+    fn receive<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::deserialize(from)
+    }
+    /// The inverse of [`Self::to_value`]; `None` if the value is of another kind (a case that was tampered with).
     fn from_value(value: Value) -> Option<Self>;
 }
 
@@ -162,6 +168,9 @@ impl Cell for Arc<str> {
     }
     fn to_value(&self) -> Value {
         Value::Text(Self::clone(self))
+    }
+    fn receive<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::word(from)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -238,6 +247,9 @@ impl<T: Cell> Cell for Option<T> {
     }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, Cell::to_value)
+    }
+    fn receive<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::option(from)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {

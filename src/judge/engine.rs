@@ -34,12 +34,22 @@ impl Cells<'_> {
     }
     fn holds(&mut self, all: &Conditions) -> bool {
         all.iter().all(|(column, predicate)| match self.read.get_mut(*column) {
-            Some(cell) => predicate.holds(cell.get_or_insert_with(|| self.table.cell(self.row, *column)), self.as_of),
+            Some(cell) => {
+                predicate.holds(cell.get_or_insert_with(|| plain(self.table.cell(self.row, *column))), self.as_of)
+            }
             None => false,
         })
     }
     fn any(&mut self, alternatives: &[Conditions]) -> bool {
         alternatives.iter().any(|all| self.holds(all))
+    }
+}
+
+/// A path that is text as text, so that not every condition finds that out anew.
+fn plain(cell: CellRef<'_>) -> CellRef<'_> {
+    match cell {
+        CellRef::Path(path) => std::str::from_utf8(path.bytes()).map_or(CellRef::Path(path), CellRef::Text),
+        other => other,
     }
 }
 

@@ -2,8 +2,10 @@
 use super::assets;
 use super::links::{Facts, Ladder};
 use super::rule::{Logic, Rule, RuleError};
+use crate::base::parallel::{in_order, split, threads};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A rule file beyond this many bytes is refused.
@@ -33,9 +35,21 @@ impl Knowledge {
                 Err(e) => errors.push(e),
             }
         }
+        let parse = |range: Range<usize>| -> Vec<_> {
+            texts.get(range).unwrap_or_default().iter().map(|(file, text)| Rule::parse(file, text)).collect()
+        };
+        // Their expressions take a while; meanwhile another thread makes those of the facts.
+        let (parsed, facts) = std::thread::scope(|scope| {
+            let facts = std::thread::Builder::new().name("facts".into());
+            let facts = facts.spawn_scoped(scope, || Facts::load(assets::KNOWLEDGE));
+            let parsed: Vec<_> =
+                in_order("rules", &split(texts.len(), threads()), &parse).into_iter().flatten().collect();
+            let facts = facts.ok().and_then(|f| f.join().ok()).unwrap_or_else(|| Facts::load(assets::KNOWLEDGE));
+            (parsed, facts)
+        });
         let mut rules: Vec<(bool, String, Rule)> = Vec::new();
-        for (at, (file, text)) in texts.iter().enumerate() {
-            match Rule::parse(file, text) {
+        for (at, ((file, _), rule)) in texts.iter().zip(parsed).enumerate() {
+            match rule {
                 Ok(rule) => rules.push((at < builtin, file.clone(), rule)),
                 Err(e) => errors.push(e),
             }
@@ -60,7 +74,7 @@ impl Knowledge {
                 complain(format!("no code `{code}`"));
             }
         }
-        let facts = match Facts::load(assets::KNOWLEDGE) {
+        let facts = match facts {
             Ok(facts) if errors.is_empty() => facts,
             Ok(_) => return Err(errors),
             Err(more) => return Err([errors, more].concat()),

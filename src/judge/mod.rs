@@ -83,8 +83,12 @@ fn judged(
 ) -> Judgement {
     let tables = Tables::new(inventory, as_of);
     let unread = Unread::new(gaps);
-    let (hits, mut searched) = engine::apply(knowledge.rules(), &tables, &unread, whole);
-    let (mut drafts, correlated) = links::apply(knowledge, &Ground::new(scene, inventory, whole), &unread);
+    let correlate = || links::apply(knowledge, &Ground::new(scene, inventory, whole), &unread);
+    let ((hits, mut searched), (mut drafts, correlated)) = std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().name("correlation".into()).spawn_scoped(scope, correlate);
+        let applied = engine::apply(knowledge.rules(), &tables, &unread, whole);
+        (applied, beside.ok().and_then(|b| b.join().ok()).unwrap_or_else(correlate))
+    });
     searched.extend(correlated);
     drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, &tables, hit)));
     let drafts = draft::drop_told_elsewhere(knowledge, &tables, drafts);

@@ -2,7 +2,7 @@
 //! element a line, so that two reports can be compared with `diff`.
 use super::Format;
 use super::layers::{Layering, layerings};
-use crate::base::parallel::{in_order, split, threads};
+use crate::base::parallel::{split, stream};
 use crate::case::{CaseData, Exhibit};
 use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
@@ -326,7 +326,7 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
 }
 
 /// Rows that one thread writes at a time, at most.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// All rows of a table, one a line. The many of a large table are written by several threads, into memory piece by
 /// piece, and put together in their order.
@@ -340,12 +340,7 @@ fn rows(to: &mut dyn Write, table: &dyn AnyTable, ids: &Ids) -> io::Result<()> {
         }
         out
     };
-    for wave in split(table.len(), table.len().div_ceil(CHUNK)).chunks(threads()) {
-        for part in in_order("report-rows", wave, &chunk) {
-            to.write_all(&part)?;
-        }
-    }
-    Ok(())
+    stream("report-rows", &split(table.len(), table.len().div_ceil(CHUNK)), &chunk, &mut |part| to.write_all(&part))
 }
 
 fn keys(table: &dyn AnyTable) -> Vec<Key> {

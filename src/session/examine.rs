@@ -22,8 +22,16 @@ const TRANSACTION: usize = 20_000;
 /// And how long one is kept open where rows come slowly.
 const TRANSACTION_TIME: Duration = Duration::from_secs(1);
 
+/// Makes reports of a finished examination.
+pub type Report<'a> = dyn Fn(&CaseData) -> Result<(), Failure> + Sync + 'a;
+
 /// Examines, and leaves a case. The reports are made from what this returns.
 pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
+    examine_and(plan, watch, &|_| Ok(()))
+}
+
+/// The same; `report` is given what was found while it is written into the case.
+pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Examined, Failure> {
     let started = Time::now();
     let knowledge = load_knowledge(&plan.rules)?;
     let baselines = load_baselines(&plan.baselines)?;
@@ -44,7 +52,7 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
         }
         Past::All(data) => {
             taking.go_on(*data, &mut behind);
-            return again(taking, &intake, path);
+            return again(taking, &intake, path, report);
         }
     };
     taking.data.run = Run {
@@ -60,7 +68,7 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
     taking.gaps.add(intake.gaps.clone());
     taking.gaps.add(intake.size_gaps(&images));
     let outcome = supervisor::examine(plan, &asked, &images, &intake.stored, watch, &behind, &mut taking);
-    finish(outcome, taking, &images, &intake, path, came)
+    finish(outcome, taking, &images, &intake, path, came, report)
 }
 
 fn finish(
@@ -70,6 +78,7 @@ fn finish(
     intake: &Intake,
     path: PathBuf,
     came: Came,
+    report: &Report<'_>,
 ) -> Result<Examined, Failure> {
     // What the environment refuses now it refuses for the documents as well; the case holds what was committed.
     if let Err(failure) = &outcome
@@ -92,13 +101,25 @@ fn finish(
     taking.judge(Some(intake), true);
     taking.stage(Stage::Writing, 0)?;
     taking.data.run.finished = Some(Time::now());
-    taking.write_all(matches!(outcome, Ok(true)))?;
-    outcome?;
+    let finished = outcome.clone().unwrap_or(false);
+    if let Err(failure) = outcome.and_then(|_| taking.has_read()) {
+        taking.write_all(finished)?;
+        return Err(failure);
+    }
+    taking.end_transaction()?;
+    let (case, data) = (taking.case, &taking.data);
+    let (ids, examiner) = (&taking.ids, &taking.examiner);
+    std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().name("report".into()).spawn_scoped(scope, || report(data));
+        let written = write_all(case, data, ids, examiner, finished);
+        let told = beside.ok().and_then(|b| b.join().ok()).unwrap_or_else(|| report(data));
+        written.and(told)
+    })?;
     done(taking, path, came)
 }
 
 /// All was read before: it is judged as it is asked for now, and written only if that gives something else.
-fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf) -> Result<Examined, Failure> {
+fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf, report: &Report<'_>) -> Result<Examined, Failure> {
     taking.stage(Stage::Judging, 0)?;
     let before = taking.data.clone();
     taking.data.tool = tool(taking.knowledge);
@@ -111,18 +132,34 @@ fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf) -> Result<Exami
         taking.case.log(&taking.examiner, &what)?;
         taking.case.commit()?;
     }
+    taking.has_read()?;
+    report(&taking.data)?;
     done(taking, path, Came::All)
 }
 
 fn done(taking: Taking<'_>, case: PathBuf, past: Came) -> Result<Examined, Failure> {
-    let unread = taking.data.scene.images.iter().all(|i| i.size == 0);
-    if unread {
-        return Err(Failure::evidence("nothing of the evidence could be read; the case's gaps say why"));
-    }
+    taking.has_read()?;
     let data = Arc::new(taking.data);
     taking.watch.publish(data.clone());
     taking.watch.stage(Stage::Done, 0, Stage::Done.unit());
     Ok(Examined { case, data, past })
+}
+
+/// Ends the case: what was judged and joined, and what became of it.
+fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: bool) -> Result<(), Failure> {
+    case.begin()?;
+    case.write_documents(data)?;
+    if finished {
+        // What was joined is written again; everything else stays as it came.
+        case.replace_table(&*data.inventory.packages, ids)?;
+        case.replace_table(&*data.inventory.listeners, ids)?;
+        case.finish()?;
+    }
+    let word = if finished { "finished" } else { "stopped" };
+    let what = format!("examination {word}: {} findings, {} gaps", data.findings.len(), data.gaps.len());
+    case.log(examiner, &what)?;
+    case.commit()?;
+    Ok(())
 }
 
 /// What workers send, on its way into the inventory and the case.
@@ -190,18 +227,13 @@ impl<'a> Taking<'a> {
     }
     fn write_all(&mut self, finished: bool) -> Result<(), Failure> {
         self.end_transaction()?;
-        self.case.begin()?;
-        self.case.write_documents(&self.data)?;
-        if finished {
-            // What was joined is written again; everything else stays as it came.
-            self.case.replace_table(&*self.data.inventory.packages, &self.ids)?;
-            self.case.replace_table(&*self.data.inventory.listeners, &self.ids)?;
-            self.case.finish()?;
+        write_all(self.case, &self.data, &self.ids, &self.examiner, finished)
+    }
+    /// An examination that read nothing of its evidence is a failure.
+    fn has_read(&self) -> Result<(), Failure> {
+        if self.data.scene.images.iter().all(|i| i.size == 0) {
+            return Err(Failure::evidence("nothing of the evidence could be read; the case's gaps say why"));
         }
-        let word = if finished { "finished" } else { "stopped" };
-        let what = format!("examination {word}: {} findings, {} gaps", self.data.findings.len(), self.data.gaps.len());
-        self.case.log(&self.examiner, &what)?;
-        self.case.commit()?;
         Ok(())
     }
     fn transaction(&mut self) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ mod watch;
 
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
-pub use examine::{allowed, examine, load_knowledge, open_or_examine};
+pub use examine::{Report, allowed, examine, examine_and, load_knowledge, open_or_examine};
 pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
 pub use mount::{MountWatch, Phase, mount};

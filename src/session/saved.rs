@@ -7,6 +7,7 @@ use crate::case::{Case, CaseData, Verdict};
 use crate::judge::{self, Review};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// Opens a saved case.
 pub fn open_case(path: &Path) -> Result<CaseData, Failure> {
@@ -58,16 +59,51 @@ pub fn save(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>
     let part = path.with_file_name(name);
     let mut attempt = || -> io::Result<()> {
         let file = std::fs::File::create(&part)?;
-        let mut to = BufWriter::with_capacity(1 << 20, file);
-        write(&mut to)?;
-        to.flush()?;
-        to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::thread::scope(|scope| -> io::Result<()> {
+            // What is written goes to the disk while the rest is made; the end then has little to wait for.
+            let (wrote, told) = sync_channel::<()>(1);
+            let early = file.try_clone()?;
+            let flush = move || told.iter().try_for_each(|()| early.sync_data());
+            let flushing = std::thread::Builder::new().name("report-flush".into()).spawn_scoped(scope, flush);
+            let mut to = Telling { to: BufWriter::with_capacity(1 << 20, file), wrote, bytes: 0 };
+            let written = write(&mut to).and_then(|()| to.to.flush());
+            let Telling { to, wrote, .. } = to;
+            drop(wrote);
+            // An error there comes again below.
+            drop(flushing.map(std::thread::ScopedJoinHandle::join));
+            written.and_then(|()| to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all())
+        })?;
         std::fs::rename(&part, path)
     };
     attempt().map_err(|e| {
         drop(std::fs::remove_file(&part));
         fail(e)
     })
+}
+
+/// Bytes after which a report on its way is flushed to the disk.
+const FLUSH: usize = 8 << 20;
+
+/// Tells after every few megabytes that there is something to flush.
+struct Telling {
+    to: BufWriter<std::fs::File>,
+    wrote: SyncSender<()>,
+    bytes: usize,
+}
+impl Write for Telling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.bytes = self.bytes.saturating_add(n);
+        if self.bytes >= FLUSH {
+            self.bytes = 0;
+            // It is at it already, or could not be started.
+            let _ = self.wrote.try_send(());
+        }
+        Ok(n)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// Writes text, the same way.

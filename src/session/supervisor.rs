@@ -11,7 +11,7 @@ use crate::inventory::{Row, Scene, StoredHash};
 use crate::worker::protocol::{
     Confinement, Given, ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,7 +49,7 @@ pub(super) trait Taker {
 
 /// A running worker.
 pub(super) struct Worker<'a> {
-    child: Child,
+    child: Option<Child>,
     reports: Receiver<io::Result<Report>>,
     /// The way to it, for answers.
     to: UnixStream,
@@ -97,7 +97,7 @@ impl<'a> Worker<'a> {
         let files = files.map_err(|e| environment("pass the evidence to the worker", &e))?;
         let (to, reports) = sync_channel(QUEUE);
         let answers = ours.try_clone().map_err(|e| environment("make a socket", &e))?;
-        let worker = Self { child, reports, to: answers, images };
+        let worker = Self { child: Some(child), reports, to: answers, images };
         // A worker that is gone already shows as its first report's absence.
         let told = send(&mut &ours, order).and_then(|()| send_files(&ours, &files));
         let mut from = io::BufReader::with_capacity(1 << 20, ours);
@@ -157,8 +157,11 @@ impl<'a> Worker<'a> {
 
     /// Ends it now.
     pub(super) fn end(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        // Not even until its memory is freed. Without a thread for it the process stays in the system's list until
+        // this one ends.
+        let Some(mut child) = self.child.take() else { return };
+        drop(child.kill());
+        drop(std::thread::Builder::new().name("worker-end".into()).spawn(move || child.wait()));
     }
 
     /// Gives the worker a file that an image names, or says why not.
@@ -174,7 +177,8 @@ impl<'a> Worker<'a> {
 
     fn obituary(&mut self) -> String {
         use std::os::unix::process::ExitStatusExt;
-        match self.child.wait() {
+        let Some(child) = &mut self.child else { return "it is gone".into() };
+        match child.wait() {
             Ok(status) => match status.signal() {
                 Some(signal) => format!("it was ended by signal {signal}"),
                 None => format!("it exited with status {}", status.code().unwrap_or(-1)),
@@ -202,7 +206,7 @@ pub(super) fn specs(images: &[OpenedImage]) -> Vec<ImageSpec> {
 /// How an examination's workers went.
 #[derive(Default)]
 struct Lives {
-    done: BTreeSet<u64>,
+    done: HashSet<u64>,
     skip: BTreeSet<u64>,
     unread: BTreeSet<u64>,
     /// To be tried on their own, group by group, the last first; in each group one item after the other.
@@ -248,7 +252,7 @@ pub(super) fn examine(
             keys: keys.clone(),
             unconfined: plan.no_sandbox,
             job: Job::Examine {
-                done: list(&lives.done),
+                done: lives.done.iter().copied().collect::<BTreeSet<u64>>().into_iter().collect(),
                 skip: list(&lives.skip),
                 unread: list(&lives.unread),
                 only,
@@ -295,11 +299,11 @@ fn live(
     watch: &Watch,
     taker: &mut dyn Taker,
 ) -> Result<Option<(String, BTreeSet<u64>)>, Failure> {
-    let mut in_hand: BTreeSet<u64> = BTreeSet::new();
+    let mut in_hand: HashSet<u64> = HashSet::new();
     loop {
         match worker.next(&|| watch.is_cancelled()) {
             Next::Cancelled => return Err(Failure::cancelled()),
-            Next::Dead(why) => return Ok(Some((why, in_hand))),
+            Next::Dead(why) => return Ok(Some((why, in_hand.into_iter().collect()))),
             Next::Report(Report::Finished) => return Ok(None),
             Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
             Next::Report(Report::Confined(how)) => {

@@ -31,7 +31,7 @@ fn packages(words: &BTreeMap<Name, &'static str>, owned: &Ownership) -> Vec<Pack
     };
     let mut inventory = Inventory {
         files: words.iter().map(file).collect::<Vec<_>>().into(),
-        packages: owned.packages(&|p| words.contains_key(p)).into(),
+        packages: owned.packages(words.keys().map(Name::bytes)).into(),
         ..Inventory::default()
     };
     join(&mut inventory);
