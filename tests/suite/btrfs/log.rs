@@ -89,7 +89,7 @@ fn a_log_is_replayed_as_the_kernel_does() {
         let look = image.look("btrfs");
         assert!(!look.fs().info().clean);
         let without =
-            Look::with(&image.source(), "btrfs", Options { replay_journal: false, ..Options::default() }).unwrap();
+            Look::with(&image.source(), "btrfs", &Options { replay_journal: false, ..Options::default() }).unwrap();
         assert!(without.tree.get(b"/dir/new").is_none() && without.tree.get(b"/dir/file-3").is_some());
         assert!(without.gaps().iter().any(|g| g.what.contains("left out as asked")));
         assert!(look.read("/dir/new") == pattern(50, 70_000));

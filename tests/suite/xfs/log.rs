@@ -79,7 +79,7 @@ fn a_log_is_replayed_as_the_kernel_does() {
         let gaps: Vec<_> = look.gaps().into_iter().filter(|g| !g.what.contains("a mount would finish")).collect();
         assert!(gaps.is_empty(), "{options:?}: {gaps:#?}");
         let without =
-            Look::with(&image.source(), "xfs", Options { replay_journal: false, ..Options::default() }).unwrap();
+            Look::with(&image.source(), "xfs", &Options { replay_journal: false, ..Options::default() }).unwrap();
         assert!(without.gaps().iter().any(|g| g.what.contains("left out as asked")));
         assert!(without.tree.get(b"/dir/below/new-7").is_none());
         assert!(look.read("/dir/below/new-7") == pattern(107, 5000));
