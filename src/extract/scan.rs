@@ -91,6 +91,10 @@ impl Layout {
     }
 
     fn contents(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) -> VolumeState {
+        if let Some(name) = magic::at_end(&**source) {
+            let what = format!("its last bytes are those of a {name}, of which nothing is read or checked");
+            spot.gaps.add("volume", what, 0);
+        }
         let joined = spot.role == Role::Devices;
         if let Some((number, manager)) = volume::member_of(source).filter(|_| !joined) {
             let member = Member { source: source.clone(), gaps: spot.gaps.clone() };
@@ -128,7 +132,11 @@ impl Layout {
             let (state, what) = match (known.class, known.name) {
                 (Class::Encrypted, name) => (VolumeState::Encrypted, format!("encrypted: {name}")),
                 (_, "Linux swap") => (VolumeState::Unsupported, "swap area: not read".to_owned()),
-                (_, name) => (VolumeState::Unsupported, format!("{name} is not read by this version")),
+                (_, name) => {
+                    let about = volume::described(source, name);
+                    let about = if about.is_empty() { about } else { format!(" ({about})") };
+                    (VolumeState::Unsupported, format!("{name} is not read by this version{about}"))
+                }
             };
             spot.gaps.add("volume", what, source.len());
             return state;
@@ -137,6 +145,11 @@ impl Layout {
             return self.add_filesystem(spot, format, source, means);
         }
         if is_zero(source) {
+            if spot.role == Role::Whole {
+                let what = "the whole image is zeros: nothing was ever written to the disk, it was erased, or it encrypts itself \
+                            and was locked when it was acquired";
+                spot.gaps.add("volume", what, 0);
+            }
             self.claim(spot, source, Run::new(0, source.len()), Bytes::Zero);
             return VolumeState::Read;
         }

@@ -29,7 +29,7 @@ pub(super) fn utf16(bytes: &[u8], is_big: bool) -> String {
 }
 
 /// An identifier as Microsoft writes it: three numbers, then bytes.
-pub(super) fn guid(bytes: &[u8]) -> String {
+pub(crate) fn guid(bytes: &[u8]) -> String {
     let text = |range: std::ops::Range<usize>, turned: bool| {
         let part = bytes.get(range).unwrap_or_default();
         let part: Vec<u8> = if turned { part.iter().rev().copied().collect() } else { part.to_vec() };

@@ -109,6 +109,49 @@ pub const ALL: &[Magic] = &[
     whole(FileSystem, "UDF", "udf", 0x8001, b"BEA01"),
     whole(FileSystem, "romfs", "romfs", 0, b"-rom1fs-"),
     whole(FileSystem, "cramfs", "cramfs", 0, &[0x45, 0x3d, 0xcd, 0x28]),
+    whole(FileSystem, "cramfs (big-endian)", "cramfs", 0, &[0x28, 0xcd, 0x3d, 0x45]),
+    whole(FileSystem, "ReFS", "refs", 3, b"ReFS\0\0\0\0"),
+    whole(FileSystem, "APFS", "apfs", 32, b"NXSB"),
+    whole(FileSystem, "HFS+", "hfsplus", 1024, b"H+\0\x04"),
+    whole(FileSystem, "HFSX", "hfsplus", 1024, b"HX\0\x05"),
+    whole(FileSystem, "ZFS", "zfs", 0x4014, b"\0\0\0\x07version\0"),
+    whole(FileSystem, "bcachefs", "bcachefs", 4120, &BCACHEFS),
+    whole(Volume, "bcache", "bcache", 4120, &BCACHE),
+    whole(FileSystem, "JFS", "jfs", 0x8000, b"JFS1"),
+    whole(FileSystem, "ReiserFS", "reiserfs", 0x1_0034, b"ReIsEr"),
+    whole(FileSystem, "Reiser4", "reiser4", 0x1_0000, b"ReIsEr4"),
+    whole(FileSystem, "UFS1", "ufs", 9564, &[0x54, 0x19, 0x01, 0x00]),
+    whole(FileSystem, "UFS2", "ufs", 0x1_055c, &[0x19, 0x01, 0x54, 0x19]),
+    whole(FileSystem, "VxFS", "vxfs", 8192, &[0xf5, 0xfc, 0x01, 0xa5]),
+    whole(FileSystem, "QNX6", "qnx6", 8192, &[0x22, 0x11, 0x19, 0x68]),
+    whole(FileSystem, "HPFS", "hpfs", 8192, &[0x49, 0xe8, 0x95, 0xf9]),
+    whole(FileSystem, "OCFS2", "ocfs2", 8192, b"OCFSV2"),
+    whole(FileSystem, "GFS2", "gfs2", 0x1_0000, &[0x01, 0x16, 0x19, 0x70, 0, 0, 0, 1]),
+    whole(FileSystem, "VMFS", "vmfs", 0x10_0000, &[0x0d, 0xd0, 0x01, 0xc0]),
+    whole(FileSystem, "BeFS", "befs", 544, b"1SFB"),
+    Magic { fits: is_nilfs, ..whole(FileSystem, "NILFS2", "nilfs2", 1030, &[0x34, 0x34]) },
+    Magic { fits: is_minix, ..whole(FileSystem, "Minix", "minix", 1040, &[0x7f, 0x13]) },
+    Magic { fits: is_minix, ..whole(FileSystem, "Minix", "minix", 1040, &[0x8f, 0x13]) },
+    Magic { fits: is_minix, ..whole(FileSystem, "Minix 2", "minix", 1040, &[0x68, 0x24]) },
+    Magic { fits: is_minix, ..whole(FileSystem, "Minix 2", "minix", 1040, &[0x78, 0x24]) },
+    Magic { fits: is_minix3, ..whole(FileSystem, "Minix 3", "minix", 1048, &[0x5a, 0x4d]) },
+    whole(Volume, "dm-verity hash device", "verity", 0, b"verity\0\0"),
+    whole(Volume, "dm-integrity device", "integrity", 0, b"integrt\0"),
+    whole(Volume, "dm-vdo device", "vdo", 0, b"dmvdo001"),
+    whole(Volume, "Stratis pool member", "stratis", 516, b"!Stra0tis\x86\xff\x02^\x41rh"),
+    whole(Volume, "Android verified boot metadata (vbmeta)", "vbmeta", 0, b"AVB0"),
+    whole(Volume, "Android logical partitions (super)", "android-super", 4096, b"gDla"),
+    whole(Volume, "Windows dynamic disk (LDM database)", "ldm", 3072, b"PRIVHEAD"),
+    whole(Volume, "Storage Spaces member", "storage-spaces", 4096, b"SPACEDB "),
+    whole(Encrypted, "encrypted Apple disk image", "dmg", 0, b"encrcdsa"),
+    Magic { fits: is_core_storage, ..whole(Encrypted, "Apple Core Storage (FileVault)", "core-storage", 88, b"CS") },
+    whole(Container, "AFF", "aff", 0, b"AFF10\r\n\0"),
+    Magic { fits: is_aff4, ..whole(Container, "AFF4", "", 0, b"PK\x03\x04") },
+    whole(Container, "AD1", "ad1", 0, b"ADSEGMENTEDFILE"),
+    whole(Container, "Parallels", "parallels", 0, b"WithoutFreeSpace"),
+    whole(Container, "Parallels", "parallels", 0, b"WithouFreSpacExt"),
+    whole(Container, "Apple sparse image", "sparseimage", 0, b"sprs"),
+    whole(Container, "EWF (Lx01)", "ewf", 0, b"LEF2\x0d\x0a\x81\x00"),
     whole(FileSystem, "UBIFS", "ubifs", 0, &[0x31, 0x18, 0x10, 0x06]),
     whole(FileSystem, "JFFS2", "", 0, &[0x85, 0x19]),
     whole(FileSystem, "JFFS2 (big-endian)", "", 0, &[0x19, 0x85]),
@@ -151,6 +194,51 @@ pub fn word(head: &[u8]) -> Option<&'static str> {
     fitting.find(|m| (m.fits)(head.get(..HEAD).unwrap_or(head))).map(|m| m.word)
 }
 
+const BCACHEFS: [u8; 16] =
+    [0xc6, 0x85, 0x73, 0xf6, 0x66, 0xce, 0x90, 0xa9, 0xd9, 0x6a, 0x60, 0xcf, 0x80, 0x3d, 0xf7, 0xef];
+const BCACHE: [u8; 16] =
+    [0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca, 0x82, 0x65, 0xf5, 0x7f, 0x48, 0xba, 0x6d, 0x81];
+
+fn short(head: &[u8], at: usize) -> u16 {
+    let bytes = head.get(at..at.saturating_add(2)).and_then(|b| b.try_into().ok());
+    bytes.map_or(0, u16::from_le_bytes)
+}
+/// Two bytes of magic: ask for inodes, maps of them and of zones, and a size of zones that can be.
+fn is_minix(head: &[u8]) -> bool {
+    let counted = [1024, 1028, 1030, 1032].iter().all(|at| short(head, *at) > 0);
+    counted && short(head, 1034) <= 8
+}
+fn is_minix3(head: &[u8]) -> bool {
+    short(head, 1024) > 0 && short(head, 1030) > 0 && matches!(short(head, 1052), 1024 | 2048 | 4096)
+}
+/// Its revision, and a superblock of a size that can be.
+fn is_nilfs(head: &[u8]) -> bool {
+    short(head, 1024) == 2 && (64..=1024).contains(&short(head, 1032))
+}
+/// Two bytes of magic: ask for the version and the kind of checksum in front.
+fn is_core_storage(head: &[u8]) -> bool {
+    short(head, 8) == 1 && short(head, 10) == 16
+}
+/// A zip file that begins with what the AFF4 standard lays first.
+fn is_aff4(head: &[u8]) -> bool {
+    head.get(30..).is_some_and(|name| name.starts_with(b"container.description"))
+}
+
+/// What stands at the end of a file, and tells what it is: its name, and bytes from the end.
+pub(crate) fn at_end(source: &dyn ReadAt) -> Option<&'static str> {
+    const ENDS: &[(&str, u64, &[u8])] = &[
+        ("Apple disk image (DMG)", 512, b"koly"),
+        ("footer of Android verified boot", 64, b"AVBf"),
+        ("member of a firmware RAID (Intel Matrix)", 1024, b"Intel Raid ISM Cfg Sig. "),
+        ("member of a firmware RAID (DDF)", 512, &[0xde, 0x11, 0xde, 0x11]),
+    ];
+    let stands = |(_, back, bytes): &&(&str, u64, &[u8])| {
+        let at = source.len().checked_sub(*back);
+        at.is_some_and(|at| matches!(read_exact(source, at, bytes.len()), Ok(Some(b)) if b == *bytes))
+    };
+    ENDS.iter().find(stands).map(|(name, ..)| *name)
+}
+
 /// The magic of ext is two bytes: ask for counts and a block size that can be.
 fn is_ext(head: &[u8]) -> bool {
     let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at.checked_add(4)?)?.try_into().ok()?));
@@ -181,8 +269,20 @@ mod tests {
         for magic in ALL.iter().filter(|m| !m.bytes.is_empty() && m.class != Class::File) {
             let mut bytes = vec![0; magic.at.saturating_add(4096)];
             bytes.splice(magic.at..magic.at + magic.bytes.len(), magic.bytes.iter().copied());
-            if magic.name == "ext" {
-                bytes.splice(1024..1032, [1; 8]);
+            match magic.name {
+                "ext" => drop(bytes.splice(1024..1032, [1; 8])),
+                "NILFS2" => {
+                    bytes.splice(1024..1025, [2]);
+                    bytes.splice(1033..1034, [1]);
+                }
+                "Minix 3" => {
+                    bytes.splice(1024..1032, [1; 8]);
+                    bytes.splice(1053..1054, [4]);
+                }
+                name if name.starts_with("Minix") => drop(bytes.splice(1024..1034, [1; 10])),
+                "AFF4" => drop(bytes.splice(30..51, *b"container.description")),
+                name if name.starts_with("Apple Core Storage") => drop(bytes.splice(8..12, [1, 0, 16, 0])),
+                _ => {}
             }
             let found = find(&bytes, 0, |m| m.class != Class::File).unwrap();
             assert_eq!(found.name, magic.name);

@@ -27,6 +27,7 @@ mod vmdk;
 use crate::base::{Budget, Exceeded, Gaps, Piece, PieceKind, Run, Wanted};
 use acquired::Acquired;
 pub use cursor::Cursor;
+pub(crate) use fields::guid;
 pub use file::OpenFile;
 pub use joined::Joined;
 pub use mapped::{Extent, Map, Mapped};
@@ -199,6 +200,7 @@ pub struct Format {
 /// Every container format, in the order in which they are tried. `raw` accepts anything and is last.
 pub const ALL: &[&Format] = &[
     &ewf::FORMAT,
+    &ewf::SECOND,
     &qcow2::FORMAT,
     &vmdk::FORMAT,
     &vhdx::FORMAT,

@@ -47,9 +47,15 @@ impl Below {
     /// Opens the file that the image names in one of several ways; the first that is there counts. `is_raw`:
     /// the image says that its bytes are the disk's own, and what they look like does not count.
     pub(super) fn open(opening: &Opening<'_>, wanted: &[Wanted], is_raw: bool) -> Self {
+        Self::known(opening, wanted, is_raw, None)
+    }
+
+    /// The same; `known` is the detail by which the parent names itself, and the value that it had when the image was
+    /// made. One that differs is read, and told: it may be another disk, or was written to since.
+    pub(super) fn known(opening: &Opening<'_>, wanted: &[Wanted], is_raw: bool, known: Option<(&str, &str)>) -> Self {
         let mut why = "it names no file".to_owned();
         for wanted in wanted {
-            match Self::try_open(opening, wanted, is_raw) {
+            match Self::try_open(opening, wanted, is_raw, known) {
                 Ok(disk) => return Self::Disk(disk),
                 Err(e) => why = format!("{wanted}: {e}"),
             }
@@ -59,7 +65,12 @@ impl Below {
         Self::Missing(what)
     }
 
-    fn try_open(opening: &Opening<'_>, wanted: &Wanted, is_raw: bool) -> Result<Source, String> {
+    fn try_open(
+        opening: &Opening<'_>,
+        wanted: &Wanted,
+        is_raw: bool,
+        known: Option<(&str, &str)>,
+    ) -> Result<Source, String> {
         let mut budget = opening.budget;
         budget.depth = budget.depth.min(MAX_CHAIN);
         let budget = budget.deeper().map_err(|_| format!("more than {MAX_CHAIN} images build on each other"))?;
@@ -71,6 +82,18 @@ impl Below {
         let format = recognise(&segment.source).unwrap_or(&raw::FORMAT);
         let below =
             Opening { source: segment.source, files: &files, gaps: opening.gaps, budget, store: opening.store.clone() };
-        (format.open)(&below).map(|c| c.disk).map_err(|e| e.to_string())
+        let parent = (format.open)(&below).map_err(|e| e.to_string())?;
+        if let Some((field, expected)) = known {
+            let is = parent.details.iter().find(|(f, _)| f == field).map_or("none", |(_, value)| value.as_str());
+            if !is.eq_ignore_ascii_case(expected) {
+                let what = format!(
+                    "{}: its {field} is {is}, but the image was built on {expected}: another disk, or written to since; what \
+                     is read through it may not belong together",
+                    files.name
+                );
+                opening.gaps.add("image", what, 0);
+            }
+        }
+        Ok(parent.disk)
     }
 }

@@ -148,10 +148,11 @@ fn parent(opening: &Opening<'_>, head: &Fields, details: &mut Vec<(String, Strin
     names.push(utf16(head.bytes(64, 512), true));
     names.retain(|n| !n.is_empty());
     names.dedup();
-    details.push(("parent identifier".into(), guid_of(head.bytes(40, 16))));
+    let id = guid_of(head.bytes(40, 16));
+    details.push(("parent identifier".into(), id.clone()));
     details.extend(names.first().map(|n| ("parent".into(), Name::new(n.as_bytes()).display())));
     let wanted: Vec<Wanted> = names.into_iter().map(|n| Wanted::Named(n.into_bytes())).collect();
-    Below::open(opening, &wanted, false)
+    Below::known(opening, &wanted, false, Some(("identifier", &id)))
 }
 
 struct Dynamic {

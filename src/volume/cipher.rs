@@ -1,5 +1,7 @@
 //! Sector ciphers of encrypted volumes: AES in the modes XTS and CBC, with the ways of dm-crypt to make an IV
-//! from a sector's number (`Documentation/admin-guide/device-mapper/dm-crypt.rst` of the kernel).
+//! from a sector's number (`Documentation/admin-guide/device-mapper/dm-crypt.rst` of the kernel), among them
+//! those of BitLocker, and its diffuser (`elephant.rs`).
+use super::elephant::Elephant;
 use crate::base::{Piece, PieceKind, Run};
 use crate::image::{ReadAt, ReadError, Source};
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
@@ -52,12 +54,17 @@ enum Iv {
     Plain(u32),
     /// Encrypted under a hash of the key.
     Essiv(Aes),
+    /// The sector's byte, encrypted under the key itself: BitLocker's.
+    Byte,
 }
 
 /// A cipher with its key.
 pub(super) struct SectorCipher {
     mode: Mode,
     iv: Iv,
+    diffuser: Option<Elephant>,
+    /// Numbers count units of so many times 512 bytes.
+    per_number: u64,
 }
 
 impl SectorCipher {
@@ -80,23 +87,48 @@ impl SectorCipher {
             "essiv:sha512" => Iv::Essiv(Aes::new(Sha512::digest(key).get(..32).unwrap_or_default())?),
             _ => return Err(unknown()),
         };
-        Ok(Self { mode, iv })
+        Ok(Self { mode, iv, diffuser: None, per_number: 1 })
+    }
+    /// By BitLocker's number of the method; `sector` has so many bytes, and the key may be longer than is used.
+    pub(super) fn bitlocker(method: u16, key: &[u8], sector: usize) -> Result<Self, String> {
+        let part = |from: usize, len: usize| {
+            key.get(from..from.saturating_add(len)).ok_or_else(|| format!("a key of {} bytes is too short", key.len()))
+        };
+        let cbc = |len: usize| Ok::<_, String>(Mode::Cbc(Aes::new(part(0, len)?)?));
+        let elephant = |len: usize| Ok::<_, String>(Some(Elephant::new(Aes::new(part(32, len)?)?)));
+        let (mode, iv, diffuser) = match method {
+            0x8000 => (cbc(16)?, Iv::Byte, elephant(16)?),
+            0x8001 => (cbc(32)?, Iv::Byte, elephant(32)?),
+            0x8002 => (cbc(16)?, Iv::Byte, None),
+            0x8003 => (cbc(32)?, Iv::Byte, None),
+            0x8004 => (xts(part(0, 32)?)?, Iv::Plain(64), None),
+            0x8005 => (xts(part(0, 64)?)?, Iv::Plain(64), None),
+            _ => return Err(format!("the encryption method {method:#06x} is not read")),
+        };
+        let per_number = (sector as u64).checked_div(512).unwrap_or(1).max(1);
+        Ok(Self { mode, iv, diffuser, per_number })
     }
     /// Decrypts one unit; `number` counts sectors of 512 bytes.
     fn decrypt(&self, number: u64, unit: &mut [u8]) {
         let mut iv = [0; 16];
         let number = match &self.iv {
             Iv::Plain(32) => number & u64::from(u32::MAX),
-            _ => number,
+            Iv::Byte => number.wrapping_mul(512),
+            _ => number.checked_div(self.per_number).unwrap_or(number),
         };
         iv.iter_mut().zip(number.to_le_bytes()).for_each(|(to, from)| *to = from);
-        if let Iv::Essiv(aes) = &self.iv {
-            iv = aes.encrypt(iv);
+        let byte = iv;
+        match (&self.iv, &self.mode) {
+            (Iv::Essiv(aes), _) | (Iv::Byte, Mode::Cbc(aes)) => iv = aes.encrypt(iv),
+            _ => {}
         }
         match &self.mode {
             Mode::XtsShort(xts) => xts.decrypt_sector(unit, Array(iv)),
             Mode::XtsLong(xts) => xts.decrypt_sector(unit, Array(iv)),
             Mode::Cbc(aes) => aes.cbc(iv, unit),
+        }
+        if let Some(diffuser) = &self.diffuser {
+            diffuser.undo(byte, unit);
         }
     }
     /// Decrypts units one after the other, the first having the number `first`.

@@ -66,7 +66,7 @@ pub struct Encryption {
 }
 
 /// Every encryption, in the order in which they are tried.
-pub const ENCRYPTIONS: &[&Encryption] = &[&super::luks::ENCRYPTION];
+pub const ENCRYPTIONS: &[&Encryption] = &[&super::luks::ENCRYPTION, &super::bitlocker::ENCRYPTION];
 
 /// The first encryption that recognises the source.
 pub fn encrypted(source: &Source) -> Option<&'static Encryption> {

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 pub(super) const SCHEME: Scheme = Scheme {
     name: "mbr",
     about: "MBR partition table with extended partitions, 512 and 4096-byte sectors",
-    limits: "tables inside partitions (BSD labels, Solaris, Minix) and Windows dynamic disks are not read",
+    limits: "tables of Solaris and Minix inside partitions are not read; what a Windows dynamic disk joins is not put together",
     probe: |source| Mbr::read(source).ok().flatten().is_some_and(|m| m.is_table(source)),
     read,
 };

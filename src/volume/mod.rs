@@ -1,7 +1,12 @@
 //! What parts an image has: partition tables, volume managers, encrypted volumes. Three lists, as they differ
 //! in what goes in and comes out: a table divides one volume, a manager joins several, an encryption needs a key.
+mod apm;
+mod bitlocker;
+mod bsd;
 pub(crate) mod btrfs;
 mod cipher;
+mod described;
+mod elephant;
 mod encryption;
 mod gpt;
 mod gpt_parse;
@@ -20,6 +25,7 @@ mod types;
 
 use crate::base::{Budget, Gaps, Run};
 use crate::image::{ReadError, Source};
+pub use described::described;
 pub use encryption::{Content, ENCRYPTIONS, Encryption, Keys, Locked, Sealed, encrypted};
 pub use manager::{Assembled, MANAGERS, Manager, Member, member_of};
 pub(crate) use raid::layout::{add, add_scaled, inverse, power};
@@ -61,7 +67,7 @@ pub struct Scheme {
 }
 
 /// Every scheme, in the order in which they are tried (GPT before the MBR that protects it).
-pub const ALL: &[&Scheme] = &[&gpt::SCHEME, &mbr::SCHEME];
+pub const ALL: &[&Scheme] = &[&gpt::SCHEME, &mbr::SCHEME, &apm::SCHEME, &bsd::SCHEME];
 
 /// The first scheme that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Scheme> {

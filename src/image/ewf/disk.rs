@@ -1,10 +1,11 @@
 //! The disk of an EWF set, decoded chunk by chunk as it is read, by any number of threads at once.
-use super::table::Table;
+use super::table::{Form, Table};
 use crate::base::{Piece, PieceKind, Run};
 use crate::image::cache::Cache;
 use crate::image::inflate::{adler32, zlib};
 use crate::image::{ReadAt, ReadError, Segment};
 use std::cell::RefCell;
+use std::io::Read as _;
 use std::sync::Arc;
 
 /// Bytes of decoded chunks that are kept.
@@ -36,8 +37,11 @@ struct At {
     segment: usize,
     offset: u64,
     len: u64,
-    is_compressed: bool,
+    form: Form,
 }
+
+/// Bytes between chunks that lie together: version 2 aligns them.
+const ALIGNED: u64 = 16;
 
 impl Disk {
     pub(super) fn new(segments: Vec<Segment>, tables: Vec<Table>, chunk: usize, len: u64) -> Self {
@@ -81,7 +85,9 @@ impl Disk {
             self.pages.get(key, || table.page(segment, page, entries))
         })?;
         let left = segment.source.len().saturating_sub(stored.offset);
-        if stored.len > left && stored.is_compressed || stored.offset >= segment.source.len() {
+        let is_packed = matches!(stored.form, Form::Zlib | Form::Bzip2);
+        let is_beyond = stored.offset >= segment.source.len() && !matches!(stored.form, Form::Fill(_));
+        if stored.len > left && is_packed || is_beyond {
             return Err(format!("{} ends at byte {}, before it", segment.name, segment.source.len()));
         }
         Ok(At {
@@ -89,31 +95,35 @@ impl Disk {
             offset: stored.offset,
             // The last chunk of a table reaches to the end of its section by the format's own rule.
             len: stored.len.min(left).min((self.chunk as u64).saturating_mul(2).saturating_add(4096)),
-            is_compressed: stored.is_compressed,
+            form: stored.form,
         })
     }
 
     /// Decodes a chunk's stored bytes into `out`, which is as long as the chunk.
-    fn decode(&self, stored: &[u8], is_compressed: bool, out: &mut [u8]) -> Result<(), String> {
+    fn decode(&self, stored: &[u8], form: Form, out: &mut [u8]) -> Result<(), String> {
         let whole = out.len();
-        if !is_compressed {
-            let data = stored.get(..whole).ok_or("fewer bytes are stored than it has")?;
-            let sum = stored.get(whole..whole.saturating_add(4)).and_then(|s| s.try_into().ok());
-            if sum.map(u32::from_le_bytes) != Some(adler32(data)) {
-                return Err("its checksum does not fit".into());
+        let unpack = match form {
+            Form::Zlib => zlib,
+            Form::Bzip2 => bunzip,
+            Form::Fill(pattern) => {
+                out.iter_mut().zip(pattern.iter().cycle()).for_each(|(to, from)| *to = *from);
+                return Ok(());
             }
-            out.copy_from_slice(data);
-            return Ok(());
-        }
+            Form::Plain => {
+                out.copy_from_slice(stored.get(..whole).ok_or("fewer bytes are stored than it has")?);
+                return Ok(());
+            }
+            Form::Summed => return summed(stored, self.chunk, out),
+        };
         if whole == self.chunk {
-            return match zlib(stored, out)? {
+            return match unpack(stored, out)? {
                 n if n == whole => Ok(()),
                 n => Err(format!("it decodes to {n} bytes only")),
             };
         }
         // The last one; some writers fill it up.
         let mut full = vec![0; self.chunk];
-        let n = zlib(stored, &mut full)?;
+        let n = unpack(stored, &mut full)?;
         out.copy_from_slice(full.get(..whole).filter(|_| n >= whole).ok_or("it decodes to fewer bytes")?);
         Ok(())
     }
@@ -137,9 +147,7 @@ impl Disk {
         self.chunks.get(chunk, || {
             let at = self.place(chunk)?;
             let mut out = vec![0; self.size(chunk)];
-            self.with_stored(at.segment, Run::new(at.offset, at.len), |stored| {
-                self.decode(stored, at.is_compressed, &mut out)
-            })?;
+            self.with_stored(at.segment, Run::new(at.offset, at.len), |stored| self.decode(stored, at.form, &mut out))?;
             Ok(out)
         })
     }
@@ -174,8 +182,11 @@ impl Disk {
         while let size @ 1.. = self.size(next) {
             let Ok(at) = self.place(next) else { break };
             let after = bytes.saturating_add(size);
-            let together = run.len.saturating_add(at.len);
-            if at.segment != first.segment || at.offset != run.end() || together > AT_ONCE || after > out.len() {
+            let between = at.offset.checked_sub(run.end()).filter(|n| *n < ALIGNED);
+            let together = at.offset.saturating_add(at.len).saturating_sub(run.offset);
+            let is_fill = [at.form, first.form].iter().any(|f| matches!(f, Form::Fill(_)));
+            let is_apart = is_fill || between.is_none() || at.segment != first.segment;
+            if is_apart || together > AT_ONCE || after > out.len() {
                 break;
             }
             places.push(at);
@@ -188,7 +199,7 @@ impl Disk {
                 let (part, after) = rest.split_at_mut(self.size(bad).min(rest.len()));
                 let from = usize::try_from(at.offset.saturating_sub(run.offset)).unwrap_or(usize::MAX);
                 let to = from.saturating_add(usize::try_from(at.len).unwrap_or(usize::MAX)).min(stored.len());
-                self.decode(stored.get(from..to).unwrap_or_default(), at.is_compressed, part)?;
+                self.decode(stored.get(from..to).unwrap_or_default(), at.form, part)?;
                 rest = after;
                 bad = bad.saturating_add(1);
             }
@@ -196,6 +207,41 @@ impl Disk {
         })
         .map_err(|e| self.failed(bad, &e))?;
         Ok(bytes)
+    }
+}
+
+/// Bytes kept as they are, with a checksum behind them; where the last chunk was filled up, behind its filling.
+fn summed(stored: &[u8], chunk: usize, out: &mut [u8]) -> Result<(), String> {
+    let fits = |len: usize| {
+        let sum = stored.get(len..len.saturating_add(4)).and_then(|s| s.try_into().ok()).map(u32::from_le_bytes);
+        sum.is_some_and(|sum| stored.get(..len).map(adler32) == Some(sum))
+    };
+    let data = stored.get(..out.len()).ok_or("fewer bytes are stored than it has")?;
+    if !fits(out.len()) && !fits(chunk) {
+        return Err("its checksum does not fit".into());
+    }
+    out.copy_from_slice(data);
+    Ok(())
+}
+
+/// Decodes a bzip2 stream; EnCase leaves out what stands before its first block and behind the last.
+fn bunzip(stored: &[u8], out: &mut [u8]) -> Result<usize, String> {
+    let head: &[u8] = if stored.starts_with(b"BZh") { b"" } else { b"BZh9" };
+    let mut decoder = bzip2::read::BzDecoder::new(head.chain(stored));
+    let mut done = 0_usize;
+    while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match decoder.read(rest) {
+            Ok(0) => break,
+            Ok(n) => done = done.saturating_add(n),
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    // The checksum is looked at behind the last byte.
+    match decoder.read(&mut [0]) {
+        Ok(0) => Ok(done),
+        Ok(_) => Err("it holds more bytes than a chunk may".into()),
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof && !head.is_empty() => Ok(done),
+        Err(e) => Err(e.to_string()),
     }
 }
 
@@ -239,7 +285,10 @@ impl ReadAt for Disk {
             let place = self.place(chunk).ok();
             let source = place.and_then(|p| Some((p, self.segments.get(p.segment)?)));
             match source {
-                Some((p, segment)) if !p.is_compressed => {
+                Some((p, _)) if matches!(p.form, Form::Fill(_)) => {
+                    pieces.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+                }
+                Some((p, segment)) if matches!(p.form, Form::Summed | Form::Plain) => {
                     let inside = at.saturating_sub(start);
                     pieces.extend(segment.source.locate(Run::new(p.offset.saturating_add(inside), len)));
                 }

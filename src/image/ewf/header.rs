@@ -42,7 +42,7 @@ pub(super) struct Said {
     rank: u8,
     hashes: Vec<(String, String)>,
     /// First sector and number of sectors.
-    errors: Vec<(u32, u32)>,
+    errors: Vec<(u64, u64)>,
 }
 
 impl Said {
@@ -116,23 +116,40 @@ impl Said {
         };
         for n in 0..word(0)? as usize {
             let at = n.saturating_mul(8).saturating_add(520);
-            self.errors.push((word(at)?, word(at.saturating_add(4))?));
+            self.errors.push((u64::from(word(at)?), u64::from(word(at.saturating_add(4))?)));
         }
         self.errors.sort_unstable();
         self.errors.dedup();
         Ok(())
     }
 
+    /// What sections of version 2 tell, in their own forms.
+    pub(super) fn field(&mut self, field: &str, value: &str) {
+        let value: String = value.chars().take(MAX_VALUE).collect();
+        if !value.is_empty() && !self.fields.iter().any(|(f, _)| f == field) {
+            self.fields.push((field.into(), Name::new(value.as_bytes()).display()));
+        }
+    }
+    pub(super) fn moment(&mut self, field: &str, value: &str) {
+        self.field(field, &time(value));
+    }
+    pub(super) fn checked_hash(&mut self, algorithm: &str, bytes: &[u8], len: usize) -> Result<(), String> {
+        self.hash(bytes, &[(algorithm, 0, len)], len)
+    }
+    pub(super) fn unread(&mut self, first: u64, sectors: u64) {
+        self.errors.push((first, sectors));
+    }
+
     /// Tells of the sectors that the imager could not read.
     pub(super) fn errors(&self, sector: u64, len: u64, gaps: &Gaps) {
         let what = "could not be read when the disk was acquired; what stands here is the imager's filling";
         for (first, count) in self.errors.iter().take(MAX_ERRORS) {
-            let offset = u64::from(*first).saturating_mul(sector).min(len);
-            let bytes = u64::from(*count).saturating_mul(sector).min(len.saturating_sub(offset));
+            let offset = first.saturating_mul(sector).min(len);
+            let bytes = count.saturating_mul(sector).min(len.saturating_sub(offset));
             gaps.add_at(BY, "image_offset", offset, format!("{count} sectors {what}"), bytes);
         }
         if let Some(rest) = self.errors.get(MAX_ERRORS..).filter(|r| !r.is_empty()) {
-            let sectors = rest.iter().fold(0_u64, |sum, (_, n)| sum.saturating_add(u64::from(*n)));
+            let sectors = rest.iter().fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
             let what = format!("{sectors} more sectors in {} runs {what}", rest.len());
             gaps.add(BY, what, sectors.saturating_mul(sector));
         }
@@ -143,7 +160,7 @@ impl Said {
         let mut details = self.fields;
         volume.tell(&mut details);
         if !self.errors.is_empty() {
-            let sectors = self.errors.iter().fold(0_u64, |sum, (_, n)| sum.saturating_add(u64::from(*n)));
+            let sectors = self.errors.iter().fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
             details.push(("sectors not read at acquisition".into(), sectors.to_string()));
         }
         (details, self.hashes)
@@ -151,7 +168,7 @@ impl Said {
 }
 
 /// Little-endian unless a mark at the start says otherwise.
-fn utf16(bytes: &[u8]) -> String {
+pub(super) fn utf16(bytes: &[u8]) -> String {
     let is_big = bytes.starts_with(&[0xfe, 0xff]);
     let bytes = bytes.strip_prefix(&[0xff, 0xfe]).or_else(|| bytes.strip_prefix(&[0xfe, 0xff])).unwrap_or(bytes);
     let units = bytes.chunks_exact(2).filter_map(|c| c.try_into().ok());

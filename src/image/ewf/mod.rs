@@ -5,6 +5,7 @@
 //! papers of ASR Data. A chunk whose checksum does not fit is a read error with its place, never zeros.
 mod disk;
 mod header;
+mod second;
 mod segment;
 mod table;
 mod volume;
@@ -12,6 +13,7 @@ mod volume;
 use super::{Container, Format, OpenError, Opening, Segment, Source, read_exact};
 use crate::base::Wanted;
 use disk::Disk;
+pub(super) use second::FORMAT as SECOND;
 use segment::{End, Section, Sections};
 use std::sync::Arc;
 use table::{Learned, Places, Table};

@@ -16,12 +16,25 @@ const OFFSET: u32 = COMPRESSED - 1;
 const WORK: u64 = 4 << 30;
 const BY: &str = "EWF";
 
+/// How a chunk's bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Zlib,
+    Bzip2,
+    /// As they are, with their checksum behind them.
+    Summed,
+    /// As they are.
+    Plain,
+    /// Not at all: eight bytes, repeated.
+    Fill([u8; 8]),
+}
+
 /// Where a chunk lies in its segment file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
     pub offset: u64,
     pub len: u64,
-    pub is_compressed: bool,
+    pub form: Form,
 }
 
 /// Chunks that follow each other.
@@ -47,6 +60,8 @@ pub(super) enum Places {
     },
     /// Found by decoding.
     Walked(Vec<Stored>),
+    /// Of version 2: entries of 16 bytes, read when they are needed; compressed chunks are `packed` so.
+    Wide { at: u64, packed: Form },
 }
 
 impl Table {
@@ -60,6 +75,7 @@ impl Table {
         let beyond = || "the chunk table ends before it".to_owned();
         let (at, base, end, wide_from) = match &self.places {
             Places::Walked(list) => return list.get(number as usize).copied().ok_or_else(beyond),
+            Places::Wide { at, packed } => return self.wide(number, &page(number.div_euclid(PAGE), *at)?, *packed),
             Places::Entries { at, base, end, wide_from } => (*at, *base, *end, *wide_from),
         };
         let page_number = number.div_euclid(PAGE);
@@ -77,12 +93,31 @@ impl Table {
         };
         let from = offset(number, word);
         let len = stop.checked_sub(from).filter(|n| *n > 0).ok_or("its entry in the chunk table is out of order")?;
-        Ok(Stored { offset: from, len, is_compressed: number < wide_from && word & COMPRESSED != 0 })
+        let is_packed = number < wide_from && word & COMPRESSED != 0;
+        Ok(Stored { offset: from, len, form: if is_packed { Form::Zlib } else { Form::Summed } })
+    }
+    /// An entry of version 2: offset or filling, size, flags.
+    fn wide(&self, number: u32, page: &[u32], packed: Form) -> Result<Stored, String> {
+        let at = (number.rem_euclid(PAGE) as usize).saturating_mul(4);
+        let Some([low, high, len, flags]) = page.get(at..at.saturating_add(4)).filter(|_| number < self.count) else {
+            return Err("the chunk table ends before it".into());
+        };
+        let place = u64::from(*low) | u64::from(*high) << 32;
+        let form = match (flags & 1 != 0, flags & 4 != 0, flags & 2 != 0) {
+            (true, true, _) => Form::Fill(place.to_le_bytes()),
+            (true, false, _) => packed,
+            (false, _, true) => Form::Summed,
+            (false, _, false) => Form::Plain,
+        };
+        let is_fill = matches!(form, Form::Fill(_));
+        Ok(Stored { offset: if is_fill { 0 } else { place }, len: if is_fill { 0 } else { u64::from(*len) }, form })
     }
     /// The entries of a page, and the one behind.
     pub(super) fn page(&self, segment: &Segment, page: u32, at: u64) -> Result<Vec<u32>, String> {
         let from = page.saturating_mul(PAGE);
         let n = self.count.saturating_sub(from).min(PAGE.saturating_add(1));
+        let width = if matches!(self.places, Places::Wide { .. }) { 4 } else { 1 };
+        let (from, n) = (from.saturating_mul(width), n.saturating_mul(width));
         let bytes = entries(segment, at, from, n).ok_or("the chunk table cannot be read")?;
         Ok(words(&bytes).collect())
     }
@@ -215,7 +250,8 @@ pub(super) fn walk(segment: &Segment, run: (u64, u64), most: u64, size: usize, l
         let raw = [size, last].into_iter().filter(|n| *n > 0).find(|n| is_raw(bytes, *n)).map(|n| n.saturating_add(4));
         let found_here = raw.map(|n| (n, false)).or_else(|| Some((inflated(bytes, &mut out)?, true)));
         let Some((len, is_compressed)) = found_here.filter(|(n, _)| *n > 0) else { break };
-        found.push(Stored { offset: at, len: len as u64, is_compressed });
+        let form = if is_compressed { Form::Zlib } else { Form::Summed };
+        found.push(Stored { offset: at, len: len as u64, form });
         at = at.saturating_add(len as u64);
     }
     found

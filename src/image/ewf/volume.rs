@@ -60,6 +60,24 @@ impl Volume {
             set: if is_smart { Vec::new() } else { bytes.get(64..80).unwrap_or_default().to_vec() },
         })
     }
+    /// Of version 2, which says the same in other sections.
+    pub(super) fn of(sector: u64, per_chunk: u64, sectors: u64, chunks: u64) -> Result<Self, String> {
+        let chunk = per_chunk.saturating_mul(sector);
+        let is_possible = (1..=MAX_CHUNK).contains(&chunk);
+        let narrow = |n: u64| u32::try_from(n).ok().filter(|_| is_possible);
+        let sector_bytes = narrow(sector).ok_or_else(|| format!("chunks of {per_chunk} sectors of {sector} bytes"))?;
+        Ok(Self {
+            is_smart: true,
+            sector: sector_bytes,
+            chunk: usize::try_from(chunk).map_err(|e| e.to_string())?,
+            declared_chunks: u32::try_from(chunks).unwrap_or(0),
+            sectors,
+            media: 0,
+            flags: 0,
+            compression: 0,
+            set: Vec::new(),
+        })
+    }
     /// Whether two segments say that they are of different sets.
     pub(super) fn is_other_set(&self, other: &Self) -> bool {
         let known = |v: &Self| v.set.iter().any(|b| *b != 0);

@@ -14,6 +14,8 @@ const FILE_PARAMETERS: &str = "caa16737-fa36-4d43-b3b6-33f0aa44e76b";
 const DISK_SIZE: &str = "2fa54224-cd1b-4876-b211-5dbed83bf4b8";
 const DISK_ID: &str = "beca12ab-b2e6-4523-93ef-c309e000c746";
 const SECTOR: &str = "8141bf1d-a96f-4709-ba47-f233a8faab5f";
+/// The detail that tells of the last change to the disk's contents.
+pub(super) const DATA_WRITE: &str = "data write identifier";
 const PARENT: &str = "a8d35f2d-b30b-454d-abf7-d3d84834ab0c";
 
 pub(super) struct Metadata {
@@ -80,7 +82,10 @@ impl Metadata {
         let names: Vec<&String> = values.map(|(_, value)| value).filter(|v| !v.is_empty()).collect();
         to.extend(names.first().map(|n| ("parent".to_owned(), Name::new(n.as_bytes()).display())));
         let wanted: Vec<Wanted> = names.into_iter().map(|n| Wanted::Named(n.clone().into_bytes())).collect();
-        Below::open(opening, &wanted, false)
+        // In braces, as registries write it.
+        let linkage = self.locator.iter().find(|(key, _)| key == "parent_linkage");
+        let linkage = linkage.map(|(_, id)| id.trim_matches(['{', '}'].as_slice()).to_owned());
+        Below::known(opening, &wanted, false, linkage.as_deref().map(|id| (DATA_WRITE, id)))
     }
 }
 

@@ -6,7 +6,7 @@ mod disk;
 mod log;
 mod metadata;
 
-use super::fields::Fields;
+use super::fields::{Fields, guid};
 use super::{Container, Format, Mapped, OpenError, Opening, ReadAt, Source, read_exact};
 use disk::Disk;
 use metadata::Metadata;
@@ -40,6 +40,8 @@ fn sums_up(bytes: &[u8], at: usize) -> bool {
 
 struct Header {
     sequence: u64,
+    /// Changes with the disk's contents.
+    data_write: String,
     log_id: Vec<u8>,
     log_at: u64,
     log_len: u32,
@@ -52,7 +54,8 @@ fn header(source: &dyn ReadAt, at: u64) -> Option<Header> {
     }
     let field = Fields(bytes);
     let log_id = field.bytes(48, 16).to_vec();
-    Some(Header { sequence: field.le64(8)?, log_id, log_at: field.le64(72)?, log_len: field.le32(68)? })
+    let data_write = guid(field.bytes(32, 16));
+    Some(Header { sequence: field.le64(8)?, data_write, log_id, log_at: field.le64(72)?, log_len: field.le32(68)? })
 }
 
 fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
@@ -78,6 +81,7 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
     let metadata = Metadata::read(&*file, metadata)?;
     let below = metadata.parent(opening, &mut details);
     metadata.tell(&mut details);
+    details.push((metadata::DATA_WRITE.into(), newest.data_write));
     let disk = Disk::new(file, bat, &metadata, below)?;
     Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })
 }

@@ -26,6 +26,8 @@ pub(super) struct Descriptor {
     pub kind: String,
     pub cid: String,
     pub parent: Option<Vec<u8>>,
+    /// The content identifier that the parent had.
+    pub parent_cid: String,
     pub is_encrypted: bool,
     pub extents: Vec<Extent>,
 }
@@ -33,7 +35,6 @@ pub(super) struct Descriptor {
 impl Descriptor {
     pub(super) fn parse(text: &[u8]) -> Self {
         let mut found = Self::default();
-        let mut parent_cid = String::new();
         let mut hint = None;
         let text = text.split(|b| *b == 0).next().unwrap_or_default();
         for line in text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii) {
@@ -48,13 +49,13 @@ impl Descriptor {
             match key.trim_ascii().to_ascii_lowercase().as_slice() {
                 b"createtype" => found.kind = text(),
                 b"cid" => found.cid = text(),
-                b"parentcid" => parent_cid = text(),
+                b"parentcid" => found.parent_cid = text(),
                 b"parentfilenamehint" => hint = Some(value.to_vec()),
                 b"encryption.keysafe" | b"encryption.data" => found.is_encrypted = true,
                 _ => {}
             }
         }
-        let has_parent = !parent_cid.is_empty() && !parent_cid.eq_ignore_ascii_case("ffffffff");
+        let has_parent = !found.parent_cid.is_empty() && !found.parent_cid.eq_ignore_ascii_case("ffffffff");
         found.parent = if has_parent { Some(hint.unwrap_or_default()) } else { None };
         found
     }

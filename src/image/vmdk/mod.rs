@@ -102,7 +102,8 @@ fn from_descriptor(
     let mut below = Below::Nothing;
     if let Some(name) = &descriptor.parent {
         details.push(("parent".into(), Name::new(name).display()));
-        below = Below::open(opening, &[Wanted::Named(name.clone())], false);
+        let known = ("content identifier", descriptor.parent_cid.as_str());
+        below = Below::known(opening, &[Wanted::Named(name.clone())], false, Some(known));
     }
     Ok(Container { disk: Arc::new(Mapped(Disk { parts, len: start, below })), stored_hashes: Vec::new(), details })
 }
