@@ -39,6 +39,7 @@ fn place(e: &Evidence) -> impl Ord + '_ {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
 mod tests {
     use super::*;
     use crate::base::{Name, NodeId};

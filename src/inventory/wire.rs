@@ -77,7 +77,7 @@ fn shared(text: &str) -> Arc<str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::base::{Evidence, Name};
