@@ -1,4 +1,4 @@
-//! `ls` and `cat`: looking inside an image without examining it.
+//! `ls`, `cat` and `export`: looking inside an image without examining it.
 use super::{Outcome, print};
 use crate::session::{self, Failure, Listed, Plan, looking_at};
 use clap::Args;
@@ -80,5 +80,35 @@ pub(super) fn cat(a: &CatArguments) -> Outcome {
         out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
     })?;
     out.flush().map_err(|e| Failure::environment(format!("standard output: {e}")))?;
+    Ok(0)
+}
+
+#[derive(Args)]
+pub(super) struct ExportArguments {
+    image: PathBuf,
+    /// /path in the first system, N:/path in file system N; folders with all that is below.
+    #[arg(required = true)]
+    path: Vec<String>,
+    /// An empty folder; nothing is written outside it.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
+    #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
+    key: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    confinement: super::Confinement,
+}
+
+pub(super) fn export(a: &ExportArguments) -> Outcome {
+    let no_sandbox = a.confinement.no_sandbox;
+    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let written = session::export(&plan, &a.path, &a.to)?;
+    print(&mut |to| {
+        writeln!(
+            to,
+            "{} files, {} bytes; {} entries not read whole (manifest.json)",
+            written.files, written.bytes, written.unread
+        )
+    })?;
     Ok(0)
 }

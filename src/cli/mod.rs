@@ -31,6 +31,8 @@ enum Verb {
     Ls(evidence::LsArguments),
     /// A file of the evidence, to standard output.
     Cat(evidence::CatArguments),
+    /// Files and folders of the evidence into an empty folder, with a manifest of names, hashes and image runs.
+    Export(evidence::ExportArguments),
     /// The evidence as a read-only folder for other tools, until interrupted: files of every volume, systems, deleted
     /// files, decoded disks.
     Mount(mount::Arguments),
@@ -81,6 +83,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::List(a)) => case::list(&a),
         Some(Verb::Ls(a)) => evidence::ls(&a),
         Some(Verb::Cat(a)) => evidence::cat(&a),
+        Some(Verb::Export(a)) => evidence::export(&a),
         Some(Verb::Mount(a)) => mount::run(&a),
         Some(Verb::Judge(a)) => case::judge(&a),
         Some(Verb::Baseline(a)) => baseline::run(&a),

@@ -1,6 +1,8 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
+mod beneath;
 mod examine;
+mod export;
 mod gap_ledger;
 mod imager_log;
 mod intake;
@@ -10,6 +12,7 @@ mod look;
 mod mount;
 mod open;
 mod resume;
+mod safe_name;
 mod saved;
 mod siblings;
 mod supervisor;
@@ -19,6 +22,7 @@ mod watch;
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
 pub use examine::{Report, allowed, examine, examine_and, load_knowledge, open_or_examine};
+pub use export::{Written, export};
 pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read};
 pub use mount::{MountWatch, Phase, mount};

@@ -346,6 +346,8 @@ fn live(
                 | Report::Formats(_)
                 | Report::Checked(_)
                 | Report::Ready { .. }
+                | Report::Entry(_)
+                | Report::EntryEnd { .. }
                 | Report::Serving
                 | Report::Want { .. },
             ) => {

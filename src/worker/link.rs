@@ -1,7 +1,7 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
-use super::{confine, look, mount, verify};
+use super::{confine, export, look, mount, verify};
 use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{OpenFile, Segment};
@@ -103,6 +103,12 @@ fn carry_out(
         Job::Read { place } => {
             let mut emit = |bytes: &[u8]| link.send(&Report::Bytes(bytes.to_vec()));
             if let Err(what) = look::read(inputs, &place, request, link, progress, &mut emit)? {
+                link.send(&Report::Failed { what });
+            }
+            Ok(())
+        }
+        Job::Export { places, skip } => {
+            if let Err(what) = export::export(inputs, &places, skip, request, link, progress)? {
                 link.send(&Report::Failed { what });
             }
             Ok(())

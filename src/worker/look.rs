@@ -13,7 +13,7 @@ use crate::inventory::{Row, Scene};
 use std::sync::Arc;
 
 /// Nothing is committed when one only looks; further files are asked for all the same.
-struct Quiet<'a>(&'a Link);
+pub(super) struct Quiet<'a>(pub &'a Link);
 impl Sink for Quiet<'_> {
     fn enter(&self, _item: u64, _name: &str) -> bool {
         true
@@ -37,7 +37,7 @@ impl Siblings for Files<'_> {
     }
 }
 
-type Told<T> = Result<Result<T, String>, Cancelled>;
+pub(super) type Told<T> = Result<Result<T, String>, Cancelled>;
 
 /// A folder's entries, or the one file.
 pub(super) fn list(
@@ -102,7 +102,7 @@ pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32, link: &
 }
 
 /// `N:/path` or a path of the first system; links are followed as the system would.
-fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tree>, Entry), String> {
+pub(super) fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tree>, Entry), String> {
     let none = || format!("{place}: nothing is there");
     if let Some((number, path)) = place.split_once(':')
         && let Ok(number) = number.parse::<u32>()

@@ -5,6 +5,8 @@ mod confine;
 #[cfg(unix)]
 mod descriptors;
 #[cfg(unix)]
+mod export;
+#[cfg(unix)]
 mod in_hand;
 #[cfg(unix)]
 mod link;

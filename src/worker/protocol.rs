@@ -92,6 +92,8 @@ pub enum Job {
     Read { place: String },
     /// Raw bytes of an image.
     Raw { image: u32, offset: u64, len: u32 },
+    /// What lies at and below places: `Entry`, its `Bytes`, `EntryEnd`, for each but the first `skip`.
+    Export { places: Vec<String>, skip: u64 },
     /// The evidence as a file system: `Ready`, then the parent's [`Serve`], then the kernel's requests.
     Mount {
         /// Items of the indexing that killed workers: left out.
@@ -118,6 +120,31 @@ pub struct Listed {
     pub inode: u64,
     pub target: Option<crate::base::Name>,
     pub deleted: bool,
+}
+
+/// An entry of the evidence with all that an export records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exported {
+    pub path: crate::base::Name,
+    pub filesystem: crate::base::FsId,
+    pub node: crate::base::NodeId,
+    pub deleted: bool,
+    pub kind: String,
+    /// Its bytes follow.
+    pub has_content: bool,
+    pub size: u64,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub links: u32,
+    pub modified: Option<crate::base::Time>,
+    pub accessed: Option<crate::base::Time>,
+    pub changed: Option<crate::base::Time>,
+    pub created: Option<crate::base::Time>,
+    pub device: Option<(u32, u32)>,
+    pub target: Option<crate::base::Name>,
+    pub xattrs: Vec<(crate::base::Name, Vec<u8>)>,
+    pub image_runs: Vec<crate::base::ImageRun>,
 }
 
 /// A member of one of the lists of what can be read.
@@ -196,6 +223,11 @@ pub enum Report {
     },
     /// What an earlier worker had in hand was carried out.
     Serving,
+    Entry(Box<Exported>),
+    /// An entry is over: offset and length within the file of what could not be read, and why.
+    EntryEnd {
+        gaps: Vec<(u64, u64, String)>,
+    },
     /// A file that image number `image` names; a [`Given`] answers it, with the descriptor beside it.
     Want {
         image: u32,

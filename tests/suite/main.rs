@@ -11,6 +11,7 @@ mod debian;
 mod dpkg;
 mod erofs;
 mod evidence;
+mod export;
 mod ext;
 mod f2fs;
 mod fat;
