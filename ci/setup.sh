@@ -2,7 +2,7 @@
 # What the tests need beyond Rust, on Debian 12: file-system tools and independent readers as oracles,
 # debootstrap for a real system, libraries for the window. Installs only what is missing.
 set -euo pipefail
-packages="build-essential fuse3 rsync debootstrap dosfstools mtools exfatprogs exfat-fuse squashfs-tools xfsprogs btrfs-progs attr e2fsprogs ewf-tools fdisk gdisk
+packages="build-essential fuse3 rsync debootstrap dosfstools mtools exfatprogs exfat-fuse squashfs-tools xfsprogs btrfs-progs attr e2fsprogs ewf-tools fdisk gdisk parted
   sleuthkit dislocker openssh-client golang-go qemu-utils ntfs-3g wimtools strace
   xorriso genisoimage 7zip erofs-utils f2fs-tools
   cpio libarchive-tools zip lzop lz4 zstd bzip2 xz-utils binutils python3

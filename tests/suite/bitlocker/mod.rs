@@ -20,6 +20,12 @@ fn open(source: &Source, keys: &[&[u8]]) -> (Result<Sealed, String>, Vec<Gap>) {
     (sealed.map_err(|e| e.to_string()), gaps.take())
 }
 
+/// A volume without content.
+pub(crate) fn sample() -> Vec<u8> {
+    let recipe = builder::Recipe::new(builder::Kind::Fixed, 0x8004, &[builder::Protector::Startup]);
+    builder::make(&builder::ntfs_like(64 << 10), &recipe).bytes
+}
+
 fn source(bytes: Vec<u8>) -> Source {
     Arc::new(bytes)
 }

@@ -10,17 +10,24 @@ use std::sync::Arc;
 enum Sample {
     /// A script for sfdisk, `label:` first.
     Table(&'static str),
+    /// A table of this kind, made by parted.
+    Parted(&'static str),
     /// A packed disk of `tests/data/volumes`.
     Disk(&'static str),
+    /// Made by the tests themselves.
+    Made(fn() -> Vec<u8>),
 }
-use Sample::{Disk, Table};
+use Sample::{Disk, Made, Parted, Table};
 
 const SAMPLES: &[(&str, Sample)] = &[
     ("gpt", Table("label: gpt\nstart=2048, size=8192\nstart=20480, size=8192\n")),
     ("mbr", Table("label: dos\nstart=2048, size=8192, type=83\nstart=20480, size=8192, type=c\n")),
+    ("apm", Parted("mac")),
+    ("bsd", Parted("bsd")),
     ("lvm2", Disk("lvm/pv1.img.zst")),
     ("md", Disk("md/disk1.img.zst")),
     ("luks", Disk("luks/luks2-4k.img.zst")),
+    ("bitlocker", Made(crate::bitlocker::sample)),
 ];
 
 fn source(sample: &Sample) -> Option<Source> {
@@ -36,6 +43,18 @@ fn source(sample: &Sample) -> Option<Source> {
             run(command.arg("-q").arg(image.path()).stdin(std::fs::File::open(script_file).unwrap()));
             Some(Arc::new(image.bytes()))
         }
+        Parted(label) => {
+            if !tools(&["parted"]) {
+                return None;
+            }
+            let image = Image::empty(64);
+            // Before its kind of file system, a partition of this label has a name.
+            let part: &[&str] = if *label == "mac" { &["mkpart", "disk", "ext2"] } else { &["mkpart", "ext2"] };
+            let mut command = tool("parted");
+            run(command.arg("-s").arg(image.path()).args(["mklabel", label]).args(part).args(["1MiB", "20MiB"]));
+            Some(Arc::new(image.bytes()))
+        }
+        Made(make) => Some(Arc::new(make())),
         Disk(name) => {
             let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/volumes").join(name);
             let mut bytes = Vec::new();
