@@ -1,6 +1,7 @@
 //! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
 mod executables;
 mod linux;
+mod loose;
 mod ownership;
 mod secrets;
 
@@ -89,7 +90,8 @@ pub struct Content {
 pub const CONTENT_LIMIT: u64 = 256 << 20;
 
 /// Every content reader of phase C.
-pub const CONTENTS: &[&Content] = &[&executables::CONTENT, &linux::modules::CONTENT];
+pub const CONTENTS: &[&Content] =
+    &[&executables::CONTENT, &linux::modules::CONTENT, &loose::modem_talk::CONTENT, &loose::plc::CONTENT];
 
 /// What a content reader may know of the file before it.
 pub struct Sight<'a> {

@@ -2,6 +2,7 @@
 //! Nothing here knows of disks, files formats or rules.
 mod budget;
 mod digest;
+mod folder;
 mod gap;
 mod ids;
 mod name;
@@ -16,6 +17,7 @@ mod wanted;
 
 pub use budget::{Budget, Exceeded};
 pub use digest::{Digest, Md5, hex};
+pub use folder::{Folder, Item, ItemKind, Opener};
 pub use gap::{Gap, Gaps};
 pub use ids::short_id;
 pub use name::Name;

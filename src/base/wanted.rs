@@ -10,11 +10,14 @@ pub enum Wanted {
     Named(Vec<u8>),
     /// The image's own name with another extension, without the dot (`E02` beside `disk.E01`).
     Extension(String),
+    /// A file of a folder that is evidence, by its position in the listing.
+    Item(u32),
 }
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(&super::Name::new(name).display()),
+            Self::Item(number) => write!(f, "file {number} of the folder"),
             Self::Extension(extension) => write!(f, "the file with the extension .{extension}"),
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Images: the first segment of each.
+    /// Images: the first segment of each; archives; folders of loose files or of an unpacked system.
     #[arg(required = true)]
     images: Vec<PathBuf>,
     /// The case to write; by default the image's name with .cranecase, in the current directory.

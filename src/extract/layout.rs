@@ -3,8 +3,8 @@
 //! together when all images were seen (`assemble.rs`).
 use super::Sink;
 use super::bytes::Claims;
-use crate::base::{FsId, Gaps, Key, NodeId, Progress, Wanted, short_id};
-use crate::fs::FileSystem;
+use crate::base::{Folder, FsId, Gaps, Key, NodeId, Opener, Progress, Wanted, short_id};
+use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
 use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
 use crate::volume::Member;
@@ -17,6 +17,8 @@ pub struct Input {
     /// As the examiner named it.
     pub name: String,
     pub segments: Vec<Segment>,
+    /// It is a folder: its listing, and who opens its files.
+    pub folder: Option<(Arc<Folder>, Arc<dyn Opener>)>,
 }
 
 /// Opened images and file systems, beside their descriptions in the scene (same indices).
@@ -114,6 +116,15 @@ impl Layout {
     fn add_image(&mut self, input: Input, means: &Means<'_>, gaps: &Gaps) {
         let index = u32::try_from(self.images.len()).unwrap_or(u32::MAX);
         let gaps = gaps.at(|p| p.image = Some(index));
+        if let Some((folder, opener)) = input.folder {
+            let disk = image::acquired(Arc::new(FolderDisk::new(folder.clone(), opener)), index);
+            let id = self.image_id(&disk);
+            let (path, container, size) = (input.name, "folder".to_owned(), disk.len());
+            self.scene.images.push(ImageInfo { id: id.clone(), path, container, size, ..ImageInfo::default() });
+            self.images.push(disk.clone());
+            self.add_folder(index, &id, Arc::new(FolderFs::new(folder, disk.clone())), &disk, &gaps);
+            return;
+        }
         let segments: Vec<String> = input.segments.iter().map(|s| s.name.clone()).collect();
         let mut info = ImageInfo { path: input.name, segments, ..ImageInfo::default() };
         let mut disk: Source = Arc::new(Vec::new());

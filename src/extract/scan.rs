@@ -64,6 +64,22 @@ impl Layout {
         self.scan(&Spot { volume, image, depth: 0, in_file: false, role, gaps }, disk, means);
     }
 
+    /// A folder that is evidence: one volume over all its bytes, with its tree.
+    pub(super) fn add_folder(&mut self, image: u32, id: &str, fs: Arc<dyn FileSystem>, disk: &Source, gaps: &Gaps) {
+        let state = VolumeState::Read;
+        let whole = VolumeInfo { image, scheme: "folder".into(), size: disk.len(), state, ..VolumeInfo::default() };
+        let of: [&[u8]; 3] = [id.as_bytes(), b"folder", &0_u64.to_le_bytes()];
+        let Some(volume) = self.add_volume(whole, &of, disk.clone(), gaps) else { return };
+        let spot = Spot { volume, image, depth: 0, in_file: false, role: Role::Whole, gaps: gaps.clone() };
+        self.claim(&spot, disk, Run::new(0, disk.len()), Bytes::Read);
+        let filesystem = FsId(u32::try_from(self.filesystems.len()).unwrap_or(u32::MAX));
+        let volume_id = self.volume_id(volume);
+        self.enter_filesystem(&spot, &volume_id, fs);
+        if let Some(info) = self.scene.volumes.get_mut(volume as usize) {
+            info.filesystem = Some(filesystem);
+        }
+    }
+
     /// Finds out what a volume holds, goes on within it, and enters its state and its bytes.
     pub(super) fn scan(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) {
         let state = if spot.depth > MAX_DEPTH {

@@ -1,4 +1,5 @@
 //! File formats that know nothing of disks: bytes in, values out.
+pub mod at;
 pub mod deb822;
 pub mod decompress;
 pub mod der;

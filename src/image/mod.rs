@@ -238,6 +238,11 @@ pub fn join(segments: Vec<Segment>) -> Source {
     }
 }
 
+/// The bytes of an acquisition as image number `image` of the case: where evidence is led back to.
+pub fn acquired(disk: Source, image: u32) -> Source {
+    Arc::new(Acquired { disk, image })
+}
+
 /// Opens image number `image` of the case with the first format that recognises it.
 pub fn open(
     source: Source,

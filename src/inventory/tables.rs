@@ -309,7 +309,7 @@ record! {
 record! {
     /// Hardware that this disk's system recorded, or that its configuration names.
     Device in "devices", key [bus, vendor, product, serial, source] {
-        /// usb, pci, tty, net.
+        /// usb, pci, tty, net, sim.
         bus: Arc<str>,
         /// Vendor id, four hex digits.
         vendor: String,
@@ -317,13 +317,13 @@ record! {
         product: String,
         /// Name as recorded.
         name: String,
-        /// What its ids say it is: cellular (a modem and nothing else), cellular-vendor (its vendor makes nothing but modems), maybe-cellular (vendor or driver serve modems and other things), satellite, phone, gnss, other; empty where no list has the ids.
+        /// What its ids say it is: cellular (a modem and nothing else), cellular-vendor (its vendor makes nothing but modems), maybe-cellular (vendor or driver serve modems and other things), satellite, phone, gnss, sim, other; empty where no list has the ids.
         class: Arc<str>,
         serial: String,
         driver: String,
         /// Interface or node it got: wwan0, ttyUSB2, cdc-wdm0.
         node: String,
-        /// log, udev-rule, new-id, usb-modeswitch, networkmanager.
+        /// log, udev-rule, new-id, usb-modeswitch, networkmanager, at-transcript.
         source: Arc<str>,
         first_seen: Option<Time>,
         last_seen: Option<Time>,

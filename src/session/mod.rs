@@ -3,6 +3,7 @@
 mod beneath;
 mod examine;
 mod export;
+mod folder;
 mod gap_ledger;
 mod imager_log;
 mod intake;

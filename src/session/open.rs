@@ -3,6 +3,7 @@
 //! A split raw image is named by its first segment; the rest is found beside it by name, the way
 //! split, dd's relatives and FTK Imager count: `.001 .002 …`, `.000 .001 …`, `.00 .01 …`, `.aa .ab …`.
 use super::Failure;
+use super::folder::OpenedFolder;
 use crate::base::{Gap, Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -33,6 +34,8 @@ pub struct OpenedImage {
     pub segments: Vec<OpenedSegment>,
     /// Files that the image names, opened when its reader asked for them.
     pub(super) further: Mutex<Vec<OpenedSegment>>,
+    /// The image is a folder, and has no segments.
+    pub folder: Option<OpenedFolder>,
     /// What is odd about the set but does not stop it from being read.
     pub gaps: Vec<Gap>,
 }
@@ -40,7 +43,8 @@ pub struct OpenedImage {
 impl OpenedImage {
     /// Bytes of all segments together.
     pub fn len(&self) -> u64 {
-        self.segments.iter().fold(0, |sum, s| sum.saturating_add(s.len))
+        let folder = self.folder.as_ref().map_or(0, OpenedFolder::len);
+        self.segments.iter().fold(folder, |sum, s| sum.saturating_add(s.len))
     }
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -63,7 +67,9 @@ impl OpenedImage {
         };
         let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
         let all = self.segments.iter().chain(further.iter());
-        all.filter_map(|s| differs(s).map(|why| format!("{}: {why}", s.name))).collect()
+        let mut changed: Vec<String> = all.filter_map(|s| differs(s).map(|why| format!("{}: {why}", s.name))).collect();
+        changed.extend(self.folder.iter().flat_map(OpenedFolder::changed));
+        changed
     }
 }
 
@@ -72,15 +78,20 @@ pub(super) fn shown(path: &Path) -> String {
     Name::new(path.as_os_str().as_encoded_bytes()).display_text()
 }
 
-/// Opens the image that begins with `path`, with all its segments.
+/// Opens the image that begins with `path`, with all its segments; or a folder, with all that lies below it.
 pub fn open_evidence(path: &Path) -> Result<OpenedImage, Failure> {
+    if std::fs::metadata(path).is_ok_and(|m| m.is_dir()) {
+        let (folder, gaps) = OpenedFolder::open(path)?;
+        let (segments, further) = (Vec::new(), Mutex::default());
+        return Ok(OpenedImage { path: path.to_owned(), segments, further, folder: Some(folder), gaps });
+    }
     let first = open_one(path)?;
     let mut segments = vec![first];
     for next in siblings(path)? {
         segments.push(open_one(&next)?);
     }
     let gaps = uneven(&segments);
-    Ok(OpenedImage { path: path.to_owned(), segments, further: Mutex::default(), gaps })
+    Ok(OpenedImage { path: path.to_owned(), segments, further: Mutex::default(), folder: None, gaps })
 }
 
 /// Opens every image of an examination; one file may stand in one image only.
@@ -445,12 +456,10 @@ mod tests {
             ("long.ab", 1),
             ("long.zaaa", 1),
         ]);
-        std::fs::create_dir(dir.path().join("folder")).unwrap();
         for (name, words) in [
             ("none.img", "no such file; check the path"),
             ("empty.img", "the file is empty"),
             ("empty.img/x", "no such file"),
-            ("folder", "this is a directory"),
             ("gap.001", "gap.003: this segment is missing"),
             ("gap.002", "not the first segment of its set; name"),
             ("z.001", "z.000"),

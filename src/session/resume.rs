@@ -1,4 +1,5 @@
 //! Whether an examination begins, goes on in a case that exists, or has nothing left to read.
+use super::folder::OpenedFolder;
 use super::intake::Intake;
 use super::open::{OpenedImage, OpenedSegment, shown};
 use super::{Failure, Plan};
@@ -67,8 +68,27 @@ pub(super) fn identity(plan: &Plan, images: &[OpenedImage], knowledge: &Knowledg
         knowledge_sha256: knowledge.knowledge_sha256().to_owned(),
         show_secrets: plan.show_secrets,
         keys: super::keys::named(&plan.keys),
-        images: images.iter().map(|i| i.segments.iter().map(segment).collect()).collect(),
+        images: images.iter().map(of_image).collect(),
     }
+}
+
+fn of_image(image: &OpenedImage) -> Vec<SegmentIdentity> {
+    let segments = image.segments.iter().map(segment);
+    segments.chain(image.folder.iter().map(|f| folder(image, f))).collect()
+}
+
+/// A folder is told by its listing, but for the times of access, which looking at it may change.
+fn folder(image: &OpenedImage, folder: &OpenedFolder) -> SegmentIdentity {
+    let path = image.path.canonicalize().unwrap_or_else(|_| image.path.clone());
+    let mut hash = Sha256::new();
+    for item in &folder.folder.items {
+        let (name, parent, mode) = (item.name.bytes(), item.parent, item.mode);
+        let of_it = (item.len, item.uid, item.gid, item.modified, item.device, item.inode);
+        hash.update(format!("{parent} {mode:o} {of_it:?} {} ", name.len()));
+        hash.update(name);
+    }
+    let ends = Digest(hash.finalize().into()).to_string();
+    SegmentIdentity { path: shown(&path), len: folder.len(), modified: String::new(), ends }
 }
 
 fn segment(segment: &OpenedSegment) -> SegmentIdentity {

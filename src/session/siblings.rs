@@ -15,6 +15,12 @@ const MAX_FILES: usize = 20_000;
 /// The file that image number `image` wants, opened; or why it is not given, in words for the examiner.
 pub(super) fn give(images: &[OpenedImage], image: u32, wanted: &Wanted) -> Result<(SegmentSpec, File), String> {
     let of = images.get(image as usize).ok_or("there is no such image")?;
+    if let Wanted::Item(number) = wanted {
+        let folder = of.folder.as_ref().ok_or("the image is no folder")?;
+        let file = folder.give(*number)?;
+        let len = file.metadata().map_err(|e| e.to_string())?.len();
+        return Ok((SegmentSpec { name: wanted.to_string(), len }, file));
+    }
     let path = find(images, of, wanted)?;
     let again = |s: &OpenedSegment| {
         let file = s.file.try_clone().map_err(|e| format!("{}: {e}", s.name))?;
@@ -43,7 +49,7 @@ fn find(images: &[OpenedImage], of: &OpenedImage, wanted: &Wanted) -> Result<Pat
             name.push(extension);
             name
         }
-        Wanted::Extension(_) => return Err(format!("{wanted} names no file")),
+        Wanted::Extension(_) | Wanted::Item(_) => return Err(format!("{wanted} names no file")),
     };
     // A file that the examiner named is meant wherever it lies.
     if let Some(named) = images.iter().find(|i| i.path.file_name() == Some(&name) && i.path != of.path) {

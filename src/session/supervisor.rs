@@ -200,7 +200,11 @@ pub(super) fn accept(how: &Confinement, unconfined: bool) -> Result<(), Failure>
 pub(super) fn specs(images: &[OpenedImage]) -> Vec<ImageSpec> {
     let segments =
         |i: &OpenedImage| i.segments.iter().map(|s| SegmentSpec { name: s.name.clone(), len: s.len }).collect();
-    images.iter().map(|i| ImageSpec { name: super::open::shown(&i.path), segments: segments(i) }).collect()
+    let folder = |i: &OpenedImage| i.folder.as_ref().map(|f| f.folder.clone());
+    images
+        .iter()
+        .map(|i| ImageSpec { name: super::open::shown(&i.path), segments: segments(i), folder: folder(i) })
+        .collect()
 }
 
 /// How an examination's workers went.

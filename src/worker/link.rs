@@ -2,7 +2,7 @@
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
 use super::{confine, export, look, mount, verify};
-use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
+use crate::base::{Cancelled, Gap, Opener, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{OpenFile, Segment};
 use crate::inventory::{Row, Scene};
@@ -43,16 +43,17 @@ fn serve() -> io::Result<()> {
     // Nothing of the evidence was read so far, and this is still the only thread.
     let confinement = confine::enter(order.threads);
     let may_go_on = confinement.missing.is_empty() || order.unconfined;
-    let link = Link::new(socket, &order.job)?;
+    let wire = Arc::new(Wire::new(socket)?);
+    let link = Link::new(wire.clone(), &order.job);
     link.send(&Report::Confined(confinement));
     link.flush();
     if !may_go_on {
         return Ok(());
     }
-    let inputs = inputs(&order.images, files);
     let progress = Progress::default();
     let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
-    let Order { threads, replay_journal, keys, job, .. } = order;
+    let Order { images, threads, replay_journal, keys, job, .. } = order;
+    let inputs = inputs(images, files, &wire);
     let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -135,7 +136,14 @@ fn formats() -> Vec<FormatInfo> {
         about: about.into(),
         limits: limits.into(),
     };
-    let containers = crate::image::ALL.iter().map(|f| info("container", f.name, f.about, f.limits));
+    let folder = info(
+        "container",
+        "folder",
+        "a folder of loose files, a mounted or unpacked root: every file below it, opened one by one by the parent process",
+        "symlinks are not followed; extended attributes are not kept; file systems of the running kernel (proc, sysfs …) within it are not entered",
+    );
+    let containers =
+        std::iter::once(folder).chain(crate::image::ALL.iter().map(|f| info("container", f.name, f.about, f.limits)));
     let volumes = crate::volume::ALL.iter().map(|f| info("volumes", f.name, f.about, f.limits));
     let managers = crate::volume::MANAGERS.iter().map(|m| info("volumes", m.name, m.about, m.limits));
     let encryptions = crate::volume::ENCRYPTIONS.iter().map(|e| info("encryption", e.name, e.about, e.limits));
@@ -146,13 +154,29 @@ fn formats() -> Vec<FormatInfo> {
     containers.chain(volumes).chain(filesystems).chain(artifacts).chain(contents).collect()
 }
 
-fn inputs(specs: &[ImageSpec], files: Vec<File>) -> Vec<Input> {
+fn inputs(specs: Vec<ImageSpec>, files: Vec<File>, wire: &Arc<Wire>) -> Vec<Input> {
     let mut files = files.into_iter();
-    let segments = |spec: &ImageSpec, files: &mut dyn Iterator<Item = File>| {
-        let open = spec.segments.iter().zip(files);
-        open.map(|(s, file)| segment(s, file)).collect()
-    };
-    specs.iter().map(|spec| Input { name: spec.name.clone(), segments: segments(spec, &mut files) }).collect()
+    let mut inputs = Vec::with_capacity(specs.len());
+    for (image, spec) in (0..).zip(specs) {
+        let segments = spec.segments.iter().zip(&mut files).map(|(s, file)| segment(s, file)).collect();
+        let opener = Arc::new(Asked { wire: wire.clone(), image });
+        let folder = spec.folder.map(|f| (Arc::new(f), opener as Arc<dyn Opener>));
+        inputs.push(Input { name: spec.name, segments, folder });
+    }
+    inputs
+}
+
+/// Files of a folder, asked of the parent.
+struct Asked {
+    wire: Arc<Wire>,
+    image: u32,
+}
+impl Opener for Asked {
+    fn open(&self, item: u32) -> Result<File, String> {
+        let given = self.wire.ask(self.image, &Wanted::Item(item));
+        // A broken link means that the parent is gone, and so is the reason to go on.
+        given.unwrap_or_else(|_| std::process::exit(1)).map(|(_, file)| file)
+    }
 }
 
 fn segment(spec: &SegmentSpec, file: File) -> Segment {
@@ -175,29 +199,18 @@ fn tick(link: &Link, progress: &Progress, over: &AtomicBool) {
 }
 
 /// The way to the parent. If it breaks, the parent is gone, and so is the reason to go on.
-pub(super) struct Link {
+struct Wire {
     out: Mutex<BufWriter<UnixStream>>,
     /// What the parent answers; read by whoever asked.
     answers: Mutex<UnixStream>,
-    done: HashSet<u64>,
-    skip: HashSet<u64>,
-    unread: HashSet<u64>,
-    only: HashSet<u64>,
 }
-impl Link {
-    fn new(socket: UnixStream, job: &Job) -> io::Result<Self> {
-        let set = |items: &[u64]| items.iter().copied().collect();
-        let (done, skip, unread, only) = match job {
-            Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
-            Job::Mount { skip } => (HashSet::new(), set(skip), HashSet::new(), HashSet::new()),
-            _ => Default::default(),
-        };
+impl Wire {
+    fn new(socket: UnixStream) -> io::Result<Self> {
         let answers = Mutex::new(socket.try_clone()?);
-        let out = Mutex::new(BufWriter::with_capacity(BUFFER, socket));
-        Ok(Self { out, answers, done, skip, unread, only })
+        Ok(Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), answers })
     }
     /// Asks the parent for a file, one question at a time.
-    fn ask(&self, image: u32, wanted: &Wanted) -> io::Result<Result<Segment, String>> {
+    fn ask(&self, image: u32, wanted: &Wanted) -> io::Result<Result<(SegmentSpec, File), String>> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         self.send(&Report::Want { image, wanted: wanted.clone() });
         self.flush();
@@ -205,15 +218,11 @@ impl Link {
             Given::Refused(why) => Ok(Err(why)),
             Given::File(spec) => {
                 let file = receive_files(&answers, 1)?.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
-                Ok(Ok(segment(&spec, file)))
+                Ok(Ok((spec, file)))
             }
         }
     }
-    /// Reads what the parent answers.
-    pub(super) fn answered<T>(&self, read: impl FnOnce(&UnixStream) -> io::Result<T>) -> io::Result<T> {
-        read(&self.answers.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-    pub(super) fn send(&self, report: &Report) {
+    fn send(&self, report: &Report) {
         // Encoded before the lock is taken: threads wait for the wire only.
         let frame = encode(report);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,10 +230,40 @@ impl Link {
             std::process::exit(1);
         }
     }
-    pub(super) fn flush(&self) {
+    fn flush(&self) {
         if self.out.lock().unwrap_or_else(PoisonError::into_inner).flush().is_err() {
             std::process::exit(1);
         }
+    }
+}
+
+/// The way to the parent, and what its order says of items.
+pub(super) struct Link {
+    wire: Arc<Wire>,
+    done: HashSet<u64>,
+    skip: HashSet<u64>,
+    unread: HashSet<u64>,
+    only: HashSet<u64>,
+}
+impl Link {
+    fn new(wire: Arc<Wire>, job: &Job) -> Self {
+        let set = |items: &[u64]| items.iter().copied().collect();
+        let (done, skip, unread, only) = match job {
+            Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
+            Job::Mount { skip } => (HashSet::new(), set(skip), HashSet::new(), HashSet::new()),
+            _ => Default::default(),
+        };
+        Self { wire, done, skip, unread, only }
+    }
+    /// Reads what the parent answers.
+    pub(super) fn answered<T>(&self, read: impl FnOnce(&UnixStream) -> io::Result<T>) -> io::Result<T> {
+        read(&self.wire.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    pub(super) fn send(&self, report: &Report) {
+        self.wire.send(report);
+    }
+    pub(super) fn flush(&self) {
+        self.wire.flush();
     }
 }
 impl Sink for Link {
@@ -265,7 +304,8 @@ impl Sink for Link {
     }
     fn sibling(&self, image: u32, wanted: &Wanted) -> Result<Segment, String> {
         // A broken link means that the parent is gone, and so is the reason to go on.
-        self.ask(image, wanted).unwrap_or_else(|_| std::process::exit(1))
+        let given = self.wire.ask(image, wanted).unwrap_or_else(|_| std::process::exit(1));
+        given.map(|(spec, file)| segment(&spec, file))
     }
     fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>) {
         self.send(&Report::Commit { items: items.to_vec(), rows, gaps });

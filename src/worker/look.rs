@@ -7,8 +7,8 @@ use super::protocol::Listed;
 use crate::base::{Cancelled, Gap, Gaps, Name, Progress, Stage, Wanted};
 use crate::evidence::{Entry, Tree};
 use crate::extract::{self, Indexed, Input, Request, Sink};
-use crate::fs::NodeKind;
-use crate::image::{Segment, Siblings};
+use crate::fs::{FolderDisk, NodeKind};
+use crate::image::{ReadAt, Segment, Siblings};
 use crate::inventory::{Row, Scene};
 use std::sync::Arc;
 
@@ -92,6 +92,13 @@ pub(super) fn read(
 pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32, link: &Link) -> Result<Vec<u8>, String> {
     let gaps = Gaps::default();
     let input = inputs.into_iter().nth(image as usize).ok_or_else(|| format!("there is no image {image}"))?;
+    if let Some((folder, opener)) = input.folder {
+        let disk = FolderDisk::new(folder, opener);
+        let mut buf = vec![0; len.min(16 << 20) as usize];
+        let n = disk.read_at(offset, &mut buf).map_err(|e| e.to_string())?;
+        buf.truncate(n);
+        return Ok(buf);
+    }
     let files = Files(link, image);
     let (_, container) =
         crate::image::open(crate::image::join(input.segments), image, &files, &gaps).map_err(|e| e.to_string())?;

@@ -2,7 +2,7 @@
 //!
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
-use crate::base::{Gap, Key, Stage, Wanted};
+use crate::base::{Folder, Gap, Key, Stage, Wanted};
 use crate::inventory::{Row, Scene, StoredHash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct SegmentSpec {
 pub struct ImageSpec {
     pub name: String,
     pub segments: Vec<SegmentSpec>,
+    /// The image is a folder: its listing. Its files are asked for one by one.
+    pub folder: Option<Folder>,
 }
 
 /// What the worker shall do with the images. One order a worker's life.

@@ -29,7 +29,8 @@ impl View<'_> {
             if !recorded && self.ground.source(self.system, &d.evidence).is_stock() {
                 continue;
             }
-            let id = format!("{}:{}", d.vendor, d.product);
+            // A transcript knows no ids of a bus, but who the modem is.
+            let id = if d.vendor.is_empty() { d.serial.clone() } else { format!("{}:{}", d.vendor, d.product) };
             let mut keys: Vec<String> = d.node.split([',', ' ']).filter_map(|n| self.node_key(n)).collect();
             if !d.vendor.is_empty() {
                 keys.push(format!("id:{id}"));

@@ -1,0 +1,3 @@
+//! Loose evidence: files that say what they are wherever they lie, on a disk or in a folder beside it.
+pub(super) mod modem_talk;
+pub(super) mod plc;
