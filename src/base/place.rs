@@ -25,7 +25,7 @@ impl Run {
 pub enum PieceKind {
     /// The bytes lie in the image as they are.
     Stored,
-    /// No bytes exist; the format defines them as zero.
+    /// No bytes exist; the format defines them as zero, or as erased flash (0xFF).
     Hole,
     /// The bytes come out of a decoder whose input is this run.
     Decoded,

@@ -18,6 +18,9 @@ pub struct Identity {
     /// Each key: the volume, and path, size and time of its file. Never anything made from its content.
     #[serde(default)]
     pub keys: Vec<String>,
+    /// `PAGE+SPARE` of a NAND dump, as the examiner gave it; empty if not.
+    #[serde(default)]
+    pub nand: String,
 }
 
 /// One file of the evidence, as it was opened.
@@ -61,6 +64,10 @@ impl Identity {
             if then != now {
                 all.push(format!("{name} (SHA-256 {}… then, {}… now)", short(then), short(now)));
             }
+        }
+        if self.nand != now.nand {
+            let word = |given: &str| if given.is_empty() { "not given".to_owned() } else { given.to_owned() };
+            all.push(format!("--nand ({} then, {} now)", word(&self.nand), word(&now.nand)));
         }
         if self.keys != now.keys {
             all.push("keys (--key)".to_owned());

@@ -14,6 +14,9 @@ pub(super) struct LsArguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    /// The image is a raw dump of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
+    nand: Option<crate::base::Nand>,
     #[command(flatten)]
     confinement: super::Confinement,
 }
@@ -24,13 +27,16 @@ pub(super) struct CatArguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    /// The image is a raw dump of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
+    nand: Option<crate::base::Nand>,
     #[command(flatten)]
     confinement: super::Confinement,
 }
 
 pub(super) fn ls(a: &LsArguments) -> Outcome {
     let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
     let entries = session::list(&plan, &a.path)?;
     print(&mut |to| entries.iter().try_for_each(|e| line(e, to)))?;
     Ok(0)
@@ -75,7 +81,7 @@ pub(super) fn formats() -> Outcome {
 pub(super) fn cat(a: &CatArguments) -> Outcome {
     let mut out = std::io::stdout().lock();
     let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
     session::read(&plan, &a.path, &mut |bytes| {
         out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
     })?;

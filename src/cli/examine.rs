@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = key)]
     key: Vec<(String, PathBuf)>,
+    /// The images are raw dumps of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
+    nand: Option<crate::base::Nand>,
     /// The day against which validity is judged: YYYY-MM-DD; by default today.
     #[arg(long, value_parser = day)]
     as_of: Option<String>,
@@ -103,6 +106,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         second_reader: a.second_reader,
         show_secrets: a.show_secrets,
         keys: a.key,
+        nand: a.nand,
         as_of: a.as_of,
         threads: a.threads,
         no_sandbox: a.confinement.no_sandbox,

@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    /// The images are raw dumps of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
+    nand: Option<crate::base::Nand>,
     #[command(flatten)]
     confinement: super::Confinement,
 }
@@ -24,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) fn run(a: &Arguments) -> Outcome {
     let Some((dir, images)) = a.paths.split_last() else { return Err(Failure::usage("name an image and a folder")) };
     let no_sandbox = a.confinement.no_sandbox;
-    let plan = session::Plan { keys: a.key.clone(), no_sandbox, ..looking_at(images.to_vec()) };
+    let plan = session::Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(images.to_vec()) };
     let watch = Arc::new(MountWatch::default());
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, watch.stop.clone())

@@ -13,18 +13,28 @@ pub(super) enum Class {
 }
 const STRONGEST_FIRST: [Class; 4] = [Class::Read, Class::Encrypted, Class::Unparsed, Class::Zero];
 
+/// What bytes are that nothing interprets. A part of what is unparsed or unallocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filling {
+    Erased,
+    Dense,
+}
+
 /// Claims on the bytes of all images.
 #[derive(Default)]
-pub(super) struct Claims(Vec<(u32, Class, Run)>);
+pub(super) struct Claims {
+    list: Vec<(u32, Class, Run)>,
+    fillings: Vec<(u32, Filling, Run)>,
+}
 
 impl Claims {
     /// Claims a run of a source, wherever in the images it lies.
     pub(super) fn add(&mut self, source: &Source, run: Run, class: Class) {
-        for piece in source.locate(run) {
-            if matches!(piece.kind, PieceKind::Stored | PieceKind::Decoded) {
-                self.0.push((piece.image, class, Run::new(piece.offset, piece.len)));
-            }
-        }
+        self.list.extend(places(source, run).map(|(image, run)| (image, class, run)));
+    }
+    /// Notes what fills a run of a source.
+    pub(super) fn note(&mut self, source: &Source, run: Run, filling: Filling) {
+        self.fillings.extend(places(source, run).map(|(image, run)| (image, filling, run)));
     }
 
     /// The account of an image of `size` bytes; its sum is `size`.
@@ -34,14 +44,31 @@ impl Claims {
         let mut stronger = 0_u64;
         for (n, count) in count.iter_mut().enumerate() {
             let classes = STRONGEST_FIRST.get(..=n).unwrap_or_default();
-            let of_image = self.0.iter().filter(|(i, class, _)| *i == image && classes.contains(class));
+            let of_image = self.list.iter().filter(|(i, class, _)| *i == image && classes.contains(class));
             let covered = covered(of_image.map(|(_, _, run)| *run).collect(), size);
             *count = covered.saturating_sub(stronger);
             stronger = covered;
         }
         let [read, encrypted, unparsed, zero] = count;
-        BytesRead { read, encrypted, unparsed, zero, unreadable: 0, unallocated: size.saturating_sub(stronger) }
+        let unallocated = size.saturating_sub(stronger);
+        let [erased, dense] = [Filling::Erased, Filling::Dense].map(|filling| self.filled(image, size, filling));
+        BytesRead { read, encrypted, unparsed, zero, unreadable: 0, unallocated, erased, dense }
     }
+    /// Bytes that are so filled and in nothing that is read or encrypted.
+    fn filled(&self, image: u32, size: u64, filling: Filling) -> u64 {
+        let known =
+            self.list.iter().filter(|(i, class, _)| *i == image && matches!(class, Class::Read | Class::Encrypted));
+        let mut runs: Vec<Run> = known.map(|(_, _, run)| *run).collect();
+        let before = covered(runs.clone(), size);
+        runs.extend(self.fillings.iter().filter(|(i, f, _)| *i == image && *f == filling).map(|(_, _, run)| *run));
+        covered(runs, size).saturating_sub(before)
+    }
+}
+
+/// Where in the images a run's bytes lie.
+fn places(source: &Source, run: Run) -> impl Iterator<Item = (u32, Run)> {
+    let stored = source.locate(run).into_iter().filter(|p| matches!(p.kind, PieceKind::Stored | PieceKind::Decoded));
+    stored.map(|p| (p.image, Run::new(p.offset, p.len)))
 }
 
 /// How many bytes below `size` the runs cover together.
@@ -85,16 +112,28 @@ mod tests {
             [run(0, 10), run(32, 18), run(60, 30)]
         );
         assert_eq!(without(10, vec![run(0, 10)]), []);
-        let claims = Claims(vec![
+        let list = vec![
             (0, Class::Unparsed, run(0, 50)),
             (0, Class::Read, run(10, 20)),
             (0, Class::Read, run(20, 20)),
             (0, Class::Encrypted, run(45, 10)),
             (0, Class::Zero, run(90, 30)),
             (1, Class::Read, run(0, 100)),
-        ]);
+        ];
+        let fillings =
+            vec![(0, Filling::Erased, run(35, 20)), (0, Filling::Dense, run(60, 5)), (1, Filling::Dense, run(0, 9))];
+        let claims = Claims { list, fillings };
         let bytes = claims.settle(0, 100);
-        let expected = BytesRead { read: 30, encrypted: 10, unparsed: 15, zero: 10, unreadable: 0, unallocated: 35 };
+        let expected = BytesRead {
+            read: 30,
+            encrypted: 10,
+            unparsed: 15,
+            zero: 10,
+            unreadable: 0,
+            unallocated: 35,
+            erased: 5,
+            dense: 5,
+        };
         assert_eq!(bytes, expected);
     }
 }

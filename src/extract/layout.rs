@@ -3,7 +3,7 @@
 //! together when all images were seen (`assemble.rs`).
 use super::Sink;
 use super::bytes::Claims;
-use crate::base::{Folder, FsId, Gaps, Key, NodeId, Opener, Progress, Wanted, short_id};
+use crate::base::{Folder, FsId, Gaps, Key, Nand, NodeId, Opener, Progress, Wanted, short_id};
 use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
 use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
@@ -61,6 +61,8 @@ pub(super) type Guard<'a> = dyn Fn(&str) -> bool + 'a;
 pub(super) struct Means<'a> {
     pub replay_journal: bool,
     pub keys: &'a [Key],
+    /// The shape of the pages of raw images, as the examiner gave it.
+    pub nand: Option<Nand>,
     /// Positions of the keys that were meant for a volume of the evidence.
     pub meant: RefCell<BTreeSet<usize>>,
     /// Asked before each structure is parsed; where it says no, the structure is skipped (a gap already says why).

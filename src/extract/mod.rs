@@ -11,6 +11,7 @@ mod configuration;
 pub mod contents;
 #[cfg(test)]
 mod contents_tests;
+mod density;
 mod embedded;
 mod extra;
 mod file_row;
@@ -18,6 +19,7 @@ mod flight;
 pub mod hash_image;
 mod lanes;
 mod layout;
+mod nand;
 mod scan;
 mod search;
 pub mod second_reader;
@@ -27,7 +29,7 @@ mod text;
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};
 
-use crate::base::{Cancelled, FsId, Gap, Gaps, Key, Progress, Stage, Wanted};
+use crate::base::{Cancelled, FsId, Gap, Gaps, Key, Nand, Progress, Stage, Wanted};
 use crate::evidence::{Candidate, System, Tree, find_systems};
 use crate::image::Segment;
 use crate::inventory::{Row, Scene, StoredHash};
@@ -46,10 +48,12 @@ pub struct Request {
     pub show_secrets: bool,
     /// For encrypted volumes.
     pub keys: Vec<Key>,
+    /// The images are dumps of NAND flash whose pages have this shape.
+    pub nand: Option<Nand>,
 }
 impl Default for Request {
     fn default() -> Self {
-        Self { threads: 1, replay_journal: true, show_secrets: false, keys: Vec::new() }
+        Self { threads: 1, replay_journal: true, show_secrets: false, keys: Vec::new(), nand: None }
     }
 }
 
@@ -125,6 +129,7 @@ pub fn index(
     let means = Means {
         replay_journal: request.replay_journal,
         keys: &request.keys,
+        nand: request.nand,
         meant: RefCell::default(),
         enter: &enter,
         sink,

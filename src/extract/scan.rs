@@ -1,6 +1,7 @@
 //! What a volume holds: a member of a volume manager, something encrypted, a table, a file system, a disk
 //! image; and what lies within that, by the same steps, down to a depth.
-use super::bytes::{Class as Bytes, without};
+use super::bytes::{Class as Bytes, Filling, without};
+use super::density::Densities;
 use super::layout::{Layout, Means};
 use crate::base::{Budget, FsId, Gaps, Run, short_id};
 use crate::fs::{self, FileSystem, Format, Options};
@@ -46,6 +47,10 @@ pub(super) struct Spot {
 impl Layout {
     /// A whole image: its table's parts, or one volume over all of it.
     pub(super) fn scan_image(&mut self, image: u32, id: &str, disk: &Source, means: &Means<'_>, gaps: &Gaps) {
+        if let Some(parts) = self.pages(image, disk, means, gaps) {
+            self.add_nand(image, id, disk, &parts, means, gaps);
+            return;
+        }
         let stacked = volume::member_of(disk).is_some() || volume::encrypted(disk).is_some();
         let hybrid = !stacked && hybrid(disk).is_some();
         if !stacked
@@ -131,7 +136,7 @@ impl Layout {
         {
             return state;
         }
-        if let Some(format) = fs::recognise(source) {
+        if let Some(format) = fs::recognise(source).filter(|f| !fs::is_piece(f, source)) {
             return self.add_filesystem(spot, format, source, means);
         }
         if spot.role == Role::Part
@@ -160,16 +165,68 @@ impl Layout {
         if let Some(format) = fs::recognise_damaged(source) {
             return self.add_filesystem(spot, format, source, means);
         }
-        if is_zero(source) {
-            if spot.role == Role::Whole {
-                let what = "the whole image is zeros: nothing was ever written to the disk, it was erased, or it encrypts itself \
-                            and was locked when it was acquired";
-                spot.gaps.add("volume", what, 0);
-            }
-            self.claim(spot, source, Run::new(0, source.len()), Bytes::Zero);
+        if self.is_empty(spot, source) {
             return VolumeState::Read;
         }
+        if let Some(state) = self.laid_out(spot, source, means) {
+            return state;
+        }
         self.search(spot, source, means)
+    }
+
+    /// A flash chip whose layout stands in the boot loader's environment or in a device tree on it.
+    fn laid_out(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) -> Option<VolumeState> {
+        let id = self.volume_id(spot.volume);
+        // A partition of such a layout is not divided by it again.
+        let own = self.scene.volumes.get(spot.volume as usize).map(|v| v.scheme.clone()).unwrap_or_default();
+        if ["mtdparts", "fixed-partitions"].contains(&own.as_str())
+            || !(means.enter)(&format!("layout of the flash in {id}"))
+        {
+            return None;
+        }
+        let (scheme, parts) = volume::flash::parts(source, &spot.gaps)?;
+        let above = Above {
+            image: spot.image,
+            id: &id,
+            parent: Some(spot.volume),
+            depth: spot.depth.saturating_add(1),
+            in_file: spot.in_file,
+        };
+        self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
+        Some(VolumeState::Read)
+    }
+
+    /// Whether a run holds nothing: zeros, or erased flash from end to end. Counts it so.
+    fn is_empty(&mut self, spot: &Spot, source: &Source) -> bool {
+        match filled(source) {
+            Some(0) => {
+                if spot.role == Role::Whole {
+                    let what = "the whole image is zeros: nothing was ever written to the disk, it was erased, or it \
+                                encrypts itself and was locked when it was acquired";
+                    spot.gaps.add("volume", what, 0);
+                }
+                self.claim(spot, source, Run::new(0, source.len()), Bytes::Zero);
+            }
+            Some(0xff) if !spot.in_file => self.claims.note(source, Run::new(0, source.len()), Filling::Erased),
+            Some(0xff) => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// Counts what the bytes of an area are that nothing interprets.
+    pub(super) fn fill(&mut self, spot: &Spot, source: &Source, fillings: &Densities) {
+        for run in &fillings.zero {
+            self.claim(spot, source, *run, Bytes::Zero);
+        }
+        if spot.in_file {
+            return;
+        }
+        for (runs, filling) in [(&fillings.erased, Filling::Erased), (&fillings.dense, Filling::Dense)] {
+            for run in runs {
+                self.claims.note(source, *run, filling);
+            }
+        }
     }
 
     /// What a volume is, where its table did not say.
@@ -374,17 +431,29 @@ impl Layout {
 
     /// An area that no entry of the table claims: told if it is not empty and begins like something.
     fn unclaimed(&mut self, spot: &Spot, source: &Source) {
-        if is_zero(source) {
-            self.claim(spot, source, Run::new(0, source.len()), Bytes::Zero);
+        if self.is_empty(spot, source) {
             return;
         }
         if let Some(info) = self.scene.volumes.get_mut(spot.volume as usize) {
             info.state = VolumeState::Unsupported;
         }
-        if let Some(name) = fs::recognise(source).map(|f| f.name).or_else(|| magic::name(&**source).map(|m| m.name)) {
+        if let Some(name) = fs::recognise(source)
+            .map(|f| f.name)
+            .or_else(|| magic::name(&**source).filter(|m| !m.bytes.is_empty()).map(|m| m.name))
+        {
             let what = format!("no table entry claims this area, and it begins like {name}");
             spot.gaps.add("volume", what, source.len());
         }
+        let mut fillings = Densities::default();
+        fillings.weigh(source, ZERO_CHECK);
+        if source.len() > ZERO_CHECK {
+            let what = format!(
+                "no table entry claims this area; whether it is dense was looked at in its first {ZERO_CHECK} bytes"
+            );
+            spot.gaps.add("volume", what, source.len().saturating_sub(ZERO_CHECK));
+        }
+        fillings.tell(&[], &spot.gaps);
+        self.fill(spot, source, &fillings);
     }
 
     fn add_filesystem(&mut self, spot: &Spot, format: &Format, source: &Source, means: &Means<'_>) -> VolumeState {
@@ -484,19 +553,23 @@ fn table(source: &Source, name: &str, means: &Means<'_>, gaps: &Gaps) -> Option<
     }
 }
 
-/// Whether every byte is zero; `false` as well where it is too long to look or cannot be read.
-pub(super) fn is_zero(source: &Source) -> bool {
+/// The byte that every byte is, if it is zero or that of erased flash; `None` as well where it is too long to look
+/// or cannot be read.
+fn filled(source: &Source) -> Option<u8> {
     if source.len() > ZERO_CHECK {
-        return false;
+        return None;
     }
     let mut buf = vec![0; 1 << 20];
     let mut at = 0;
+    let mut byte = None;
     while at < source.len() {
-        match source.read_at(at, &mut buf) {
-            Ok(0) | Err(_) => return false,
-            Ok(n) if buf.iter().take(n).any(|b| *b != 0) => return false,
-            Ok(n) => at = at.saturating_add(n as u64),
+        let n = source.read_at(at, &mut buf).ok().filter(|n| *n > 0)?;
+        let window = buf.get(..n)?;
+        let wanted = *byte.get_or_insert(*window.first()?);
+        if !matches!(wanted, 0 | 0xff) || window.iter().any(|b| *b != wanted) {
+            return None;
         }
+        at = at.saturating_add(n as u64);
     }
-    true
+    byte.or(Some(0))
 }

@@ -1,11 +1,12 @@
 //! A volume that nothing recognises, searched from end to end for what begins anywhere in it: the dump of a
 //! flash or eMMC chip, whose table stands in the boot loader's arguments or nowhere.
 use super::bytes::Class as Bytes;
+use super::density::Densities;
 use super::layout::{Layout, Means};
 use super::scan::{Role, Spot};
 use crate::base::{Gaps, Run};
 use crate::fs;
-use crate::image::magic::{self, Class, HEAD, Magic};
+use crate::image::magic::{self, Class, ENVIRONMENT, HEAD, Magic};
 use crate::image::{self, ReadError, Slice, Source, read_exact};
 use crate::inventory::{VolumeInfo, VolumeState};
 use crate::volume;
@@ -21,8 +22,6 @@ const REACH: usize = 1 << 17;
 const SECTOR: u64 = 512;
 /// Structures of one volume that are listed.
 const MAX_FOUND: usize = 1000;
-/// Blocks whose emptiness is counted.
-const BLOCK: usize = 4096;
 
 /// Something that begins at a byte of the volume.
 struct Found {
@@ -45,7 +44,7 @@ impl Layout {
         if (means.enter)(&format!("search for file systems in {id}")) {
             found.run(source, looked_at, means, &spot.gaps);
         }
-        let Finds { list, blank, .. } = found;
+        let Finds { list, fillings, .. } = found;
         let ends = ends(&list, len);
         let mut covered = Vec::new();
         let count = list.len();
@@ -62,15 +61,14 @@ impl Layout {
                 type_name: what.name,
                 ..VolumeInfo::default()
             };
-            if what.boot {
+            if what.boot && fs::recognise(&part).is_none() {
                 self.list_boot_image(spot, &id, info, &part);
             } else {
                 self.go_on(spot, info, &part, Role::Part, means);
             }
         }
-        for run in blank {
-            self.claim(spot, source, run, Bytes::Zero);
-        }
+        fillings.tell(&covered, &spot.gaps);
+        self.fill(spot, source, &fillings);
         let rest: u64 = super::bytes::without(len, covered).iter().map(|r| r.len).fold(0, u64::saturating_add);
         let mut what = "no known structure at its start".to_owned();
         if looked_at < len {
@@ -110,8 +108,8 @@ fn ends(list: &[Found], len: u64) -> Vec<u64> {
 #[derive(Default)]
 struct Finds {
     list: Vec<Found>,
-    /// Runs of zeros, in whole blocks.
-    blank: Vec<Run>,
+    /// What the bytes are.
+    fillings: Densities,
     /// The first read error, and the bytes that were not searched for such.
     lost: Option<(ReadError, u64)>,
     /// The first byte that no find has claimed.
@@ -139,7 +137,7 @@ impl Finds {
                 }
             };
             let window = buf.get(..n).unwrap_or_default();
-            self.note_blanks(window, at);
+            self.fillings.note(window.get(..CHUNK.min(window.len())).unwrap_or_default(), at);
             let mut starts: Vec<(u64, &Magic)> = Vec::new();
             for hit in finder.find_overlapping_iter(window) {
                 let Some(magic) = strong.get(hit.pattern().as_usize()) else { continue };
@@ -188,22 +186,6 @@ impl Finds {
             self.list.push(found);
         }
     }
-
-    fn note_blanks(&mut self, window: &[u8], at: u64) {
-        let own = window.get(..CHUNK.min(window.len())).unwrap_or_default();
-        let mut offset = at;
-        for block in own.chunks(BLOCK) {
-            let run = Run::new(offset, block.len() as u64);
-            offset = run.end();
-            if block.iter().any(|b| *b != 0) {
-                continue;
-            }
-            match self.blank.last_mut() {
-                Some(last) if last.end() == run.offset => last.len = last.len.saturating_add(run.len),
-                _ => self.blank.push(run),
-            }
-        }
-    }
 }
 
 /// Long enough to be looked for at any byte. UBIFS repeats its own in every node and lies within UBI.
@@ -220,9 +202,11 @@ fn weak(window: &[u8], at: u64, starts: &mut Vec<(u64, &Magic)>) {
         let head = window.get(offset..).unwrap_or_default();
         let start = at.saturating_add(offset as u64);
         for magic in &short {
-            let aligned = !magic.name.starts_with("JFFS2") || start.is_multiple_of(1 << 12);
+            let coarse = magic.name.starts_with("JFFS2") || magic.name == ENVIRONMENT;
+            let aligned = !coarse || start.is_multiple_of(1 << 12);
             let fits = |head: &[u8]| (magic.fits)(head.get(..HEAD).unwrap_or(head));
-            let boots = !magic.bytes.is_empty() || head.get(510..512) == Some(&[0x55, 0xaa]);
+            let boots =
+                !magic.bytes.is_empty() || magic.name == ENVIRONMENT || head.get(510..512) == Some(&[0x55, 0xaa]);
             if aligned && boots && head.get(magic.at..).is_some_and(|h| h.starts_with(magic.bytes)) && fits(head) {
                 starts.push((start, magic));
             }
@@ -234,6 +218,11 @@ fn weak(window: &[u8], at: u64, starts: &mut Vec<(u64, &Magic)>) {
 /// believed on a sector's border.
 fn identify(rest: &Source, at: u64, magic: &Magic) -> Option<Found> {
     let found = |name: &str, len: Option<u64>| Found { at, name: name.to_owned(), len, boot: false };
+    let piece = fs::recognise(rest).filter(|f| magic.class == Class::Boot && fs::is_piece(f, rest));
+    // What follows a legacy image's header may be looked for as well; the others give all that they hold.
+    if let Some(format) = piece.filter(|f| f.name != "uimage") {
+        return Some(found(format.name, (format.size)(rest)));
+    }
     if magic.class == Class::Boot {
         let (name, len) = boot_image(rest, magic)?;
         return Some(Found { at, name, len: Some(len), boot: true });
@@ -242,7 +231,7 @@ fn identify(rest: &Source, at: u64, magic: &Magic) -> Option<Found> {
         return Some(found(format.name, (format.size)(rest).filter(|len| *len > 0)));
     }
     if let Some((_, manager)) = volume::member_of(rest) {
-        return Some(found(manager.name, None));
+        return Some(found(manager.name, (manager.size)(rest).filter(|len| *len > 0)));
     }
     if let Some(encryption) = volume::encrypted(rest) {
         return Some(found(encryption.name, None));

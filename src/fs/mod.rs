@@ -1,5 +1,6 @@
 //! File systems: trees of nodes over a [`Source`].
 mod archive;
+mod boot;
 mod btrfs;
 mod chunks;
 mod damage;
@@ -10,11 +11,13 @@ mod f2fs;
 mod fat;
 mod folder;
 mod iso;
+mod jffs2;
 mod listed;
 mod mem;
 mod ntfs;
 mod raw;
 mod squashfs;
+mod ubifs;
 mod utf16;
 mod xfs;
 
@@ -250,11 +253,18 @@ pub const ALL: &[&Format] = &[
     &xfs::FORMAT,
     &btrfs::FORMAT,
     &squashfs::FORMAT,
+    &ubifs::FORMAT,
+    &jffs2::FORMAT,
     &fat::EXFAT,
     &fat::FORMAT,
     &erofs::FORMAT,
     &f2fs::FORMAT,
     &iso::FORMAT,
+    &boot::UIMAGE,
+    &boot::FIT,
+    &boot::TRX,
+    &boot::ANDROID,
+    &boot::ENVIRONMENT,
     &archive::CPIO,
     &archive::ZIP,
     &archive::AR,
@@ -264,6 +274,11 @@ pub const ALL: &[&Format] = &[
 /// The first format that recognises the source.
 pub fn recognise(source: &Source) -> Option<&'static Format> {
     ALL.iter().find(|f| (f.probe)(source)).copied()
+}
+
+/// Whether what begins here is a piece among others that ends before the source does: a boot image in a dump.
+pub fn is_piece(format: &Format, source: &Source) -> bool {
+    boot::is_piece(format) && (format.size)(source).is_some_and(|len| len < source.len())
 }
 
 /// The first format that finds a copy of its first structure on a volume that nothing recognises.

@@ -32,6 +32,9 @@ pub struct Magic {
     pub fits: fn(&[u8]) -> bool,
 }
 
+/// The name of what has no signature but a checksum.
+pub const ENVIRONMENT: &str = "U-Boot environment";
+
 /// Bytes that [`Magic::fits`] is shown.
 pub const HEAD: usize = 2048;
 
@@ -167,6 +170,7 @@ pub const ALL: &[Magic] = &[
     whole(Container, "VDI", "vdi", 0x40, &[0x7f, 0x10, 0xda, 0xbe]),
     Magic { fits: is_ext, ..whole(FileSystem, "ext", "ext", 1080, &[0x53, 0xef]) },
     Magic { fits: is_fat, ..whole(FileSystem, "FAT", "fat", 0, &[]) },
+    Magic { fits: is_environment, ..whole(Boot, ENVIRONMENT, "", 0, &[]) },
 ];
 
 /// What begins at byte `at` of the source, among the signatures that `wanted` lets through.
@@ -244,6 +248,16 @@ fn is_ext(head: &[u8]) -> bool {
     let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at.checked_add(4)?)?.try_into().ok()?));
     let counted = |at| word(at).is_some_and(|n| n > 0);
     counted(1024) && counted(1028) && word(1048).is_some_and(|n| n <= 6)
+}
+
+/// Whether a name and `=` stand behind a checksum, or behind that and a flag. Weak: the reader compares the checksum.
+fn is_environment(head: &[u8]) -> bool {
+    let named = |at: usize| {
+        let rest = head.get(at..).unwrap_or_default();
+        let len = rest.iter().take(64).position(|b| *b == b'=').unwrap_or(0);
+        len > 0 && rest.iter().take(len).all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    };
+    named(4) || named(5)
 }
 
 /// Whether a sector is a boot sector of FAT, by its parameter block.

@@ -29,7 +29,7 @@ impl StoredHash {
     }
 }
 
-/// Where the bytes of an image went. The sum is the size of the image.
+/// Where the bytes of an image went. The sum of all but `erased` and `dense` is the size of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BytesRead {
     /// Read as file content or metadata.
@@ -42,6 +42,12 @@ pub struct BytesRead {
     pub unallocated: u64,
     /// In a volume or structure that nobody here can interpret.
     pub unparsed: u64,
+    /// Of `unallocated` and `unparsed`, as far as it was looked at: erased flash (0xFF).
+    #[serde(default)]
+    pub erased: u64,
+    /// Likewise: as dense as encrypted or compressed data, and without a signature.
+    #[serde(default)]
+    pub dense: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

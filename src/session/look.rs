@@ -91,6 +91,7 @@ fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure
         threads: 1,
         replay_journal: true,
         keys: super::keys::read(&plan.keys)?,
+        nand: plan.nand,
         // Without images nothing hostile is parsed: lists, and the user's own rule tests.
         unconfined: plan.no_sandbox || images.is_empty(),
         job,

@@ -54,6 +54,8 @@ pub struct Plan {
     pub show_secrets: bool,
     /// What opens encrypted volumes: the volume's id or UUID, and the file that holds passphrase or key.
     pub keys: Vec<(String, PathBuf)>,
+    /// The images are dumps of NAND flash, pages and spare areas of this shape.
+    pub nand: Option<crate::base::Nand>,
     /// `YYYY-MM-DD`: the day against which validity is judged; by default today.
     pub as_of: Option<String>,
     /// 0: as many as there are processors.

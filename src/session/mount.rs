@@ -99,6 +99,7 @@ pub fn mount(plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure> 
         threads: u32::try_from(threads.min(SLOTS)).unwrap_or(2),
         replay_journal: true,
         keys: super::keys::read(&plan.keys)?,
+        nand: plan.nand,
         unconfined: plan.no_sandbox,
         job: Job::Mount { skip: Vec::new() },
     };

@@ -68,6 +68,7 @@ pub(super) fn identity(plan: &Plan, images: &[OpenedImage], knowledge: &Knowledg
         knowledge_sha256: knowledge.knowledge_sha256().to_owned(),
         show_secrets: plan.show_secrets,
         keys: super::keys::named(&plan.keys),
+        nand: plan.nand.map(|n| n.to_string()).unwrap_or_default(),
         images: images.iter().map(of_image).collect(),
     }
 }

@@ -254,6 +254,7 @@ pub(super) fn examine(
             threads: if probing { 1 } else { threads },
             replay_journal: true,
             keys: keys.clone(),
+            nand: plan.nand,
             unconfined: plan.no_sandbox,
             job: Job::Examine {
                 done: lives.done.iter().copied().collect::<BTreeSet<u64>>().into_iter().collect(),

@@ -36,6 +36,9 @@ pub struct Manager {
     pub limits: &'static str,
     /// Whether a volume is a member. Must not be fooled by text: asked before file systems are.
     pub probe: fn(&Source) -> bool,
+    /// Bytes that a member which begins here takes; `None` where its structures do not say. Tells a search where
+    /// to go on.
+    pub size: fn(&Source) -> Option<u64>,
     /// Everything that all members found so far make, in an order that their content alone decides. A
     /// missing member is a gap that names it; what does not need it is still put together. The ledger is
     /// the one of the whole evidence; damage within a member goes to the member's own.
@@ -43,7 +46,8 @@ pub struct Manager {
 }
 
 /// Every manager, lower layers first: what an earlier one makes may be a member of a later one.
-pub const MANAGERS: &[&Manager] = &[&super::raid::MANAGER, &super::lvm::MANAGER, &super::btrfs::MANAGER];
+pub const MANAGERS: &[&Manager] =
+    &[&super::raid::MANAGER, &super::lvm::MANAGER, &super::btrfs::MANAGER, &super::ubi::MANAGER];
 
 /// The position in [`MANAGERS`] of the one whose member this is.
 pub fn member_of(source: &Source) -> Option<(usize, &'static Manager)> {

@@ -8,6 +8,7 @@ mod cipher;
 mod described;
 mod elephant;
 mod encryption;
+pub mod flash;
 mod gpt;
 mod gpt_parse;
 mod layout;
@@ -15,6 +16,7 @@ mod luks;
 mod lvm;
 mod manager;
 mod mbr;
+pub mod nand;
 mod raid;
 mod signs;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod types;
+mod ubi;
 
 use crate::base::{Budget, Gaps, Run};
 use crate::image::{ReadError, Source};

@@ -52,9 +52,9 @@ fn serve() -> io::Result<()> {
     }
     let progress = Progress::default();
     let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
-    let Order { images, threads, replay_journal, keys, job, .. } = order;
+    let Order { images, threads, replay_journal, keys, nand, job, .. } = order;
     let inputs = inputs(images, files, &wire);
-    let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys };
+    let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys, nand };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ticker = std::thread::Builder::new().name("progress".into());

@@ -2,7 +2,7 @@
 //!
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
-use crate::base::{Folder, Gap, Key, Stage, Wanted};
+use crate::base::{Folder, Gap, Key, Nand, Stage, Wanted};
 use crate::inventory::{Row, Scene, StoredHash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub struct Order {
     pub replay_journal: bool,
     /// What opens encrypted volumes: the bytes of the files that the examiner named.
     pub keys: Vec<Key>,
+    /// The shape of the pages, where the images are dumps of NAND flash.
+    pub nand: Option<Nand>,
     /// Go on where the kernel lacks a part of the confinement: the examiner's word.
     pub unconfined: bool,
     pub job: Job,

@@ -150,6 +150,7 @@ fn scene() -> Scene {
             unreadable: 1_048_576,
             unallocated: 80_000_000_000,
             unparsed: 2_732_631_040,
+            ..BytesRead::default()
         },
     };
     Scene {

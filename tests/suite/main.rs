@@ -17,6 +17,7 @@ mod f2fs;
 mod fat;
 #[cfg(feature = "gui")]
 mod fixture;
+mod flash;
 mod folder;
 mod gate;
 #[cfg(feature = "gui")]

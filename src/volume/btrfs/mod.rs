@@ -18,6 +18,7 @@ pub(super) const MANAGER: Manager = Manager {
     about: "Btrfs over several devices: put together by file system and device, also with devices missing and with seed devices",
     limits: "a device whose first superblock is lost is not put together with the others",
     probe: |source| member(source).is_some(),
+    size: |_| None,
     assemble,
 };
 

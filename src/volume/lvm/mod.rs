@@ -21,6 +21,7 @@ pub(super) const MANAGER: Manager = Manager {
     about: "LVM2 volume groups on one or several disks: linear, striped, mirror, RAID, thin volumes, snapshots",
     limits: "a cache or write cache is not laid over its volume; VDO volumes are listed but not read",
     probe: |source| Label::find(source).is_some(),
+    size: |_| None,
     assemble,
 };
 

@@ -17,6 +17,7 @@ pub(super) const MANAGER: Manager = Manager {
     about: "Linux md RAID, metadata 0.90 and 1.0 to 1.2: linear, 0, 1, 4, 5, 6, 10, also with devices missing",
     limits: "arrays whose shape was being changed are listed but not read; of RAID 0 over devices of several sizes only the area that all have; no big-endian 0.90",
     probe: |source| Superblock::find(source).is_some(),
+    size: |_| None,
     assemble,
 };
 
