@@ -16,8 +16,10 @@ enum Sample {
     Disk(&'static str),
     /// Made by the tests themselves.
     Made(fn() -> Vec<u8>),
+    /// A tool, and a script that writes `made` with it.
+    Script(&'static str, &'static str),
 }
-use Sample::{Disk, Made, Parted, Table};
+use Sample::{Disk, Made, Parted, Script, Table};
 
 const SAMPLES: &[(&str, Sample)] = &[
     ("gpt", Table("label: gpt\nstart=2048, size=8192\nstart=20480, size=8192\n")),
@@ -25,6 +27,16 @@ const SAMPLES: &[(&str, Sample)] = &[
     ("apm", Parted("mac")),
     ("bsd", Parted("bsd")),
     ("lvm2", Disk("lvm/pv1.img.zst")),
+    (
+        "ubi",
+        Script(
+            "ubinize",
+            "printf '[a]\\nmode=ubi\\nvol_id=0\\nvol_type=dynamic\\nvol_name=a\\nvol_size=1MiB\\n' >ini && \
+             ubinize -p 128KiB -m 2048 -o made ini",
+        ),
+    ),
+    // The manager takes those of several devices only.
+    ("btrfs", Script("mkfs.btrfs", "truncate -s 128M made other && mkfs.btrfs -q -d raid1 -m raid1 made other")),
     ("md", Disk("md/disk1.img.zst")),
     ("luks", Disk("luks/luks2-4k.img.zst")),
     ("bitlocker", Made(crate::bitlocker::sample)),
@@ -55,6 +67,14 @@ fn source(sample: &Sample) -> Option<Source> {
             Some(Arc::new(image.bytes()))
         }
         Made(make) => Some(Arc::new(make())),
+        Script(needed, script) => {
+            if !tools(&[needed]) {
+                return None;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            run(tool("sh").args(["-c", script]).current_dir(folder.path()));
+            Some(Arc::new(std::fs::read(folder.path().join("made")).unwrap()))
+        }
         Disk(name) => {
             let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/volumes").join(name);
             let mut bytes = Vec::new();
