@@ -46,6 +46,7 @@ pub fn export(plan: &Plan, places: &[String], to: &Path) -> Result<Written, Fail
             threads: 1,
             replay_journal: true,
             keys: keys.clone(),
+            nand: plan.nand,
             unconfined: plan.no_sandbox,
             job: Job::Export { places: places.to_vec(), skip: out.told },
         };

@@ -112,9 +112,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::base::{FsId, NodeId};
+    use crate::evidence::Cover;
 
     fn entry(path: &str) -> Entry {
-        Entry { path: path.into(), fs: FsId(0), node: NodeId::default(), stat: None, deleted: false }
+        Entry {
+            path: path.into(),
+            fs: FsId(0),
+            node: NodeId::default(),
+            stat: None,
+            deleted: false,
+            layer: None,
+            covered: Cover::default(),
+            lost: false,
+        }
     }
 
     #[test]
