@@ -75,6 +75,31 @@ fn what_lies_below_a_mount_is_covered() {
 }
 
 #[test]
+fn a_mount_that_is_told_twice_is_one() {
+    let root = format!(
+        "{ROOT}    UUID=uuid-1 /data ext4 defaults 0 2\n/sbin/preinit mode=755\n    #!/bin/sh\n    D=/data\n    mount -t ext4 UUID=uuid-1 $D\n"
+    );
+    let (found, gaps) = systems(&[("ext4", "", &root), ("ext4", "", "/above\n    a\n")]);
+    assert_eq!((line(&found[0], "/data/above"), gaps), ("a".into(), Vec::new()));
+    assert!(covered(&found[0], "/data/above").is_empty());
+}
+
+#[test]
+fn a_thousand_bind_mounts_of_the_root_end() {
+    use std::fmt::Write as _;
+    let mut root = ROOT.to_owned();
+    for n in 0..1000 {
+        let _ = writeln!(root, "    / /m{n} none bind 0 0");
+    }
+    for n in 0..9000 {
+        let _ = write!(root, "/files/{n}\n    x\n");
+    }
+    let (found, gaps) = systems(&[("ext4", "", &root)]);
+    assert!(found[0].entries().len() < 2_100_000);
+    assert!(gaps.len() > 700 && gaps.iter().all(|g| g.contains("budget")), "{}", gaps.len());
+}
+
+#[test]
 fn bind_mounts_show_a_folder_twice() {
     let root = format!(
         "{ROOT}    /opt/home /home none bind 0 0\n    /nowhere /x none bind 0 0\n/opt/home/u\n    u\n/home/below\n    b\n"

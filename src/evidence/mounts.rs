@@ -40,7 +40,7 @@ struct Merging<'s> {
 }
 
 /// Entries of all merged trees of one system.
-const MERGED: usize = 20_000_000;
+const MERGED: usize = 4_000_000;
 
 const VIRTUAL: &[&str] = &[
     "proc",
@@ -178,7 +178,11 @@ impl<'a, 'c> Maker<'a, 'c> {
         // systemd makes a mount point's mount before those below it.
         order.sort_by_key(|l| (l.is_bind() || l.is_overlay(), l.at.matches('/').count()));
         for line in order {
-            if line.is_bind() {
+            let later = line.has("noauto") && !line.has("x-systemd.automount");
+            if later && (line.is_bind() || line.is_overlay()) {
+                let what = format!("{}: {} is not mounted at boot (noauto); not joined", line.by, line.at);
+                self.at(line).add("fstab", what, 0);
+            } else if line.is_bind() {
                 self.bind(line, space);
             } else if line.is_overlay() {
                 self.overlay(line, space);
@@ -202,7 +206,14 @@ impl<'a, 'c> Maker<'a, 'c> {
         // The mount point as it is; one that does not exist is made or the mount fails: it is shown where it is named.
         let at = space.canonical(line.at.as_bytes()).unwrap_or_else(|| line.at.as_bytes().to_vec());
         if !space.mount(&at, folder) {
-            self.at(line).add("fstab", format!("{}: budget: {MAX_MOUNTS} mounts; not joined", line.by), 0);
+            self.at(line).add(
+                "fstab",
+                format!(
+                    "{}: budget: more than {MAX_MOUNTS} mounts, or folders shown again and again; not joined",
+                    line.by
+                ),
+                0,
+            );
         }
     }
 
@@ -335,7 +346,7 @@ impl<'a, 'c> Maker<'a, 'c> {
             upper_named: named.to_owned(),
             lowers: layers.iter().skip(skip).map(info).collect(),
         });
-        let count = layers.iter().map(|l| l.folder.view.entries().len()).fold(0, usize::saturating_add);
+        let count = layers.iter().map(|l| l.folder.size()).fold(0, usize::saturating_add);
         let Some(left) = self.budget.checked_sub(count) else {
             gaps.add("overlay", "budget: merged trees of one system; only its top layer is shown", 0);
             return layers.into_iter().next().map_or_else(|| Folder::root(self.own.tree.clone()), |l| l.folder);

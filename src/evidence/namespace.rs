@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// More mounts than any real system makes; further ones are refused.
 pub(super) const MAX_MOUNTS: usize = 512;
 
+/// Entries that bind mounts and their like may show a further time, in one system.
+const MAX_REPEATED: usize = 2_000_000;
+
 /// What is mounted so far.
 #[derive(Default)]
 pub(super) struct Namespace {
@@ -19,6 +22,8 @@ pub(super) struct Namespace {
     memory: Vec<Vec<u8>>,
     /// Mount points of file systems that the evidence does not have.
     missing: Vec<Vec<u8>>,
+    /// Entries that mounts show a further time.
+    repeated: usize,
 }
 
 impl Namespace {
@@ -62,11 +67,19 @@ impl Namespace {
         let folder = Folder { view: mount.folder.view.clone(), path: [mount.folder.path.as_slice(), rest].concat() };
         folder.entry().is_some().then_some(folder)
     }
-    /// Mounts a folder. `false`: there are too many mounts.
+    /// Mounts a folder. `false`: there are too many mounts, or they show too much again.
     pub(super) fn mount(&mut self, at: &[u8], folder: Folder) -> bool {
-        if self.mounts.len() >= MAX_MOUNTS {
+        // Told twice, by fstab and by a script: it is one mount, or one that covers its like.
+        let again = |m: &Shown| m.at == at && same_view(&m.folder.view, &folder.view) && m.folder.path == folder.path;
+        if self.mounts.iter().any(again) {
+            return true;
+        }
+        let known = self.mounts.iter().any(|m| same_view(&m.folder.view, &folder.view));
+        let more = if known { self.repeated.saturating_add(folder.size()) } else { self.repeated };
+        if self.mounts.len() >= MAX_MOUNTS || more > MAX_REPEATED {
             return false;
         }
+        self.repeated = more;
         self.memory.retain(|m| m != at);
         self.missing.retain(|m| m != at);
         self.mounts.push(Shown { at: at.to_vec(), folder, without: Vec::new() });

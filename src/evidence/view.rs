@@ -116,6 +116,19 @@ impl Folder {
     pub fn entry(&self) -> Option<&Entry> {
         self.view.get(&self.path)
     }
+    /// Entries from here on down.
+    pub fn size(&self) -> usize {
+        let entries = self.view.entries();
+        if self.path.is_empty() {
+            return entries.len();
+        }
+        let before = |end: u8| {
+            let bound = [self.path.as_slice(), &[end]].concat();
+            entries.partition_point(|e| e.path.bytes() < bound.as_slice())
+        };
+        // `0` follows `/`.
+        before(b'0').saturating_sub(before(b'/')).saturating_add(1)
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +148,8 @@ mod tests {
         assert_eq!(names(b""), [b"a".to_vec(), b"a0".to_vec(), b"b".to_vec()]);
         assert_eq!(names(b"/a"), [b"x".to_vec(), b"x-y".to_vec(), b"x.z".to_vec()]);
         assert_eq!(names(b"/a/x"), [b"deep".to_vec()]);
+        let size = |path: &[u8]| Folder { view: view.clone(), path: path.to_vec() }.size();
+        assert_eq!((size(b"/a/x"), size(b"/a"), size(b"/a0")), (2, 6, 1));
         assert_eq!(below(b"/a/b", b"/a"), Some(b"/b".as_slice()));
         assert_eq!(
             (below(b"/ab", b"/a"), below(b"/", b""), joined(b"", b"")),

@@ -25,6 +25,7 @@ mod search;
 pub mod second_reader;
 mod sniff;
 mod text;
+mod unread;
 
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};

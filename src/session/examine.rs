@@ -40,6 +40,7 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     let images = open_all(&intake.images)?;
     super::keys::read(&plan.keys)?;
     let path = plan.case.clone().unwrap_or_else(|| default_case(&plan.images));
+    outside_of_evidence(&path, &plan.images)?;
     let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
     let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);
     let mut behind = Taken::default();
@@ -368,8 +369,23 @@ pub(super) fn tool(knowledge: &Knowledge) -> Tool {
 
 /// The first image's name with `.cranecase`, in the current directory.
 fn default_case(images: &[PathBuf]) -> PathBuf {
-    let name = images.first().and_then(|i| i.file_stem()).unwrap_or_default();
-    PathBuf::from(name).with_extension("cranecase")
+    let name = |path: &Path| path.file_stem().map(PathBuf::from);
+    let first = images.first();
+    // A folder named `.` has its name only where it lies.
+    let name = first.and_then(|i| name(i).or_else(|| name(&i.canonicalize().ok()?))).unwrap_or_default();
+    name.with_extension("cranecase")
+}
+
+/// Nothing is written into a folder that is evidence.
+fn outside_of_evidence(case: &Path, images: &[PathBuf]) -> Result<(), Failure> {
+    let folder = case.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A folder that is not there is told when the case is made.
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    let within = images.iter().find(|i| i.is_dir() && i.canonicalize().is_ok_and(|i| folder.starts_with(i)));
+    within.map_or(Ok(()), |evidence| {
+        let (case, evidence) = (case.display(), evidence.display());
+        Err(Failure::usage(format!("{case}: lies in the evidence folder {evidence}; name another place with --case")))
+    })
 }
 
 /// As typed; that secrets are shown stands in it however it was asked for.

@@ -21,8 +21,9 @@ mod linux {
         ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr,
         RulesetError, RulesetStatus, Scope,
     };
+    use rustix::fs::{Mode, OFlags, open};
     use rustix::process::{Resource, Rlimit, setrlimit};
-    use std::fs::{File, OpenOptions};
+    use std::fs::File;
     use std::io;
     use std::net::{Ipv4Addr, SocketAddr, TcpStream};
     use std::os::unix::process::CommandExt;
@@ -102,8 +103,8 @@ mod linux {
     /// What a parser taken over by its input would try, and whether it was denied.
     fn attempts() -> [(&'static str, bool); 4] {
         let connect = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).err();
-        let mut file = OpenOptions::new();
-        let write = file.write(true).create(true).truncate(false).open("/tmp/cranescope-must-not-be-written").err();
+        let create = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        let write = open("/tmp/cranescope-must-not-be-written", create, Mode::RUSR).err().map(io::Error::from);
         let read = File::open("/etc/passwd").err();
         // Comes back only if it was denied.
         let run = Some(Command::new("/proc/self/exe").arg("--version").exec());

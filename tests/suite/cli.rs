@@ -145,7 +145,8 @@ fn mistakes_are_told_in_one_line() {
     assert_eq!(code, 0, "{err}");
     let cases: &[(&[&str], i32, &str)] = &[
         (&["examine", "nowhere.img"], 3, "nowhere.img"),
-        (&["examine", "."], 3, "directory"),
+        (&["examine", "."], 2, "lies in the evidence folder"),
+        (&["examine", "rules", "--case", "rules/x.cranecase"], 2, "lies in the evidence folder rules"),
         (&["examine", "empty.img"], 3, "empty.img"),
         (&["examine", "noise.img", "--case", "disk.cranecase"], 2, "disk.cranecase"),
         (&["examine", "disk.img", "--case", "no.cranecase", "--overwrite"], 3, "no.cranecase"),

@@ -133,7 +133,7 @@ impl Fates {
 /// Merges `layers`, topmost first. Marks that cannot be followed are gaps.
 pub fn merge(layers: &[Layer], marks: Marks, gaps: &Gaps) -> Merged {
     let stack = Stack::new(layers, marks);
-    let count = layers.iter().map(|l| l.folder.view.entries().len()).fold(0, usize::saturating_add);
+    let count = layers.iter().map(|l| l.folder.size()).fold(0, usize::saturating_add);
     let mut work = Work {
         fates: Fates(layers.iter().map(|l| vec![None; l.folder.view.entries().len()]).collect()),
         left: count.saturating_mul(SPREAD).saturating_add(SOME),

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn records_are_read_up_to_the_damage() {
         let mut records = Records::default();
-        assert!(records.read(b"13 path=a=b\xff\n18 mtime=12.000005\n12 uid=7000\n\0\0"));
+        assert!(records.read(b"13 path=a=b\xff\n19 mtime=12.000005\n12 uid=7000\n\0\0"));
         assert_eq!(records.path().unwrap(), b"a=b\xff");
         assert_eq!(records.uid(), Some(7000));
         assert_eq!(records.times().modified.unwrap().to_string(), "1970-01-01T00:00:12.000005Z");

@@ -33,6 +33,9 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// Runs of one stretch; further ones are left.
+const MAX_RUNS: usize = 4 << 20;
+
 pub(super) struct Space {
     /// All devices, one after the other.
     pub(super) source: Source,
@@ -221,7 +224,10 @@ impl Space {
     pub(super) fn runs(&self, chunk: &Chunk, from: u64, to: u64, out: &mut Vec<Run>) {
         let (mut at, end) = (from.saturating_sub(chunk.start), to.min(chunk.end()).saturating_sub(chunk.start));
         let row_bytes = chunk.columns().saturating_mul(chunk.stripe_len);
-        while at < end {
+        // Places only grow: when a whole row and more lies on no device, a chunk longer than its devices is left.
+        let mut missed = 0_u64;
+        while at < end && missed <= chunk.columns().saturating_add(1) && out.len() < MAX_RUNS {
+            missed = missed.saturating_add(1);
             // Whole rows are one run on each device, but for parities, which turn.
             let whole = matches!(chunk.profile, Profile::Striped | Profile::Both) && at.is_multiple_of(row_bytes);
             let rows = if whole { end.saturating_sub(at) / row_bytes.max(1) } else { 0 };
@@ -238,6 +244,7 @@ impl Space {
                     };
                     taken = len;
                     if let Ok(place) = self.place(chunk, spot.stripe, spot.offset) {
+                        missed = 0;
                         out.push(Run::new(place, len));
                     }
                 }

@@ -52,7 +52,6 @@ pub(super) struct Superblock {
     pub(super) uuid: [u8; 16],
     pub(super) label: String,
     pub(super) features: u32,
-    pub(super) quota: [u32; 3],
     /// Paths and blocks of all devices, where there are several; this one is the first.
     pub(super) devices: Vec<(String, u64)>,
     pub(super) faults: Vec<(u64, String)>,
@@ -185,7 +184,6 @@ fn parse(b: &[u8]) -> Option<Superblock> {
         uuid: *b.get(108..)?.first_chunk()?,
         label: String::from_utf8_lossy(&crate::fs::utf16::name(&label)).into_owned(),
         features: u32_at(b, 2180)?,
-        quota: [u32_at(b, 2745)?, u32_at(b, 2749)?, u32_at(b, 2753)?],
         devices,
         faults: Vec::new(),
     })

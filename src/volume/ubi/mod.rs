@@ -60,6 +60,8 @@ fn copy(source: &Source, geometry: &Geometry, physical: &Physical) -> Option<Vec
     let bytes = read_exact(&**source, physical.at.saturating_add(data), usize::try_from(room).ok()?).ok()??;
     Some(table::parse(&bytes)).filter(|slots| !slots.is_empty())
 }
+/// Logical blocks that a volume may always have.
+const LEAST: u64 = 16 << 10;
 /// Numbers that a gap writes out.
 const NAMED: usize = 8;
 
@@ -84,8 +86,9 @@ fn device(member: usize, Member { source, gaps }: &Member, geometry: &Geometry, 
     let mut scanned = scan::scan(source, geometry, gaps, budget);
     let records = records(source, geometry, &scanned, gaps);
     let logical = geometry.block.saturating_sub(u64::from(geometry.first.data));
-    // No volume has more logical blocks than there are physical ones; a dump that is cut may lack some.
-    let most = scanned.count.saturating_mul(4).saturating_add(64);
+    // No volume has more logical blocks than there are physical ones; but an image that was not flashed yet has only
+    // those in use.
+    let most = scanned.count.saturating_mul(4).max(LEAST);
     let mut made = Vec::new();
     let blocks = std::mem::take(&mut scanned.blocks);
     for number in volumes(records.as_ref(), &blocks) {

@@ -46,7 +46,7 @@ fn examine(images: &[&Path]) -> Found {
         let len = file.metadata().unwrap().len();
         let name = path.display().to_string();
         let source = Arc::new(OpenFile::new(file, name.clone(), len));
-        Input { name: name.clone(), segments: vec![Segment { source, name }] }
+        Input { name: name.clone(), segments: vec![Segment { source, name }], folder: None }
     });
     let kept = Kept::default();
     let indexed = index(inputs.collect(), &Request::default(), &kept, &Progress::default()).unwrap();

@@ -35,7 +35,7 @@ pub(super) fn load(image: &Image, root: &Path, options: &[&str]) -> Result<(), S
     }
 }
 pub(super) fn make(root: &Path, options: &[&str]) -> Image {
-    let image = format(options, 64);
+    let image = format(options, 256);
     load(&image, root, &[]).unwrap();
     image
 }

@@ -55,7 +55,7 @@ fn populate(root: &Path) {
     run(tool("touch").args(["-h", "-d", "@1234567890"]).arg(root.join("noise")));
     if rustix::process::geteuid().is_root() {
         // The tool loads no devices and pipes.
-        run(tool("chown").arg("1000:70000").arg(root.join("mixed")));
+        run(tool("chown").arg("1000:7000").arg(root.join("mixed")));
     }
 }
 

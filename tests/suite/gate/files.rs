@@ -67,7 +67,7 @@ const SUBJECTS: &[Subject] = &[
         tools: &["mkfs.exfat", "mount.exfat-fuse", "cp"],
         make: |root, image| {
             run(tool("mkfs.exfat").arg(image.path()));
-            mounted(image, root, &["-t", "exfat-fuse"])
+            mounted(image, root, &["-t", "exfat-fuse", "-o", "rw,loop"])
         },
         own: &[],
     },
@@ -199,7 +199,7 @@ fn mounted(image: &Image, root: &Path, options: &[&str]) -> bool {
     let mut from = root.as_os_str().to_owned();
     from.push("/.");
     let preserve = "--preserve=mode,ownership,timestamps,links,xattr";
-    let is_linux = options.contains(&"loop");
+    let is_linux = options.iter().any(|o| o.starts_with("loop"));
     let preserve = if is_linux { preserve } else { "--preserve=timestamps,links" };
     let mut command = tool("cp");
     run(command.args(["-r", "--no-dereference", "--sparse=always", preserve]).arg(from).arg(&mount.at));
@@ -235,8 +235,9 @@ const BOXES: &[(&str, &[&str], &str, &str)] = &[
     (
         "fit",
         &["mkimage", "dtc"],
-        "printf '/dts-v1/; / { images { part { data = /incbin/(\"part\"); type = \"kernel\"; compression = \"none\"; \
-         hash { algo = \"sha256\"; }; }; }; };' >a.its && mkimage -f a.its made",
+        "printf '/dts-v1/; / { description = \"x\"; images { part { description = \"x\"; data = /incbin/(\"part\"); \
+         type = \"kernel\"; arch = \"arm\"; os = \"linux\"; compression = \"none\"; load = <0>; entry = <0>; \
+         hash-1 { algo = \"sha256\"; }; }; }; configurations { default = \"a\"; a { kernel = \"part\"; }; }; };' >a.its && mkimage -f a.its made",
         "/part",
     ),
     (

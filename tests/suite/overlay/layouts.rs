@@ -48,22 +48,22 @@ fn disk(to: &Path, parts: &[(&str, PathBuf)]) {
     assert!(child.wait().unwrap().success());
 }
 
-fn examined(at: &Path, image: &str) -> Value {
+pub(super) fn examined(at: &Path, image: &str) -> Value {
     let (code, _, err) = run(at, &["examine", image, "--json", "r.json", "--overwrite", "--as-of", "2026-01-01"]);
     assert_eq!(code, 0, "{err}");
     report(&at.join("r.json"))
 }
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 /// The files of a report at a path: layer, why it is covered, how it stands to the layers below.
-fn at<'r>(report: &'r Value, path: &str) -> Vec<(&'r str, &'r str, &'r str)> {
+pub(super) fn at<'r>(report: &'r Value, path: &str) -> Vec<(&'r str, &'r str, &'r str)> {
     let files = report["inventory"]["files"].as_array().unwrap().iter().filter(|f| f["path"] == path);
     let mut all: Vec<_> = files.map(|f| (text(&f["layer"]), text(&f["covered"]), text(&f["against_lower"]))).collect();
     all.sort_unstable();
     all
 }
-fn gaps(report: &Value) -> Vec<String> {
+pub(super) fn gaps(report: &Value) -> Vec<String> {
     report["gaps"].as_array().unwrap().iter().map(|g| text(&g["what"]).to_owned()).collect()
 }
 /// Whether the tools are here, and whether device nodes can be made.
