@@ -30,7 +30,16 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "ntfs",
-        can: Can { bytes: false, posix: false, hard: true, xattrs: false, time: 100, big: true, names: 12_000 },
+        can: Can {
+            bytes: false,
+            posix: false,
+            devices: false,
+            hard: true,
+            xattrs: false,
+            time: 100,
+            big: true,
+            names: 12_000,
+        },
         tools: &["mkntfs", "ntfs-3g", "cp"],
         make: |root, image| {
             run(tool("mkntfs").args(["-F", "-q", "-Q"]).arg(image.path()));
@@ -90,7 +99,8 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "f2fs",
-        can: Can { hard: false, ..Can::PLAIN },
+        // sload.f2fs takes files, folders and links only.
+        can: Can { hard: false, devices: false, ..Can::PLAIN },
         tools: &["mkfs.f2fs", "sload.f2fs"],
         make: |root, image| {
             run(tool("mkfs.f2fs").args(["-q", "-f"]).arg(image.path()));
@@ -159,7 +169,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "zip",
-        can: Can { posix: false, hard: false, bytes: false, time: 1_000_000_000, ..Can::PLAIN },
+        can: Can { posix: false, devices: false, hard: false, bytes: false, time: 1_000_000_000, ..Can::PLAIN },
         tools: &["zip"],
         make: |root, image| {
             std::fs::remove_file(image.path()).unwrap();
@@ -173,8 +183,16 @@ const SUBJECTS: &[Subject] = &[
 ];
 
 /// No owners, no links, and times in steps of two seconds.
-const FAT: Can =
-    Can { bytes: false, posix: false, hard: false, xattrs: false, time: 2_000_000_000, big: false, names: 200 };
+const FAT: Can = Can {
+    bytes: false,
+    posix: false,
+    devices: false,
+    hard: false,
+    xattrs: false,
+    time: 2_000_000_000,
+    big: false,
+    names: 200,
+};
 
 /// Whether the tool made it: some of them refuse what others take, by their version.
 fn made(command: &mut std::process::Command) -> bool {
