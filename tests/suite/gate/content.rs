@@ -78,7 +78,7 @@ pub(super) fn fill(root: &Path, can: Can) {
     if can.posix {
         std::os::unix::fs::symlink("text", root.join("link")).unwrap();
         // mkfs.jffs2 cuts targets of more than 255 bytes.
-        std::os::unix::fs::symlink("../".repeat(80), root.join("deep/long-link")).unwrap();
+        std::os::unix::fs::symlink(format!("{}end", "../".repeat(80)), root.join("deep/long-link")).unwrap();
         let mode = |name, mode| {
             std::fs::set_permissions(root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
         };
