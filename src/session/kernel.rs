@@ -179,6 +179,12 @@ impl Mounted {
     pub(super) fn device(&self) -> io::Result<File> {
         self.device.as_ref().ok_or(ErrorKind::NotConnected)?.try_clone()
     }
+    /// What the guard waits for the end of. A worker holds it as well: the helper leaves a mount alone that is still
+    /// answered when it looks, so it must not look before the worker is gone too.
+    pub(super) fn hold(&self) -> io::Result<File> {
+        let socket = self.socket.as_ref().ok_or(ErrorKind::NotConnected)?.try_clone()?;
+        Ok(File::from(OwnedFd::from(socket)))
+    }
     /// Answers a request with an error, if the kernel still waits for it.
     pub(super) fn refuse(&self, unique: u64) {
         // It refuses an answer that it does not wait for; then nobody needs one.
@@ -193,7 +199,10 @@ impl Drop for Mounted {
         // Unmounting asks the file system: either a worker still answers, or the kernel learns that nobody will.
         self.device = None;
         // The guard unmounts when it hears nothing more; whoever still has files open there gets errors.
-        self.socket = None;
+        if let Some(socket) = self.socket.take() {
+            // A worker may hold it still.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
         if let Some(mut guard) = self.guard.take() {
             ended(&mut guard);
         }

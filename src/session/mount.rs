@@ -225,7 +225,8 @@ fn serve(worker: &mut Worker<'_>, kernel: &Mounted, lives: &mut Lives, watch: &M
     let in_hand = InHand::new().map_err(environment)?;
     let requests = lives.requests.iter().map(|h| h.request.clone()).filter(|r| !r.is_empty()).collect();
     let serve = Serve { requests, banned: lives.banned.iter().copied().collect() };
-    let mut files = vec![kernel.device().map_err(environment)?];
+    // The first is the last that a process lets go when it ends.
+    let mut files = vec![kernel.hold().map_err(environment)?, kernel.device().map_err(environment)?];
     files.extend(in_hand.files().map_err(environment)?);
     let mut one_by_one = true;
     // A worker that is gone already shows as its next report's absence.

@@ -69,11 +69,12 @@ pub(super) fn serve(
 }
 
 fn answer_all(view: view::View<'_>, threads: usize, link: &Link) -> io::Result<()> {
-    let (serve, kernel, in_hand) = link.answered(|from| {
+    let (serve, hold, kernel, in_hand) = link.answered(|from| {
         let serve: Serve = super::protocol::receive(&mut &*from)?.ok_or(ErrorKind::UnexpectedEof)?;
-        let mut files = receive_files(from, 1 + DESCRIPTORS)?.into_iter();
-        let (kernel, in_hand) = (files.next(), InHand::of(files));
-        Ok((serve, kernel.ok_or(ErrorKind::UnexpectedEof)?, in_hand.ok_or(ErrorKind::UnexpectedEof)?))
+        let mut files = receive_files(from, 2 + DESCRIPTORS)?.into_iter();
+        let (hold, kernel) = (files.next(), files.next());
+        let missing = ErrorKind::UnexpectedEof;
+        Ok((serve, hold.ok_or(missing)?, kernel.ok_or(missing)?, InHand::of(files).ok_or(missing)?))
     })?;
     // Nothing more comes from the parent: when it is gone, so is the mount.
     let parent = link.answered(std::os::unix::net::UnixStream::try_clone)?;
@@ -83,7 +84,7 @@ fn answer_all(view: view::View<'_>, threads: usize, link: &Link) -> io::Result<(
     };
     std::thread::Builder::new().name("parent".into()).spawn(gone)?;
     let gaps = view.indexed.gaps.clone();
-    let serving = Serving { answers: Answers::new(view, &serve.banned), kernel, in_hand };
+    let serving = Serving { answers: Answers::new(view, &serve.banned), kernel, in_hand, _hold: hold };
     // What earlier workers had in hand, one after the other: it is known then which of them kills.
     let mut buf = Vec::new();
     for request in &serve.requests {
@@ -117,6 +118,8 @@ struct Serving<'a> {
     /// `/dev/fuse`, mounted.
     kernel: File,
     in_hand: InHand,
+    /// Who unmounts when the parent is gone waits until this is closed.
+    _hold: File,
 }
 
 impl Serving<'_> {

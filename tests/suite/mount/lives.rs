@@ -62,6 +62,24 @@ fn whoever_unmounts_ends_the_process() {
 }
 
 #[test]
+fn a_killed_parent_leaves_no_mount_and_no_worker() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut mounting = Mounting::start(&disk(folder.path()), &[]);
+    let worker = worker(mounting.child.id()).unwrap();
+    mounting.signal("KILL");
+    assert!(mounting.wait().is_some());
+    assert!(for_a_while(|| (!mounting.is_mounted()).then_some(())).is_some(), "still mounted");
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    };
+    assert!(for_a_while(gone).is_some(), "the worker lives on");
+}
+
+#[test]
 fn killed_workers_cost_no_read() {
     if !ready() {
         return;
