@@ -246,11 +246,10 @@ fn bare(line: &str, upper: &str, asked: &str, number: u32, modem: &mut Modem) {
             }
         }
         "+CGMI" | "+GMI" => keep(&mut modem.maker, line),
-        "+CGMM" | "+GMM" => keep(&mut modem.model, line),
         "+CGMR" | "+GMR" => keep(&mut modem.firmware, line),
-        // Maker, model and revision, a line each; further lines have names.
+        // `ATI` answers with maker, model and revision, a line each; further lines have names.
         "I" if modem.maker.is_empty() => keep(&mut modem.maker, line),
-        "I" => keep(&mut modem.model, line),
+        "+CGMM" | "+GMM" | "I" => keep(&mut modem.model, line),
         _ => {}
     }
 }

@@ -4,6 +4,7 @@
 use super::{DirEntry, FileSystem, FsError, FsInfo, NodeKind, Stat, Stream, Times};
 use crate::base::{Folder, Item, ItemKind, NodeId, Opener, Piece, PieceKind, Run};
 use crate::image::{OpenFile, ReadAt, ReadError, Slice, Source};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -114,8 +115,8 @@ impl FolderFs {
             if number > 0 && item.parent < number {
                 children.entry(item.parent).or_default().push(number);
             }
-            if !first.contains_key(&(item.device, item.inode)) {
-                first.insert((item.device, item.inode), (number, at));
+            if let Entry::Vacant(new) = first.entry((item.device, item.inode)) {
+                new.insert((number, at));
                 if item.kind == ItemKind::File {
                     at = at.saturating_add(item.len);
                 }

@@ -58,7 +58,7 @@ pub fn export(plan: &Plan, places: &[String], to: &Path) -> Result<Written, Fail
                 Next::Report(Report::Scene(scene)) => out.scene = *scene,
                 Next::Report(Report::Entry(entry)) => out.begin(*entry)?,
                 Next::Report(Report::Bytes(bytes)) => out.write(&bytes)?,
-                Next::Report(Report::EntryEnd { gaps }) => out.end(gaps)?,
+                Next::Report(Report::EntryEnd { gaps }) => out.end(&gaps)?,
                 Next::Report(Report::Finished) => return out.finish(),
                 Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
                 Next::Report(_) => {}
@@ -71,7 +71,7 @@ pub fn export(plan: &Plan, places: &[String], to: &Path) -> Result<Written, Fail
             return Err(Failure::evidence(format!("the worker died: {why}; what was written so far has no manifest")));
         }
         if out.is_open() {
-            out.end(vec![(0, 0, format!("the worker died over it ({why}); the content is cut short"))])?;
+            out.end(&[(0, 0, format!("the worker died over it ({why}); the content is cut short"))])?;
         }
     }
 }
@@ -174,7 +174,7 @@ impl Out {
         done.map_err(|e| self.fail(&e))
     }
 
-    fn end(&mut self, gaps: Vec<(u64, u64, String)>) -> Result<(), Failure> {
+    fn end(&mut self, gaps: &[(u64, u64, String)]) -> Result<(), Failure> {
         let Some(open) = self.open.take() else { return Err(Failure::evidence("the worker ended no file")) };
         let Open { entry, file, hash, len } = open;
         let mut names = names(&entry.path);
@@ -196,7 +196,7 @@ impl Out {
         self.written.unread = self.written.unread.saturating_add(u64::from(!gaps.is_empty()));
         let written_as = is_written.then(|| format!("{FILES}/{}", names.join("/")));
         let digest = is_written.then(|| crate::base::hex(&hash.finalize()));
-        let line = described(&entry, &self.scene, written_as, digest, len, &gaps);
+        let line = described(&entry, &self.scene, written_as.as_deref(), digest.as_deref(), len, gaps);
         let comma = if self.told > 0 { ",\n" } else { "\n" };
         self.told = self.told.saturating_add(1);
         self.line(&format!("{comma}{line}"))
@@ -225,8 +225,8 @@ fn names(path: &Name) -> Vec<String> {
 fn described(
     entry: &Exported,
     scene: &Scene,
-    written_as: Option<String>,
-    sha256: Option<String>,
+    written_as: Option<&str>,
+    sha256: Option<&str>,
     len: u64,
     gaps: &[(u64, u64, String)],
 ) -> Value {
@@ -257,7 +257,7 @@ fn described(
     put("filesystem", json!(filesystem));
     put("inode", json!(entry.node.number));
     put("size", json!(entry.size));
-    put("written", json!(written_as.as_ref().map(|_| len)));
+    put("written", json!(written_as.map(|_| len)));
     put("sha256", json!(sha256));
     put("mode", json!(format!("{:04o}", entry.mode)));
     put("uid", json!(entry.uid));

@@ -165,7 +165,7 @@ fn item(parent: u32, name: Name, stat: &Stat) -> Item {
         FileType::Socket => ItemKind::Socket,
         FileType::Unknown => ItemKind::Unknown,
     };
-    let time = |seconds, nanos| Time::nanos(i64::try_from(seconds).unwrap_or(0), narrow(nanos).min(999_999_999));
+    let time = |seconds, nanos| Time::nanos(seconds, narrow(nanos).min(999_999_999));
     let has_len = matches!(kind, ItemKind::File | ItemKind::Symlink);
     Item {
         parent,

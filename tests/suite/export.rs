@@ -132,8 +132,8 @@ fn two_hundred_hostile_names_stay_in_the_folder_and_come_back() {
     let mut wanted = BTreeMap::new();
     for (number, name) in (0..).zip(&evidence) {
         // Each as a file and as a folder that holds one of them.
-        std::fs::write(path(&root, name), pattern(number, 100 + number as usize)).unwrap();
-        wanted.insert([b"/", name.as_slice()].concat(), pattern(number, 100 + number as usize));
+        std::fs::write(path(&root, name), pattern(number, 100 + usize::try_from(number).unwrap())).unwrap();
+        wanted.insert([b"/", name.as_slice()].concat(), pattern(number, 100 + usize::try_from(number).unwrap()));
         let dir = path(&root, b"in").join(OsStr::from_bytes(name));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(path(&dir, name), b"inner").unwrap();

@@ -112,7 +112,7 @@ fn bombs_end_at_their_budget() {
         assert!(look.content(look.get("/zeros")).is_err() || disk.len() > 64 << 20);
         assert!(look.gaps().iter().any(|g| g.what.contains("ends within the member")), "{bomb}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
 }
 
 const OVERLAP: &str = r#"
@@ -134,7 +134,8 @@ fn overlapping_members_of_zip_end_at_their_budget() {
     made(dir.path(), &["python3", "-c", OVERLAP]);
     let look = Look::at(&acquired(&std::fs::read(dir.path().join("bomb.zip")).unwrap()), "zip").unwrap();
     assert_eq!(look.live().filter(|e| e.is_file()).count(), 5000);
-    let readable: u64 = look.live().filter(|e| e.is_file() && look.tree.open(e).is_ok()).map(|e| e.len()).sum();
+    let readable: u64 =
+        look.live().filter(|e| e.is_file() && look.tree.open(e).is_ok()).map(cranescope::evidence::Entry::len).sum();
     assert!(readable < 300 << 20, "{readable}");
     assert!(look.gaps().iter().any(|g| g.what.contains("budget: ratio")));
 }

@@ -174,7 +174,7 @@ fn encrypt(method: u16, sector: &mut [u8], offset: u64) {
             Xts128::new(one, two).encrypt_sector(sector, Array(number));
         }
         _ => {
-            let len = if method % 2 == 0 { 16 } else { 32 };
+            let len = if method.is_multiple_of(2) { 16 } else { 32 };
             if method < 0x8002 {
                 diffuse(&key[32..32 + len], byte, sector);
             }

@@ -12,7 +12,7 @@ pub(super) fn small() -> Vec<u8> {
     let mut random = 88_172_645_463_325_252_u64;
     for chunk in 0..19 {
         match chunk {
-            n if n % 5 == 0 => out.extend([0; CHUNK]),
+            n if n % 5 == 0 => out.resize(out.len() + CHUNK, 0),
             n if n % 5 == 1 => out.extend(b"ABCDEFGH".repeat(CHUNK / 8)),
             2 => out.extend((0..CHUNK / 8).flat_map(|_| {
                 random ^= random << 13;

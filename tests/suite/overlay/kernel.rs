@@ -178,7 +178,7 @@ setfattr -n user.note -v base etc/a; setfattr -n user.note -v folder etc; setfat
 echo i > rename/me/inner/i; echo m > rename/me/m; chown 5:6 rename/me
 "#;
 /// What is done through a first mount; its upper layer becomes the middle one.
-const FIRST: &str = r#"
+const FIRST: &str = r"
 rm etc/a; echo first > etc/new; echo changed > etc/b
 rm -r gone; mkdir gone; echo other > gone/new
 rm -r swap/folder; echo now-a-file > swap/folder; rm swap/file; mkdir swap/file; echo in > swap/file/in
@@ -186,7 +186,7 @@ mv rename/me rename/you; echo added > rename/you/added
 chmod 600 usr/bin/big; chown 7:8 usr/lib/sparse
 rm link/one; for n in 1 2 3; do rm many/$n; done
 setfattr -n user.note -v first etc/deep; mv home/a home/c; mkdir home/a; echo fresh > home/a/f
-"#;
+";
 /// What is done through a second mount over both.
 const SECOND: &str = r#"
 echo back > etc/a; rm etc/new; mv etc/deep etc/moved; mv etc/moved/er/d etc/moved/er/e
@@ -211,7 +211,7 @@ fn make(folder: &Path, options: &str) -> Option<Layers> {
     shell(&disk.0, "mkdir base mid top work1 work2");
     shell(&disk.0.join("base"), BASE);
     let mount = |layers: &str, at: &str| {
-        let options = format!("{layers},{options}").replace("@", disk.0.to_str().unwrap());
+        let options = format!("{layers},{options}").replace('@', disk.0.to_str().unwrap());
         Mounted::new(&folder.join(at), &["-t", "overlay", "-o", &options, "overlay"])
     };
     let first = mount("lowerdir=@/base,upperdir=@/mid,workdir=@/work1", "first")?;
