@@ -1,12 +1,13 @@
 //! A directory of this machine as a file system: what oracles that want a mounted tree are compared on.
+use crate::host::kind;
 use cranescope::base::{Gaps, Name, NodeId, Progress, Time};
 use cranescope::evidence::{System, Tree};
-use cranescope::fs::{DirEntry, FileSystem, FsError, FsInfo, MemFs, NodeKind, Stat, Stream, Times};
+use cranescope::fs::{DirEntry, FileSystem, FsError, FsInfo, MemFs, Stat, Stream, Times};
 use cranescope::image::Source;
 use cranescope::inventory::SystemInfo;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -21,18 +22,6 @@ impl HostFs {
     }
     fn path(&self, node: NodeId) -> PathBuf {
         self.nodes.lock().unwrap()[usize::try_from(node.number).unwrap()].clone()
-    }
-}
-
-fn kind(kind: std::fs::FileType) -> NodeKind {
-    match kind {
-        k if k.is_symlink() => NodeKind::Symlink,
-        k if k.is_dir() => NodeKind::Directory,
-        k if k.is_file() => NodeKind::File,
-        k if k.is_char_device() => NodeKind::CharDevice,
-        k if k.is_block_device() => NodeKind::BlockDevice,
-        k if k.is_fifo() => NodeKind::Fifo,
-        _ => NodeKind::Socket,
     }
 }
 

@@ -26,6 +26,7 @@ mod gui;
 mod gui_runs;
 #[cfg(feature = "gui")]
 mod gui_tables;
+mod host;
 mod host_fs;
 mod iso;
 mod lives;

@@ -1,9 +1,7 @@
 //! Makes images, mounts them with the kernel, and compares.
+use crate::host::{attributes, same_content, same_kind};
 use crate::look::{Image, Look, below, run, tool};
-use cranescope::base::Name;
-use cranescope::fs::NodeKind;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,21 +56,6 @@ pub(super) fn extract(image: &Image) -> Option<PathBuf> {
     None
 }
 
-fn attributes(path: &Path) -> Vec<(Name, Vec<u8>)> {
-    let mut names = vec![0; 1 << 16];
-    let len = rustix::fs::llistxattr(path, names.as_mut_slice()).unwrap();
-    let mut out = Vec::new();
-    for name in names[..len].split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        let mut value = vec![0; 1 << 16];
-        let text = std::ffi::CString::new(name).unwrap();
-        let len = rustix::fs::lgetxattr(path, text.as_c_str(), value.as_mut_slice()).unwrap();
-        value.truncate(len);
-        out.push((Name::new(name), value));
-    }
-    out.sort();
-    out
-}
-
 /// Names, kinds, sizes, owners, modes, links, times, devices, attributes, targets and contents are those of the
 /// mount; of an extraction (`mounted` is false) names, targets and contents.
 pub(super) fn compare(look: &Look, root: &Path, mounted: bool, what: &str) -> usize {
@@ -100,28 +83,8 @@ pub(super) fn compare(look: &Look, root: &Path, mounted: bool, what: &str) -> us
                 assert_eq!(stat.allocated, meta.blocks() * 512, "{name}");
             }
         }
-        let is = match stat.kind {
-            NodeKind::File => kind.is_file(),
-            NodeKind::Directory => kind.is_dir(),
-            NodeKind::Symlink => kind.is_symlink(),
-            NodeKind::Fifo => kind.is_fifo(),
-            NodeKind::Socket => kind.is_socket(),
-            NodeKind::CharDevice => kind.is_char_device(),
-            NodeKind::BlockDevice => kind.is_block_device(),
-            NodeKind::Unknown => false,
-        };
-        assert!(is, "kind of {name}: {:?}", stat.kind);
-        if kind.is_char_device() || kind.is_block_device() {
-            let (major, minor) = stat.device.unwrap();
-            assert_eq!(rustix::fs::makedev(major, minor), meta.rdev(), "{name}");
-        }
-        if kind.is_symlink() {
-            let target = look.fs().read_link(entry.node).unwrap();
-            assert_eq!(target, std::fs::read_link(host).unwrap().as_os_str().as_bytes(), "{name}");
-        }
-        if kind.is_file() {
-            assert!(look.content(entry).unwrap() == std::fs::read(host).unwrap(), "content of {name}");
-        }
+        same_kind(stat, &meta, &name);
+        same_content(look, entry, host, &name);
     }
     wanted.len()
 }

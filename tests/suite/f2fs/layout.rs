@@ -1,10 +1,11 @@
 //! Whole images: what was loaded is what is read.
 use super::image::{TOOLS, format, limited, load};
+use crate::host::{same_content, same_kind};
 use crate::look::{Look, below, check_places, pattern, run, tool, tools};
 use cranescope::fs::NodeKind;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Features, and options of the tool that loads.
@@ -70,31 +71,13 @@ fn compare(look: &Look, root: &Path, what: &str) {
         let name = format!("{what}: {}", entry.path);
         let stat = entry.stat.as_ref().unwrap();
         let meta = std::fs::symlink_metadata(host).unwrap();
-        let kind = meta.file_type();
-        let is = match stat.kind {
-            NodeKind::File => kind.is_file(),
-            NodeKind::Directory => kind.is_dir(),
-            NodeKind::Symlink => kind.is_symlink(),
-            NodeKind::Fifo => kind.is_fifo(),
-            NodeKind::CharDevice => kind.is_char_device(),
-            NodeKind::BlockDevice => kind.is_block_device(),
-            NodeKind::Socket | NodeKind::Unknown => false,
-        };
-        assert!(is, "kind of {name}: {:?}", stat.kind);
+        same_kind(stat, &meta, &name);
         assert_eq!((stat.uid, stat.gid, stat.mode), (meta.uid(), meta.gid(), meta.mode() & 0o7777), "{name}");
         assert_eq!(stat.times.modified.map(|t| t.seconds), Some(meta.mtime()), "{name}");
-        if kind.is_char_device() || kind.is_block_device() {
-            let (major, minor) = stat.device.unwrap();
-            assert_eq!(rustix::fs::makedev(major, minor), meta.rdev(), "{name}");
-        }
-        if kind.is_symlink() {
-            let target = look.fs().read_link(entry.node).unwrap();
-            assert_eq!(target, std::fs::read_link(host).unwrap().as_os_str().as_bytes(), "{name}");
-        }
-        if kind.is_file() {
+        if stat.kind == NodeKind::File {
             assert_eq!(stat.len, meta.len(), "{name}");
-            assert!(look.content(entry).unwrap() == std::fs::read(host).unwrap(), "content of {name}");
         }
+        same_content(look, entry, host, &name);
     }
 }
 

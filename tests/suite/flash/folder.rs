@@ -1,10 +1,11 @@
 //! A folder with files of all kinds, and what an image made of it must show.
+use crate::host::{same_content, same_kind};
 use crate::look::{Look, below, pattern, run, tool};
 use cranescope::base::Name;
 use cranescope::fs::NodeKind;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 pub(super) fn is_root() -> bool {
@@ -77,30 +78,14 @@ pub(super) fn same(look: &Look, root: &Path, attributes: &[(&str, &str, Vec<u8>)
         let named = format!("{what}: {}", entry.path);
         let host = std::fs::symlink_metadata(at).unwrap();
         let stat = entry.stat.as_ref().unwrap();
-        let kind = match host.file_type() {
-            t if t.is_dir() => NodeKind::Directory,
-            t if t.is_symlink() => NodeKind::Symlink,
-            t if t.is_block_device() => NodeKind::BlockDevice,
-            t if t.is_char_device() => NodeKind::CharDevice,
-            t if t.is_fifo() => NodeKind::Fifo,
-            t if t.is_socket() => NodeKind::Socket,
-            _ => NodeKind::File,
-        };
-        assert_eq!((stat.kind, stat.uid, stat.gid), (kind, host.uid(), host.gid()), "{named}");
+        same_kind(stat, &host, &named);
+        assert_eq!((stat.uid, stat.gid), (host.uid(), host.gid()), "{named}");
         assert_eq!(stat.mode, host.mode() & 0o7777, "{named}");
         assert_eq!(stat.times.modified.map(|t| t.seconds), Some(host.mtime()), "{named}");
-        if kind == NodeKind::File {
+        if stat.kind == NodeKind::File {
             assert_eq!((stat.len, u64::from(stat.links)), (host.len(), host.nlink()), "{named}");
-            assert!(look.content(entry).unwrap() == std::fs::read(at).unwrap(), "{named}");
         }
-        if kind == NodeKind::Symlink {
-            let target = std::fs::read_link(at).unwrap();
-            assert_eq!(look.fs().read_link(entry.node).unwrap(), target.as_os_str().as_bytes(), "{named}");
-        }
-        if matches!(kind, NodeKind::CharDevice | NodeKind::BlockDevice) {
-            let expected = (host.rdev() >> 8 & 0xfff, host.rdev() & 0xff);
-            assert_eq!(stat.device.map(|(a, b)| (u64::from(a), u64::from(b))), Some(expected), "{named}");
-        }
+        same_content(look, entry, at, &named);
     }
     assert_eq!(look.get("/text").node, look.get("/same text").node, "{what}");
     for (path, name, value) in attributes {

@@ -4,23 +4,12 @@ mod content;
 mod files;
 mod parts;
 
+use crate::host::{attributes, same_content, same_kind};
 use crate::look::{Image, Look, below};
 use content::{BIG, BIG_NAME, Can};
 use cranescope::fs::NodeKind;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-fn kind(of: std::fs::FileType) -> NodeKind {
-    match () {
-        () if of.is_dir() => NodeKind::Directory,
-        () if of.is_symlink() => NodeKind::Symlink,
-        () if of.is_char_device() => NodeKind::CharDevice,
-        () if of.is_block_device() => NodeKind::BlockDevice,
-        () if of.is_fifo() => NodeKind::Fifo,
-        () => NodeKind::File,
-    }
-}
 
 /// Everything below `root` is in the image as it was put in, and nothing else but `own`: what the format has itself.
 fn compare(look: &Look, root: &Path, can: Can, own: &[&str]) {
@@ -30,7 +19,7 @@ fn compare(look: &Look, root: &Path, can: Can, own: &[&str]) {
         let stat = entry.stat.as_ref().unwrap_or_else(|| panic!("{}: nothing is known of it", entry.path));
         let meta = std::fs::symlink_metadata(host).unwrap();
         let name = &entry.path;
-        assert_eq!(stat.kind, kind(meta.file_type()), "{name}");
+        same_kind(stat, &meta, &name.display());
         if can.posix {
             assert_eq!((stat.uid, stat.gid), (meta.uid(), meta.gid()), "{name}");
             if !meta.is_symlink() {
@@ -43,32 +32,20 @@ fn compare(look: &Look, root: &Path, can: Can, own: &[&str]) {
             let ours = i128::from(modified.seconds) * 1_000_000_000 + i128::from(modified.nanos);
             assert!((host - ours).abs() < i128::from(can.time), "{name}: {modified} is not {host}");
         }
-        match stat.kind {
-            NodeKind::Symlink => {
-                let target = std::fs::read_link(host).unwrap();
-                assert_eq!(look.fs().read_link(entry.node).unwrap(), target.as_os_str().as_bytes(), "{name}");
+        if stat.kind == NodeKind::File {
+            assert_eq!(stat.len, meta.len(), "{name}");
+            if can.hard {
+                assert_eq!(u64::from(stat.links), meta.nlink(), "{name}");
             }
-            NodeKind::CharDevice | NodeKind::BlockDevice => {
-                let (major, minor) = stat.device.unwrap();
-                assert_eq!(rustix::fs::makedev(major, minor), meta.rdev(), "{name}");
-            }
-            NodeKind::File => {
-                assert_eq!(stat.len, meta.len(), "{name}");
-                if can.hard {
-                    assert_eq!(u64::from(stat.links), meta.nlink(), "{name}");
-                }
-                if meta.len() > 1 << 32 {
-                    big(look, path);
-                } else {
-                    assert!(look.content(entry).unwrap() == std::fs::read(host).unwrap(), "content of {name}");
-                }
-            }
-            _ => {}
+        }
+        if stat.kind == NodeKind::File && meta.len() > 1 << 32 {
+            big(look, path);
+        } else {
+            same_content(look, entry, host, &name.display());
         }
         if can.xattrs {
-            for (key, value) in attributes(host) {
-                let ours = stat.xattrs.iter().find(|(n, _)| n.bytes() == key).map(|(_, v)| v);
-                assert_eq!(ours, Some(&value), "{name}: {}", String::from_utf8_lossy(&key));
+            for wanted in attributes(host).iter().filter(|(key, _)| key.bytes().starts_with(b"user.")) {
+                assert!(stat.xattrs.contains(wanted), "{name}: {}", wanted.0);
             }
         }
     }
@@ -85,20 +62,6 @@ fn compare(look: &Look, root: &Path, can: Can, own: &[&str]) {
     }
     let gaps = look.gaps();
     assert!(gaps.is_empty(), "{gaps:#?}");
-}
-
-fn attributes(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut names = vec![0; 1 << 12];
-    let len = rustix::fs::llistxattr(path, names.as_mut_slice()).unwrap();
-    let mut found = Vec::new();
-    for name in names[..len].split(|b| *b == 0).filter(|n| n.starts_with(b"user.")) {
-        let mut value = vec![0; 1 << 12];
-        let text = std::ffi::CString::new(name).unwrap();
-        let len = rustix::fs::lgetxattr(path, text.as_c_str(), value.as_mut_slice()).unwrap();
-        value.truncate(len);
-        found.push((name.to_vec(), value));
-    }
-    found
 }
 
 /// The file of over 4 GiB: what was written, and zeros where nothing was.

@@ -1,9 +1,10 @@
 //! Whole discs: every tree that the common writers make, compared with the folder and with other readers.
+use crate::host::same_kind;
 use crate::look::{Image, Look, below, check_places, pattern, run, tool, tools};
 use cranescope::fs::{NodeKind, Stat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 pub(super) const WRITER: &[&str] = &["xorriso"];
@@ -43,24 +44,11 @@ pub(super) fn populate(root: &Path) {
 }
 
 fn same(stat: &Stat, host: &std::fs::Metadata, path: &str) {
-    let kind = host.file_type();
-    let kind = match () {
-        () if kind.is_dir() => NodeKind::Directory,
-        () if kind.is_symlink() => NodeKind::Symlink,
-        () if kind.is_block_device() => NodeKind::BlockDevice,
-        () if kind.is_char_device() => NodeKind::CharDevice,
-        () if kind.is_fifo() => NodeKind::Fifo,
-        () => NodeKind::File,
-    };
-    assert_eq!(stat.kind, kind, "{path}");
+    same_kind(stat, host, path);
     assert_eq!((stat.uid, stat.gid, stat.mode), (host.uid(), host.gid(), host.mode() & 0o7777), "{path}");
     assert_eq!(stat.times.modified.map(|t| t.seconds), Some(host.mtime()), "{path}");
-    if kind != NodeKind::Directory {
+    if stat.kind != NodeKind::Directory {
         assert_eq!(stat.len, host.len(), "{path}");
-    }
-    if matches!(kind, NodeKind::CharDevice | NodeKind::BlockDevice) {
-        let (major, minor) = stat.device.unwrap();
-        assert_eq!(rustix::fs::makedev(major, minor), host.rdev(), "{path}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The merged tree against the kernel's overlay mount of the same layers: names, kinds, sizes, owners, permissions,
 //! attributes, contents.
+use crate::host::kind;
 use crate::look::{Look, tools};
 use cranescope::base::{FsId, Gaps, Name};
 use cranescope::evidence::{Entry, Folder, Layer, Marks, Merged, Tree, View, merge};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -74,15 +75,7 @@ fn shown(root: &Path) -> BTreeMap<Vec<u8>, Told> {
     let mut todo = vec![(root.to_path_buf(), Vec::new())];
     while let Some((at, path)) = todo.pop() {
         let Ok(meta) = std::fs::symlink_metadata(&at) else { continue };
-        let kind = meta.file_type();
-        let kind = match () {
-            () if kind.is_dir() => NodeKind::Directory,
-            () if kind.is_symlink() => NodeKind::Symlink,
-            () if kind.is_char_device() => NodeKind::CharDevice,
-            () if kind.is_block_device() => NodeKind::BlockDevice,
-            () if kind.is_fifo() => NodeKind::Fifo,
-            () => NodeKind::File,
-        };
+        let kind = kind(meta.file_type());
         let name = if path.is_empty() { b"/".to_vec() } else { path.clone() };
         let told = Told {
             kind,

@@ -1,9 +1,10 @@
 //! Whole images: every compressor and size of a block, compared with what unsquashfs makes of them.
+use crate::host::same_kind;
 use crate::look::{Image, below, check_places, pattern, run, tool, tools};
 use cranescope::fs::{NodeKind, Stat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 pub(super) const TOOLS: &[&str] = &["mksquashfs", "unsquashfs"];
@@ -94,28 +95,13 @@ fn attributes(root: &Path) -> Vec<(&'static str, &'static str, Vec<u8>)> {
 }
 
 fn same(stat: &Stat, host: &std::fs::Metadata, path: &str) {
-    let kind = host.file_type();
-    let kind = match () {
-        () if kind.is_dir() => NodeKind::Directory,
-        () if kind.is_symlink() => NodeKind::Symlink,
-        () if kind.is_block_device() => NodeKind::BlockDevice,
-        () if kind.is_char_device() => NodeKind::CharDevice,
-        () if kind.is_fifo() => NodeKind::Fifo,
-        () if kind.is_socket() => NodeKind::Socket,
-        () => NodeKind::File,
-    };
-    assert_eq!(stat.kind, kind, "{path}");
+    same_kind(stat, host, path);
     assert_eq!((stat.uid, stat.gid), (host.uid(), host.gid()), "{path}");
     assert_eq!(stat.mode, host.mode() & 0o7777, "{path}");
     assert_eq!(stat.times.modified.map(|t| t.seconds), Some(host.mtime()), "{path}");
-    if kind != NodeKind::Directory {
+    if stat.kind != NodeKind::Directory {
         assert_eq!(stat.len, host.len(), "{path}");
         assert_eq!(u64::from(stat.links), host.nlink(), "{path}");
-    }
-    if matches!(kind, NodeKind::CharDevice | NodeKind::BlockDevice) {
-        let device = host.rdev();
-        let expected = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xf_ff00);
-        assert_eq!(stat.device.map(|(a, b)| (u64::from(a), u64::from(b))), Some(expected), "{path}");
     }
 }
 
