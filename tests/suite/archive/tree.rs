@@ -132,9 +132,12 @@ fn every_compression_of_tar() {
             let Some(part) = packed.get(..cut).filter(|_| packed.len() > 9) else { continue };
             let disk = super::opened(std::sync::Arc::new(part.to_vec()), &gaps);
             assert!(disk.len() <= plain.len() as u64);
-            if tool != "lz4" && tool != "lzop" || cut == packed.len() / 2 {
-                assert!(!gaps.take().is_empty(), "{tool} cut at {cut} of {}", packed.len());
-            }
+            // The last byte of lzma is at times only what its range coder flushes, lz4 and lzop end in words that
+            // say no more than the file's end does: all came out then.
+            let mut out = vec![0; plain.len()];
+            let whole = disk.read_at(0, &mut out).is_ok_and(|n| n == plain.len()) && out == plain;
+            let says_nothing = cut == packed.len() - 1 && whole && matches!(tool, "lzma" | "lz4" | "lzop");
+            assert!(says_nothing || !gaps.take().is_empty(), "{tool} cut at {cut} of {}", packed.len());
         }
     }
 }
