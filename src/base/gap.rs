@@ -48,6 +48,10 @@ impl Gaps {
             None => list.push(new),
         }
     }
+    /// Whether it was not taken yet.
+    pub fn holds(&self, gap: &Gap) -> bool {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().any(|g| g == gap)
+    }
     /// Takes all that was recorded so far, through any clone.
     pub fn take(&self) -> Vec<Gap> {
         std::mem::take(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))

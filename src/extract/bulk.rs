@@ -174,7 +174,14 @@ fn groups<'a>(
     for (system, entry) in deleted {
         add(*system, entry, 0, &mut groups);
     }
-    groups.retain(|g| !sink.is_done(g.key));
+    groups.retain(|g| {
+        let is_done = sink.is_done(g.key);
+        // What its reader notes of where its bytes lie was noted in an earlier worker's ledger, which is gone.
+        if is_done && is_file(g) {
+            let _ = g.names.first().map(|(_, e, _)| super::flight::guard(|| g.tree.open(e)));
+        }
+        !is_done
+    });
     groups
 }
 

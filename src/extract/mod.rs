@@ -215,6 +215,8 @@ pub fn run(
         extra::second_readers(&mut indexed.layout, &indexed.trees, sink, progress)?;
     }
     extra::image_hashes(&mut indexed.layout, &extra.stored, extra.hash_images, sink, progress)?;
+    // What the readers noted since the index stood. All at once, as they merge what repeats.
+    sink.commit(&[], Vec::new(), indexed.gaps.take());
     sink.scene(&indexed.layout.scene);
     Ok(())
 }

@@ -53,7 +53,7 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
     if !wanted || !options.replay_journal {
         return volume(blocks, sb, options, options.gaps.clone());
     }
-    let damage = Damage::new(options.gaps.clone(), sb.inodes_per_group);
+    let damage = Damage::new(&options.gaps, sb.inodes_per_group);
     let overlay = journal.replay(&raw, &damage);
     if overlay.is_empty() {
         return volume(blocks, sb, options, options.gaps.clone());
@@ -67,7 +67,7 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
 }
 
 fn volume(blocks: Blocks, sb: Super, options: &Options, gaps: Gaps) -> Volume {
-    let damage = Damage::new(gaps, sb.inodes_per_group);
+    let damage = Damage::new(&gaps, sb.inodes_per_group);
     let groups = group::load(&blocks, &sb, &damage);
     Volume {
         blocks,
