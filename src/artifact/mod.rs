@@ -150,6 +150,16 @@ impl Out {
             })
             .add(self.by, self.told(&what), bytes);
     }
+    /// Records that bytes at a place within a file could not be read or made sense of.
+    pub fn gap_in(&self, entry: &Entry, file_offset: u64, what: impl std::fmt::Display, bytes: u64) {
+        self.gaps
+            .at(|p| {
+                p.filesystem = Some(entry.fs);
+                p.path = Some(entry.path.clone());
+                p.inode = Some(entry.node.number);
+            })
+            .add_at(self.by, "file_offset", file_offset, self.told(&what), bytes);
+    }
     /// Records a gap at a path that may not exist.
     pub fn gap_at(&self, system: &System, path: &str, what: impl std::fmt::Display) {
         let fs = system.trees().first().map(|t| t.id);

@@ -6,6 +6,7 @@ pub mod der;
 pub mod elf;
 pub mod gobuild;
 pub mod ini;
+pub mod journal;
 pub mod kmod;
 pub mod lines;
 pub mod pe;

@@ -29,6 +29,7 @@ mod gui_tables;
 mod host;
 mod host_fs;
 mod iso;
+mod journal;
 mod lives;
 mod look;
 mod mount;

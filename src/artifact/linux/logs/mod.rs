@@ -1,9 +1,10 @@
-//! Text logs: what they recorded of modems, tunnels, logins, accounts and the clock.
+//! Logs, text and journal: what they recorded of modems, tunnels, logins, accounts and the clock.
 //!
-//! Every text file below /var/log is read, rotated and compressed ones too, and the own logs of
+//! Every journal and every text file below /var/log is read, rotated and compressed ones too, and the own logs of
 //! remote-control programs elsewhere. A line that several files hold (syslog, kern.log) counts once: the
 //! count of an event is the highest that one log and its rotations give.
 mod clock;
+mod journals;
 mod patterns;
 mod scan;
 mod stream;
@@ -26,17 +27,19 @@ pub use window::log_window;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.logs",
-    about: "Modem, tunnel, login, account and clock lines of text logs; USB devices; from when to when logs exist.",
+    about: "Modem, tunnel, login, account and clock lines of text logs and of systemd's journals; USB devices; from when to when logs exist.",
     os: Os::Linux,
     reads: &[
         "/var/log/** (text, also .gz .xz .zst)",
+        "/var/log/journal/**",
+        "/run/log/journal/**",
         "/home/*/.anydesk*/**.trace",
         "/root/.anydesk*/**.trace",
         "/opt/teamviewer/logfiles/**",
         "/home/*/.local/share/logs/RustDesk/**",
         "/root/.local/share/logs/RustDesk/**",
     ],
-    references: &["syslog.conf(5)", "RFC 3164", "RFC 5424", "dmesg(1)"],
+    references: &["syslog.conf(5)", "systemd.io/JOURNAL_FILE_FORMAT", "RFC 3164", "RFC 5424", "dmesg(1)"],
     extract,
 };
 
@@ -135,7 +138,6 @@ struct Gathered {
 }
 
 fn extract(system: &System, out: &Out) {
-    journals(system, out);
     let patterns = match patterns::patterns() {
         Ok(patterns) => patterns,
         Err(e) => {
@@ -146,12 +148,14 @@ fn extract(system: &System, out: &Out) {
         }
     };
     let zone = TimeZone::get(&system.info.timezone).unwrap_or(TimeZone::UTC);
-    let files = files(system);
+    let mut files = files(system);
+    let texts = files.len();
+    files.append(&mut journals::files(system));
     let mut gathered = Gathered::default();
     let mut spent = 0_u64;
     let mut newer: Option<(&Name, i64)> = None;
     let mut families: BTreeMap<&Name, usize> = BTreeMap::new();
-    for (at, file) in files.iter().enumerate() {
+    for (at, file) in files.iter().enumerate().take(texts) {
         if at >= MAX_FILES || spent >= TOTAL_BUDGET {
             out.gap(file.entry, "budget: logs; this file and those after it were not searched");
             break;
@@ -174,27 +178,19 @@ fn extract(system: &System, out: &Out) {
         }
         gather(scan, &resolver, at, family, &mut gathered);
     }
+    for (at, file) in files.iter().enumerate().skip(texts) {
+        let next = families.len();
+        let family = *families.entry(&file.family).or_insert(next);
+        let Some(scan) = journals::read(system, file, patterns, &mut spent, out) else { continue };
+        let resolver = Resolver::new(&zone, scan.last, None);
+        spans(&scan, &resolver, at, &mut gathered);
+        gather(scan, &resolver, at, family, &mut gathered);
+    }
     emit(system, patterns, &files, gathered, out);
 }
 
 fn is_main(family: &Name) -> bool {
     MAIN.iter().any(|m| m.as_bytes() == family.file_name()) && family.parent().ends_with(b"/log")
-}
-
-/// Journals are counted, not read: one gap for each folder of them.
-fn journals(system: &System, out: &Out) {
-    let mut folders: BTreeMap<&[u8], (&Entry, u64, u64)> = BTreeMap::new();
-    let all = system.glob("/var/log/journal/**").into_iter().chain(system.glob("/run/log/journal/**"));
-    for entry in all.filter(|e| e.is_file() && e.path.file_name().windows(8).any(|w| w == b".journal")) {
-        let folder = folders.entry(entry.path.parent()).or_insert((entry, 0, 0));
-        folder.1 = folder.1.saturating_add(1);
-        folder.2 = folder.2.saturating_add(entry.len());
-    }
-    for (folder, (entry, files, bytes)) in folders {
-        let entry = system.get(folder).unwrap_or(entry);
-        let what = format!("journal files are not read yet: {files} with {bytes} bytes in this folder");
-        out.gap_bytes(entry, what, bytes);
-    }
 }
 
 fn read<'p>(
@@ -425,10 +421,12 @@ impl Cited {
         Self { whole: system.evidence(entry), source: if packed { None } else { system.open(entry).ok() } }
     }
     fn line(&self, spot: Spot, text: &str) -> Evidence {
-        if spot.line == 0 {
+        if spot.line == 0 && spot.seqnum == 0 {
             return self.whole.clone();
         }
-        let mut found = Evidence { line: Some(spot.line), excerpt: Some(text.to_owned()), ..self.whole.clone() };
+        let line = (spot.line != 0).then_some(spot.line);
+        let key = (spot.seqnum != 0).then(|| format!("__SEQNUM={}", spot.seqnum));
+        let mut found = Evidence { line, key, excerpt: Some(text.to_owned()), ..self.whole.clone() };
         if let Some(source) = &self.source {
             let range = Run::new(spot.offset, spot.len);
             let mut at = range.offset;

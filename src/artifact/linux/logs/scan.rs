@@ -2,6 +2,7 @@
 use super::clock::{Turns, When};
 use super::patterns::Patterns;
 use super::usb::Usb;
+use crate::base::Time;
 use crate::format::syslog::{Stamp, parse, repeated, stamp};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub(super) struct Spot {
     pub(super) line: u32,
     pub(super) offset: u64,
     pub(super) len: u64,
+    /// Of an entry of a journal, which has no lines; 0 elsewhere.
+    pub(super) seqnum: u64,
 }
 
 /// Lines of one kind with the same fields.
@@ -44,7 +47,11 @@ pub(super) struct Scan<'p> {
     carried: Vec<u8>,
     pub(super) hits: BTreeMap<Key, Hit>,
     distinct: Vec<u32>,
+    /// A field that every event of the file gets.
+    pub(super) mark: Option<String>,
     pub(super) usb: Usb,
+    /// The day, since 1970, of a journal's last entry.
+    entry_day: Option<i64>,
     /// First and last line of every day.
     pub(super) days: Vec<(When, When)>,
     /// The last line with a time.
@@ -62,7 +69,9 @@ impl<'p> Scan<'p> {
             carried: Vec::new(),
             hits: BTreeMap::new(),
             distinct: vec![0; patterns.all.len()],
+            mark: None,
             usb: Usb::default(),
+            entry_day: None,
             days: Vec::new(),
             last: When::default(),
         }
@@ -83,7 +92,8 @@ impl<'p> Scan<'p> {
                 self.new_day(line, &earlier);
             }
             if hit.is_some_and(|h| h <= end) {
-                let spot = Spot { line: self.number, offset: base.saturating_add(from as u64), len: line.len() as u64 };
+                let (offset, len) = (base.saturating_add(from as u64), line.len() as u64);
+                let spot = Spot { line: self.number, offset, len, seqnum: 0 };
                 self.line(line, spot);
                 hit = self.patterns.next(text, end);
             }
@@ -143,11 +153,31 @@ impl<'p> Scan<'p> {
         let parsed = parse(line);
         let (count, message) = repeated(parsed.message);
         let when = self.turns.now(parsed.stamp);
-        if parsed.program == b"kernel" || parsed.program.is_empty() {
-            self.usb.line(message, when, at, || show(line));
+        self.said(parsed.program, message, count, when, at, &|| show(line));
+    }
+    /// An entry of a journal.
+    pub(super) fn entry(&mut self, time: Time, program: &[u8], message: &[u8], at: Spot) {
+        let when = When { stamp: Stamp::Exact(time), turn: 0 };
+        let day = time.seconds.div_euclid(86_400);
+        let is_new = self.entry_day != Some(day) && self.days.len() < MAX_DAYS;
+        match self.days.last_mut().filter(|_| !is_new) {
+            Some(open) => open.1 = when,
+            None => self.days.push((when, when)),
         }
-        for (pattern, fields) in self.patterns.matches(parsed.program, message, self.path) {
-            let program = String::from_utf8_lossy(parsed.program).into_owned();
+        self.entry_day = Some(day);
+        self.last = when;
+        if self.patterns.next(message, 0).is_some() {
+            let text = || show(&[time.to_string().as_bytes(), b" ", program, b": ", message].concat());
+            self.said(program, message, 1, when, at, &text);
+        }
+    }
+    fn said(&mut self, program: &[u8], message: &[u8], count: u32, when: When, at: Spot, text: &dyn Fn() -> String) {
+        if program == b"kernel" || program.is_empty() {
+            self.usb.line(message, when, at, text);
+        }
+        for (pattern, mut fields) in self.patterns.matches(program, message, self.path) {
+            fields.extend(self.mark.clone());
+            let program = String::from_utf8_lossy(program).into_owned();
             let mut key = (pattern, program, fields);
             if !self.hits.contains_key(&key)
                 && let Some(n) = self.distinct.get_mut(pattern)
@@ -158,7 +188,7 @@ impl<'p> Scan<'p> {
                 }
             }
             let hit =
-                self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: show(line) });
+                self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: text() });
             hit.count = hit.count.saturating_add(count);
             hit.last = when;
         }

@@ -4,8 +4,7 @@ use crate::evidence::System;
 use crate::inventory::{self, Event, LogWindow};
 pub(super) use crate::inventory::{LOG_EXTENT as EXTENT, log_spans as union};
 
-/// The window of a system's logs, out of the events that the log artifact gave for it. What journals
-/// hold is not in it.
+/// The window of a system's logs, out of the events that the log artifact gave for it.
 pub fn log_window<'a>(system: &System, events: impl IntoIterator<Item = &'a Event>) -> LogWindow {
     LogWindow { volatile: volatile(system), ..inventory::log_window(events) }
 }
