@@ -41,6 +41,10 @@ struct Row {
     owned: Owned,
 }
 
+/// Readers of package databases, in the order in which they are tried.
+const DATABASES: &[fn(&System, &Out) -> Option<Ownership>] =
+    &[super::linux::dpkg::ownership, super::linux::opkg::ownership];
+
 /// Databases beyond these are damaged or made to exhaust; what is over becomes a gap.
 const MAX_ROWS: usize = 3_000_000;
 const MAX_PATH_BYTES: usize = 256 << 20;
@@ -49,7 +53,7 @@ impl Ownership {
     /// Reads the package database of a system; `None` where there is none. What of it cannot be
     /// read goes to `out` as gaps.
     pub fn read(system: &System, out: &Out) -> Option<Self> {
-        super::linux::dpkg::ownership(system, out)
+        DATABASES.iter().find_map(|read| read(system, out))
     }
     /// The owner of exactly this canonical path. Of several, the one that lists a digest, then the
     /// first by name.

@@ -97,7 +97,12 @@ fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
     if owners.is_err() {
         out.gap_system(system, "parser fault in the package database; nothing is vouched for by packages");
     }
+    let is_whole = owners.is_ok();
     let owners = owners.ok().flatten();
+    let kind = &system.info.package_database;
+    if is_whole && owners.is_none() && !kind.is_empty() {
+        out.gap_system(system, format!("package database {kind} is not read; nothing is vouched for by packages"));
+    }
     if !sink.is_done(key) {
         let there = system.entries().iter().map(|e| e.path.bytes());
         let packages = owners.as_ref().map(|o| o.packages(there)).unwrap_or_default();

@@ -10,6 +10,7 @@ pub(crate) mod logs;
 pub(crate) mod modconf;
 pub(crate) mod modules;
 pub(crate) mod net;
+pub(crate) mod opkg;
 pub(crate) mod package_log;
 pub(crate) mod pam;
 pub(crate) mod program;
