@@ -41,6 +41,8 @@ pub struct Item {
     pub special: (u32, u32),
     /// Of a symlink, as stored; nobody follows it.
     pub target: Option<Name>,
+    /// Of files and folders: full names and values, sorted by name.
+    pub xattrs: Vec<(Name, Vec<u8>)>,
 }
 
 /// All entries below a folder: every folder stands before what is in it.

@@ -14,6 +14,7 @@ mod progress;
 pub mod secret;
 mod stage;
 mod time;
+pub mod utf16;
 mod wanted;
 
 pub use budget::{Budget, Exceeded};

@@ -20,6 +20,15 @@ impl Time {
     pub const fn nanos(seconds: i64, nanos: u32) -> Self {
         Self { seconds, nanos, digits: 9 }
     }
+    /// Hundreds of nanoseconds since 1601-01-01 UTC; 0 means that no time was recorded.
+    pub fn from_filetime(raw: u64) -> Option<Self> {
+        if raw == 0 {
+            return None;
+        }
+        let seconds = i64::try_from(raw / 10_000_000).ok()?.checked_sub(11_644_473_600)?;
+        let nanos = u32::try_from(raw % 10_000_000).ok()?.saturating_mul(100);
+        Some(Self { seconds, nanos, digits: 7 })
+    }
     /// The present, for `run` and the log only: findings never depend on it.
     pub fn now() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

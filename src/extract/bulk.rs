@@ -3,8 +3,9 @@ use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
 use crate::artifact::Ownership;
-use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Progress, Stage};
+use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Place, Progress, Stage};
 use crate::evidence::{Cover, Entry, System, Tree};
+use crate::fs::STORED_MD5;
 use crate::inventory::Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,7 +68,7 @@ pub(super) fn run(
                 entry,
                 tree: g.tree,
                 system,
-                want_md5: !entry.deleted && g.names.iter().any(listed),
+                want_md5: acquired(entry).is_some() || !entry.deleted && g.names.iter().any(listed),
                 known: g.names.iter().find_map(|(s, e, _)| s.as_ref()?.known_hashes(e)),
                 parse: !kinds.archived.contains(&g.tree.id),
             })
@@ -106,14 +107,43 @@ pub(super) fn run(
             let Some(group) = group(done.job) else { return };
             let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
             let mut all = done.rows;
-            all.extend(rows(group, &owner, kinds, &content, done.md5.as_ref()));
-            batch.add(group.key, all, done.gaps);
+            let acquired = group.names.first().and_then(|(_, entry, _)| Some((*entry, acquired(entry)?)));
+            let as_acquired = acquired.and_then(|(_, sum)| Some(done.md5.as_ref()?.0 == sum));
+            let mut gaps = done.gaps;
+            if let (Some(false), Some((entry, _))) = (as_acquired, acquired) {
+                gaps.push(differs(entry));
+            }
+            all.extend(rows(group, &owner, kinds, &content, done.md5.as_ref()).into_iter().map(|mut row| {
+                if let (Row::File(file), Some(same)) = (&mut row, as_acquired) {
+                    file.flags.push(if same { "md5-as-acquired" } else { "md5-differs" }.to_owned());
+                }
+                row
+            }));
+            batch.add(group.key, all, gaps);
         };
         read_all(some, threads, progress, &announce, &before_parse, &done)?;
         batch.flush();
     }
     batch.flush();
     Ok(())
+}
+
+/// The MD5 that an acquisition of files tells of a content.
+fn acquired(entry: &Entry) -> Option<[u8; 16]> {
+    let stat = entry.stat.as_ref()?;
+    let (_, sum) = stat.xattrs.iter().find(|(name, _)| name.bytes() == STORED_MD5)?;
+    sum.as_slice().try_into().ok()
+}
+
+fn differs(entry: &Entry) -> Gap {
+    let at = Place {
+        filesystem: Some(entry.fs),
+        path: Some(entry.path.clone()),
+        inode: Some(entry.node.number),
+        ..Place::default()
+    };
+    let what = "the content's MD5 is not the one that the acquisition recorded".to_owned();
+    Gap { at, by: "contents".into(), what, bytes: entry.len() }
 }
 
 fn is_file(group: &Group<'_>) -> bool {

@@ -1,7 +1,8 @@
 //! One row of the files table: an entry, its inode, and what reading its content gave.
 use crate::base::{Digest, Evidence, ImageRun, Name, hex};
 use crate::evidence::{Entry, Tree};
-use crate::fs::{NAME_TIMES, NodeKind, name_times};
+use crate::format::acl;
+use crate::fs::{NAME_TIMES, NodeKind, OWNERS, is_told, name_times, owners};
 use crate::inventory::{File, Mode};
 use std::sync::Arc;
 
@@ -59,11 +60,12 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
     row.created = stat.times.created;
     row.deleted_at = stat.times.deleted;
     row.flags = stat.flags.iter().map(|f| (*f).to_owned()).collect();
-    let (times, xattrs): (Vec<_>, Vec<_>) = stat.xattrs.iter().partition(|(name, _)| name.bytes() == NAME_TIMES);
-    row.name_times = times.first().map(|(_, value)| name_times(value)).unwrap_or_default();
-    row.xattrs = xattrs.iter().map(|(name, _)| name.display()).collect();
-    let capability = stat.xattrs.iter().find(|(name, _)| name.bytes() == b"security.capability");
-    row.capabilities = capability.map(|(_, value)| capabilities(value)).unwrap_or_default();
+    let value = |wanted: &[u8]| stat.xattrs.iter().find(|(name, _)| name.bytes() == wanted).map(|(_, v)| v.as_slice());
+    row.name_times = value(NAME_TIMES).map(name_times).unwrap_or_default();
+    (row.owner_sid, row.group_sid) = value(OWNERS).map(owners).unwrap_or_default();
+    row.xattrs = stat.xattrs.iter().filter(|(n, _)| !is_told(n.bytes())).map(|(name, _)| name.display()).collect();
+    row.acl = acl::text(value);
+    row.capabilities = value(b"security.capability").map(capabilities).unwrap_or_default();
     if stat.kind == NodeKind::Symlink && !entry.deleted {
         row.target = tree.fs.read_link(entry.node).ok().map(Name::from);
     }

@@ -14,6 +14,7 @@ mod contents_tests;
 mod density;
 mod embedded;
 mod extra;
+mod file_events;
 mod file_row;
 mod flight;
 pub mod hash_image;
@@ -205,6 +206,7 @@ pub fn run(
     for (info, unowned) in indexed.layout.scene.systems.iter_mut().zip(found.unowned) {
         info.unowned = unowned;
     }
+    file_events::run(&mut indexed.layout, &indexed.trees, &indexed.systems, sink, progress)?;
     sink.scene(&indexed.layout.scene);
     let (archived, listed_only) = (&indexed.layout.archived, &indexed.layout.listed_only);
     let archived = archived.iter().filter_map(|n| u32::try_from(*n).ok().map(FsId)).collect();

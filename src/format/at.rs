@@ -1,6 +1,10 @@
 //! Transcripts of talks with a modem (AT commands and their replies), listings of SIMs and eUICCs: who the modem and
-//! the SIM are, which network they reach.
-//! Commands: 3GPP TS 27.007; identification by ITU-T V.250. ICCID: ITU-T E.118; IMEI: 3GPP TS 23.003; EID: GSMA SGP.29.
+//! the SIM are, which network they reach. Makers differ in how they name a reply, whether they name it at all, and in
+//! quotes; what `mmcli` and `qmicli` print is read as well.
+//! Commands: 3GPP TS 27.007 and 27.005; identification by ITU-T V.250. ICCID: ITU-T E.118, in the SIM's own order 3GPP
+//! TS 31.102; IMEI: 3GPP TS 23.003; EID: GSMA SGP.29.
+use super::euicc::{self, Profile};
+use std::borrow::Cow;
 
 /// What a text says of one modem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,14 @@ pub struct Modem {
     pub registered: Vec<Seen>,
     /// State of the PIN.
     pub pin: Vec<Seen>,
+    /// Centers that short messages are sent to.
+    pub centers: Vec<Seen>,
+    /// Entries of the SIM's phone book: number and name.
+    pub phone_book: Vec<Seen>,
+    /// On an eUICC.
+    pub profiles: Vec<Profile>,
+    /// Servers that its profiles come from.
+    pub servers: Vec<Seen>,
 }
 
 /// A word, and the line (from 1) in which it was first seen.
@@ -41,12 +53,13 @@ pub struct Context {
     pub line: u32,
 }
 
+const QUOTES: [char; 2] = ['"', '\''];
 /// Longest line that is looked at, and most words of one kind that are kept.
 const MAX_LINE: usize = 1000;
 const MAX_SEEN: usize = 1000;
 
 fn note(list: &mut Vec<Seen>, text: &str, line: u32) {
-    let text = text.trim().trim_matches('"').trim();
+    let text = text.trim().trim_matches(QUOTES).trim();
     if !text.is_empty() && list.len() < MAX_SEEN && !list.iter().any(|s| s.text == text) {
         list.push(Seen { text: text.to_owned(), line });
     }
@@ -77,10 +90,43 @@ pub fn eid_holds(digits: &str) -> bool {
     digits.len() == 32 && rest == Some(1)
 }
 
-/// An ICCID in digits, without the F that fills the last byte; `None` if it is none.
-fn iccid(text: &str) -> Option<&str> {
-    let text = text.trim().trim_matches('"').trim_end_matches(['F', 'f']);
-    (all_digits(text, 18..=20) && text.starts_with("89")).then_some(text)
+/// An ICCID in digits, without the F that fills the last byte; also in the order of a SIM, which has the two digits of
+/// each byte swapped. `None` if it is none.
+pub(super) fn iccid(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches(QUOTES);
+    let is_one = |text: &str| all_digits(text, 18..=20) && text.starts_with("89");
+    let plain = text.trim_end_matches(['F', 'f']);
+    if is_one(plain) {
+        return Some(plain.to_owned());
+    }
+    let swapped: String =
+        text.as_bytes().as_chunks::<2>().0.iter().flat_map(|[a, b]| [char::from(*b), char::from(*a)]).collect();
+    let swapped = swapped.trim_end_matches(['F', 'f']);
+    (text.len() == 20 && is_one(swapped)).then(|| swapped.to_owned())
+}
+pub(super) fn is_eid(text: &str) -> bool {
+    all_digits(text, 32..=32)
+}
+
+/// Text that a modem set to UCS2 gives in hexadecimal; other text as it is.
+fn readable(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 8 || !bytes.len().is_multiple_of(4) || !bytes.iter().all(u8::is_ascii_hexdigit) {
+        return Cow::Borrowed(text);
+    }
+    let units = bytes.as_chunks::<4>().0.iter().map(|unit| {
+        let unit = std::str::from_utf8(unit).ok().and_then(|u| u16::from_str_radix(u, 16).ok())?;
+        // What names and numbers are made of: ASCII, Latin, Greek, Cyrillic, Chinese.
+        char::from_u32(u32::from(unit))
+            .filter(|c| matches!(c, ' '..='~' | '\u{a0}'..='\u{4ff}' | '\u{4e00}'..='\u{9fff}'))
+    });
+    units.collect::<Option<String>>().map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// The lines of a transcript. Some terminals end them with a carriage return alone.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    text.split(end)
 }
 
 /// The values of a reply: split at commas outside quotes, quotes removed.
@@ -103,37 +149,72 @@ fn values(text: &str) -> Vec<String> {
 
 /// Whether a text may be worth [`read`]ing, by its first bytes.
 pub fn looks_like(head: &[u8]) -> bool {
-    const WORDS: [&[u8]; 9] =
-        [b"AT+C", b"at+c", b"+CGDCONT:", b"+COPS:", b"ICCID", b"IMSI", b"IMEI", b"eidValue", b"\"iccid\""];
+    const WORDS: [&[u8]; 16] = [
+        b"AT+C",
+        b"at+c",
+        b"AT+G",
+        b"AT#C",
+        b"AT^I",
+        b"+CGDCONT:",
+        b"+COPS:",
+        b"ICCID",
+        b"IMSI",
+        b"IMEI",
+        b"eidValue",
+        b"\"iccid\"",
+        b"iccid:",
+        b"imei:",
+        b"+CSCA:",
+        b"+CPBR:",
+    ];
     WORDS.iter().any(|word| memchr::memmem::find(head, word).is_some())
 }
 
 /// Reads a transcript or listing; `None` where nothing in it names a modem, a SIM or a network.
 pub fn read(text: &str) -> Option<Modem> {
     let mut modem = Modem::default();
-    if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
-        profiles(&json, &mut modem);
-    }
-    let mut asked = String::new();
-    for (number, line) in (1_u32..).zip(text.lines()) {
+    listed(text, &mut modem);
+    // What was asked and not answered yet: one line may ask several questions.
+    let mut asked: Vec<String> = Vec::new();
+    for (number, line) in (1_u32..).zip(lines(text)) {
         let line = strip_stamp(line.trim());
         if line.is_empty() || line.len() > MAX_LINE {
             continue;
         }
         let upper = line.to_ascii_uppercase();
         if let Some(command) = upper.strip_prefix("AT") {
-            asked = command.trim().to_owned();
+            asked = command.split(';').map(|c| c.trim().to_owned()).collect();
             set_context(line, number, &mut modem);
             continue;
         }
-        if matches!(upper.as_str(), "OK" | "ERROR") || upper.starts_with("+CME ERROR") {
-            asked.clear();
+        if is_result(&upper) {
+            if !matches!(upper.as_str(), "RING" | "NO CARRIER") {
+                asked.clear();
+            }
             continue;
         }
-        reply(line, &upper, &asked, number, &mut modem);
+        reply(line, &upper, &mut asked, number, &mut modem);
     }
-    let named = !(modem.imei.is_empty() && modem.iccid.is_empty() && modem.imsi.is_empty() && modem.eid.is_empty());
-    (named || !modem.contexts.is_empty() || !modem.operators.is_empty()).then_some(modem)
+    let ids = [&modem.imei, &modem.iccid, &modem.imsi, &modem.eid];
+    let named = ids.iter().any(|list| !list.is_empty()) || !modem.profiles.is_empty();
+    let reached = !(modem.contexts.is_empty() && modem.operators.is_empty() && modem.centers.is_empty());
+    (named || reached || !modem.phone_book.is_empty() || !modem.numbers.is_empty()).then_some(modem)
+}
+
+/// What ends a reply, or comes between (V.250, table 1).
+fn is_result(upper: &str) -> bool {
+    const CODES: [&str; 8] = ["OK", "ERROR", "RING", "NO CARRIER", "NO DIALTONE", "NO ANSWER", "BUSY", "CONNECT"];
+    CODES.contains(&upper) || upper.starts_with("+CME ERROR") || upper.starts_with("+CMS ERROR")
+}
+
+fn listed(text: &str, modem: &mut Modem) {
+    let listing = euicc::read(text);
+    for profile in &listing.profiles {
+        note(&mut modem.operators, &profile.provider, profile.line);
+    }
+    modem.profiles = listing.profiles;
+    listing.eids.iter().for_each(|(eid, line)| note(&mut modem.eid, eid, *line));
+    listing.servers.iter().for_each(|(server, line)| note(&mut modem.servers, server, *line));
 }
 
 /// Terminals put a time or an arrow before each line.
@@ -155,49 +236,95 @@ fn set_context(line: &str, number: u32, modem: &mut Modem) {
 fn context(text: &str, line: u32, modem: &mut Modem) {
     let values = values(text);
     let get = |at: usize| values.get(at).cloned().unwrap_or_default();
-    let new = Context { number: get(0), kind: get(1), apn: get(2), addresses: Vec::new(), line };
+    let addresses = Some(get(3)).filter(|a| is_address(a)).into_iter().collect();
+    let new = Context { number: get(0), kind: get(1), apn: readable(&get(2)).into_owned(), addresses, line };
     let known = |c: &Context| (&c.number, &c.apn) == (&new.number, &new.apn);
     if all_digits(&new.number, 1..=3) && modem.contexts.len() < MAX_SEEN && !modem.contexts.iter().any(known) {
         modem.contexts.push(new);
     }
 }
 
-fn reply(line: &str, upper: &str, asked: &str, number: u32, modem: &mut Modem) {
+/// An address that somebody was given.
+fn is_address(text: &str) -> bool {
+    text.contains(['.', ':']) && !matches!(text, "0.0.0.0" | "::") && !text.starts_with("0.0.0.0.")
+}
+
+fn reply(line: &str, upper: &str, asked: &mut Vec<String>, number: u32, modem: &mut Modem) {
     let (name, rest) = line.split_once(':').unwrap_or(("", line));
-    let name = name.trim().trim_start_matches(['+', '^', '#', '*', '$', '%']).to_ascii_uppercase();
-    let value = rest.trim().trim_matches('"');
+    // `mmcli` draws a table: what stands left of the bar is the group.
+    let name = name.rsplit('|').next().unwrap_or_default().trim();
+    let name = name.trim_start_matches(['+', '^', '#', '*', '$', '%', '!']).to_ascii_uppercase();
+    let value = rest.trim().trim_matches(QUOTES);
     match name.as_str() {
         "CGSN" | "GSN" | "EGMR" | "IMEI" | "IMEISV" => {
-            let value = values(rest).pop().unwrap_or_default();
-            if all_digits(&value, 14..=16) {
-                note(&mut modem.imei, &value, number);
+            if let Some(found) = values(rest).iter().rev().find(|v| all_digits(v.trim_matches(QUOTES), 14..=16)) {
+                note(&mut modem.imei, found, number);
             }
         }
         "CIMI" | "IMSI" if all_digits(value, 14..=15) => note(&mut modem.imsi, value, number),
-        "CCID" | "QCCID" | "ICCID" | "ZGETICCID" | "HICCID" | "SIM ICCID" => {
+        "CCID" | "QCCID" | "ICCID" | "CICCID" | "ZICCID" | "ZGETICCID" | "HICCID" | "SIM ICCID" | "UIM ICCID" => {
             if let Some(found) = values(rest).iter().find_map(|v| iccid(v)) {
-                note(&mut modem.iccid, found, number);
+                note(&mut modem.iccid, &found, number);
             }
         }
+        // A file of the SIM as it is: that of the ICCID has ten bytes, and begins with 98.
+        "CRSM" => {
+            let found = values(rest).get(2).filter(|v| v.starts_with("98")).and_then(|v| iccid(v));
+            note(&mut modem.iccid, &found.unwrap_or_default(), number);
+        }
         "EID" | "CEID" | "EIDVALUE" if all_digits(value, 32..=32) => note(&mut modem.eid, value, number),
-        "CNUM" => note(&mut modem.numbers, values(rest).get(1).map_or("", String::as_str), number),
-        "MSISDN" => note(&mut modem.numbers, value, number),
+        "CNUM" => {
+            let own = values(rest).get(1).cloned().unwrap_or_default();
+            note(&mut modem.numbers, &readable(&own), number);
+        }
+        "CSCA" => {
+            let center = values(rest).first().cloned().unwrap_or_default();
+            note(&mut modem.centers, &readable(&center), number);
+        }
+        "CPBR" | "CPBF" if !rest.contains('(') => {
+            let values = values(rest);
+            let get = |at: usize| values.get(at).map(|v| readable(v)).unwrap_or_default();
+            note(&mut modem.phone_book, format!("{} {}", get(1), get(3)).trim(), number);
+        }
+        "MSISDN" | "OWN" => note(&mut modem.numbers, value, number),
         "COPS" => {
             let values = values(rest);
             // Test replies list networks in brackets; the question's reply has mode, format, name.
             if !rest.contains('(') {
-                note(&mut modem.operators, values.get(2).map_or("", String::as_str), number);
+                note(&mut modem.operators, &readable(values.get(2).map_or("", String::as_str)), number);
             }
         }
-        "OPERATOR" | "SERVICE PROVIDER" => note(&mut modem.operators, value, number),
+        "QSPN" | "CSPN" => {
+            let name = values(rest).first().cloned().unwrap_or_default();
+            note(&mut modem.operators, &readable(&name), number);
+        }
+        // mmcli's "--" stands for nothing.
+        "OPERATOR NAME" if value == "--" => {}
+        "OPERATOR" | "OPERATOR NAME" | "SERVICE PROVIDER" => note(&mut modem.operators, value, number),
         "CGDCONT" if !rest.contains('(') => context(rest, number, modem),
         "CGPADDR" => {
             let values = values(rest);
             let of = values.first().cloned().unwrap_or_default();
-            let given = values.iter().skip(1).filter(|a| a.contains(['.', ':']) && *a != "0.0.0.0");
-            let addresses: Vec<String> = given.cloned().collect();
+            let addresses: Vec<String> = values.iter().skip(1).filter(|a| is_address(a)).cloned().collect();
             if let Some(context) = modem.contexts.iter_mut().find(|c| c.number == of) {
                 context.addresses.extend(addresses);
+                context.addresses.dedup();
+            }
+        }
+        // The same for contexts that the network set up: address and mask are one value of eight numbers.
+        "CGCONTRDP" if !rest.contains('(') => {
+            let values = values(rest);
+            let get = |at: usize| values.get(at).cloned().unwrap_or_default();
+            let (of, apn) = (get(0), get(2));
+            let address = get(3).split('.').take(4).collect::<Vec<_>>().join(".");
+            if !modem.contexts.iter().any(|c| c.number == of)
+                && all_digits(&of, 1..=3)
+                && modem.contexts.len() < MAX_SEEN
+            {
+                modem.contexts.push(Context { number: of.clone(), apn, line: number, ..Context::default() });
+            }
+            if let Some(context) = modem.contexts.iter_mut().find(|c| c.number == of).filter(|_| is_address(&address)) {
+                context.addresses.push(address);
                 context.addresses.dedup();
             }
         }
@@ -221,7 +348,7 @@ fn reply(line: &str, upper: &str, asked: &str, number: u32, modem: &mut Modem) {
         "CPIN" => note(&mut modem.pin, value, number),
         "MANUFACTURER" | "CGMI" => keep(&mut modem.maker, value),
         "MODEL" | "CGMM" => keep(&mut modem.model, value),
-        "REVISION" | "CGMR" | "GMR" | "FIRMWARE" => keep(&mut modem.firmware, value),
+        "REVISION" | "CGMR" | "GMR" | "FIRMWARE" | "FIRMWARE REVISION" => keep(&mut modem.firmware, value),
         _ => bare(line, upper, asked, number, modem),
     }
 }
@@ -232,112 +359,37 @@ fn keep(to: &mut String, text: &str) {
     }
 }
 
-/// A reply without a name: what was asked tells what it is.
-fn bare(line: &str, upper: &str, asked: &str, number: u32, modem: &mut Modem) {
+/// A reply without a name: what was asked tells what it is. What one line asked is answered in its order.
+fn bare(line: &str, upper: &str, asked: &mut Vec<String>, number: u32, modem: &mut Modem) {
     if upper.starts_with(['+', '^']) {
         return;
     }
-    match asked {
-        "+CGSN" | "+GSN" | "+CGSN=0" | "+CGSN=1" if all_digits(line, 14..=16) => note(&mut modem.imei, line, number),
-        "+CIMI" if all_digits(line, 14..=15) => note(&mut modem.imsi, line, number),
-        "+CCID" | "+QCCID" | "+ICCID" | "^ICCID?" | "+CCID?" => {
-            if let Some(found) = iccid(line) {
-                note(&mut modem.iccid, found, number);
-            }
-        }
-        "+CGMI" | "+GMI" => keep(&mut modem.maker, line),
-        "+CGMR" | "+GMR" => keep(&mut modem.firmware, line),
-        // `ATI` answers with maker, model and revision, a line each; further lines have names.
-        "I" if modem.maker.is_empty() => keep(&mut modem.maker, line),
-        "+CGMM" | "+GMM" | "I" => keep(&mut modem.model, line),
-        _ => {}
+    let line = line.trim_matches(QUOTES);
+    let found = asked.iter().position(|question| answer(question, line, number, modem));
+    if let Some(at) = found.filter(|_| asked.len() > 1) {
+        asked.drain(..=at);
     }
 }
 
-/// Profiles and numbers in the JSON of programs that manage eUICCs.
-fn profiles(json: &serde_json::Value, modem: &mut Modem) {
-    let mut todo = vec![json];
-    let mut steps = 100_000_u32;
-    while let Some(value) = todo.pop() {
-        steps = match steps.checked_sub(1) {
-            Some(left) => left,
-            None => return,
-        };
-        match value {
-            serde_json::Value::Array(all) => todo.extend(all),
-            serde_json::Value::Object(all) => {
-                for (key, value) in all {
-                    let text = value.as_str().unwrap_or_default();
-                    match key.as_str() {
-                        "iccid" => {
-                            if let Some(found) = iccid(text) {
-                                note(&mut modem.iccid, found, 1);
-                            }
-                        }
-                        "eidValue" | "eid" if all_digits(text, 32..=32) => note(&mut modem.eid, text, 1),
-                        "serviceProviderName" => note(&mut modem.operators, text, 1),
-                        _ => {}
-                    }
-                    todo.push(value);
-                }
-            }
-            _ => {}
-        }
+/// Takes a line as the answer to one question; `false` if it is none.
+fn answer(question: &str, line: &str, number: u32, modem: &mut Modem) -> bool {
+    let question = question.trim_start_matches(['+', '^', '#', '*', '$', '%', '!']).trim_end_matches('?');
+    match question {
+        "CGSN" | "GSN" | "CGSN=0" | "CGSN=1" if all_digits(line, 14..=16) => note(&mut modem.imei, line, number),
+        "CIMI" if all_digits(line, 14..=15) => note(&mut modem.imsi, line, number),
+        "CCID" | "QCCID" | "ICCID" | "CICCID" | "ZGETICCID" => match iccid(line) {
+            Some(found) => note(&mut modem.iccid, &found, number),
+            None => return false,
+        },
+        "CGMI" | "GMI" => keep(&mut modem.maker, line),
+        "CGMR" | "GMR" => keep(&mut modem.firmware, line),
+        // `ATI` answers with maker, model and revision, a line each; further lines have names.
+        "I" | "I0" if modem.maker.is_empty() => keep(&mut modem.maker, line),
+        "CGMM" | "GMM" | "I" | "I0" => keep(&mut modem.model, line),
+        _ => return false,
     }
+    true
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const TALK: &str = "ATI\r\nQuectel\r\nEC25\r\nRevision: EC25EFAR06A06M4G\r\n\r\nOK\r\nAT+CGSN\r\n490154203237518\r\nOK\r\n\
-        AT+CIMI\n460001234567890\nOK\nAT+QCCID\n+QCCID: 89860123456789012345\nOK\nAT+CPIN?\n+CPIN: READY\nOK\n\
-        AT+CGDCONT?\n+CGDCONT: 1,\"IPV4V6\",\"m2m.example, east\",\"0.0.0.0\",0,0\n+CGDCONT: 2,\"IP\",\"\"\nOK\n\
-        AT+CGPADDR=1\n+CGPADDR: 1,\"10.20.30.40\"\nOK\n[12:01:07] AT+COPS?\n[12:01:08] +COPS: 0,0,\"CHN-UNICOM\",7\nOK\n\
-        AT+COPS=?\n+COPS: (2,\"X\",\"X\",\"46001\",7)\nOK\nAT+CEREG?\n+CEREG: 0,5\nOK\nAT+CNUM\n+CNUM: \"\",\"+8613000000000\",145\nOK\n";
-
-    #[test]
-    fn a_talk_names_modem_sim_and_network() {
-        let modem = read(TALK).unwrap();
-        let texts = |list: &[Seen]| list.iter().map(|s| s.text.clone()).collect::<Vec<_>>();
-        assert_eq!((&*modem.maker, &*modem.model, &*modem.firmware), ("Quectel", "EC25", "EC25EFAR06A06M4G"));
-        assert_eq!(texts(&modem.imei), ["490154203237518"]);
-        assert_eq!(modem.imei.first().unwrap().line, 8);
-        assert_eq!(texts(&modem.imsi), ["460001234567890"]);
-        assert_eq!(texts(&modem.iccid), ["89860123456789012345"]);
-        assert_eq!(texts(&modem.operators), ["CHN-UNICOM"]);
-        assert_eq!(texts(&modem.registered), ["CEREG: roaming"]);
-        assert_eq!(texts(&modem.numbers), ["+8613000000000"]);
-        assert_eq!(modem.contexts.len(), 2);
-        let first = modem.contexts.first().unwrap();
-        assert_eq!((&*first.apn, &*first.kind), ("m2m.example, east", "IPV4V6"));
-        assert_eq!(first.addresses, ["10.20.30.40"]);
-        assert!(looks_like(TALK.as_bytes()));
-    }
-    #[test]
-    fn check_digits() {
-        assert!(luhn("490154203237518") && !luhn("490154203237517") && !luhn("") && !luhn("0") && !luhn("12a"));
-        assert!(luhn("8986012345678901239") && luhn("89860123456789012348") && !luhn("89860123456789012345"));
-        assert!(eid_holds("89049032123451234512345678901235") && !eid_holds("89049032123451234512345678901236"));
-        assert_eq!(iccid("8986012345678901234F"), Some("8986012345678901234"));
-        assert_eq!(iccid("1234567890123456789"), None);
-    }
-    #[test]
-    fn listings_of_profiles() {
-        let json =
-            r#"{"type":"lpa","payload":{"data":[{"iccid":"89860123456789012345","serviceProviderName":"Carrier"}]}}"#;
-        let modem = read(json).unwrap();
-        assert_eq!(modem.iccid.len(), 1);
-        assert_eq!(modem.operators.first().unwrap().text, "Carrier");
-        let plain = read("ICCID: 8986012345678901234\nIMSI: 460001234567890\nAPN: m2m\n").unwrap();
-        assert_eq!(plain.contexts.first().unwrap().apn, "m2m");
-        assert_eq!(plain.imsi.first().unwrap().line, 2);
-    }
-    #[test]
-    fn other_texts_are_nothing() {
-        for text in ["", "ATTENTION\nOK\n", "AT\nOK\n", "IMEI: none\n", "{\"iccid\":1}", "+CGDCONT: (1-24),\"IP\"\n"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! File formats that know nothing of disks: bytes in, values out.
+pub mod acl;
 pub mod at;
 pub mod deb822;
 pub mod decompress;
 pub mod der;
 pub mod elf;
+pub mod euicc;
 pub mod gobuild;
 pub mod ini;
 pub mod journal;
@@ -21,4 +23,5 @@ pub mod tree;
 pub mod uci;
 pub mod unitfile;
 pub mod usbids;
+pub mod usn;
 pub mod utmp;

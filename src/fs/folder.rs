@@ -183,7 +183,7 @@ impl FileSystem for FolderFs {
                 ..Times::default()
             },
             flags: Vec::new(),
-            xattrs: Vec::new(),
+            xattrs: item.xattrs.clone(),
             device: is_device.then_some(item.special),
         })
     }

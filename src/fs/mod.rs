@@ -18,16 +18,15 @@ mod ntfs;
 mod raw;
 mod squashfs;
 mod ubifs;
-mod utf16;
 mod xfs;
 
-use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time};
+use crate::base::{Budget, Exceeded, Gaps, Name, NodeId, Run, Time, utf16};
 use crate::image::{ReadError, Source, Store};
 pub use archive::KINDS as ARCHIVES;
 pub use folder::{FolderDisk, FolderFs};
 pub(crate) use iso::{NAME as DISC, holds_disc, same_disc};
 pub use mem::MemFs;
-pub use ntfs::{NAME_TIMES, name_times};
+pub use ntfs::{NAME_TIMES, OWNERS, attribute_names, name_times, owners};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -78,6 +77,14 @@ pub struct Times {
     pub created: Option<Time>,
     /// Deletion (ext dtime).
     pub deleted: Option<Time>,
+}
+
+/// The extended attribute under which an acquisition tells the MD5 of a file's content, 16 bytes.
+pub const STORED_MD5: &[u8] = b"acquired.md5";
+
+/// Whether an attribute is none of the evidence's own: a reader tells by it what [`Stat`] has no field for.
+pub fn is_told(attribute: &[u8]) -> bool {
+    attribute == STORED_MD5 || ntfs::is_told(attribute)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,6 +275,7 @@ pub const ALL: &[&Format] = &[
     &archive::CPIO,
     &archive::ZIP,
     &archive::AR,
+    &archive::L01,
     &archive::TAR,
 ];
 

@@ -9,6 +9,7 @@ mod record;
 mod scene;
 mod sort;
 mod tables;
+mod tables_disk;
 mod value;
 mod wire;
 
@@ -20,6 +21,7 @@ pub use scene::{
     SecondReading, SlotInfo, StoredHash, SystemInfo, VolumeInfo, VolumeState,
 };
 pub use tables::*;
+pub use tables_disk::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};
 
 use crate::base::Evidence;
@@ -171,4 +173,5 @@ tables! {
     keys: Key,
     settings: Setting,
     events: Event,
+    file_events: FileEvent,
 }

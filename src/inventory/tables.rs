@@ -19,6 +19,10 @@ record! {
         mode: Mode,
         uid: u32,
         gid: u32,
+        /// NTFS: the owner by the file's security descriptor (`S-1-5-32-544`); uid and gid are those of Linux there, 0 where none were set.
+        owner_sid: String,
+        /// NTFS: the primary group by the file's security descriptor.
+        group_sid: String,
         /// Number of hard links.
         links: u32,
         modified: Option<Time>,
@@ -33,6 +37,8 @@ record! {
         flags: Vec<String>,
         /// File capabilities as getcap writes them.
         capabilities: String,
+        /// Access control list, as `getfacl` writes its entries: user:1000:rwx … with those for new files as default:….
+        acl: String,
         /// Names of all extended attributes.
         xattrs: Vec<String>,
         /// Target of a symlink, as stored.

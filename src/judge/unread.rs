@@ -29,6 +29,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.logs", &["events", "devices"]),
     ("linux.logins", &["events"]),
     ("linux.package-log", &["events"]),
+    ("file-events", &["file_events"]),
     ("linux.listeners", &["listeners"]),
     ("linux.names", &["names"]),
     ("linux.nftables", &["firewall"]),

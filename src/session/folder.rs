@@ -1,6 +1,7 @@
 //! A folder as evidence: listed by the parent, below its own descriptor and through no symlink, and opened file by
 //! file as the worker asks. The worker gets the listing and descriptors; it opens nothing by name.
 use super::Failure;
+use super::attributes::{Room, has};
 use super::open::shown;
 use crate::base::{Folder, Gap, Item, ItemKind, Name, Place, Time};
 use rustix::fs::{
@@ -51,10 +52,15 @@ impl OpenedFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, path, flags, Mode::empty()).map_err(failed)?;
         let stat = fstat(&root).map_err(failed)?;
-        let mut listing =
-            Listing { root: root.as_fd(), items: vec![item(0, Name::default(), &stat)], gaps: Vec::new(), more: 0 };
+        let items = vec![item(0, Name::default(), &stat)];
+        let mut listing = Listing { root: root.as_fd(), items, room: Room::new(), gaps: Vec::new(), more: 0 };
         listing.walk(path);
-        let Listing { items, mut gaps, more, .. } = listing;
+        let Listing { items, mut gaps, more, room, .. } = listing;
+        if room.without > 0 {
+            let what =
+                format!("budget: extended attributes; those of {} files and folders were left out", room.without);
+            gaps.push(gap(path, what, 0));
+        }
         if more > 0 {
             gaps.push(gap(path, format!("{more} further folders could not be read"), 0));
         }
@@ -184,12 +190,14 @@ fn item(parent: u32, name: Name, stat: &Stat) -> Item {
         changed: time(stat.st_ctime, stat.st_ctime_nsec),
         special: (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
         target: None,
+        xattrs: Vec::new(),
     }
 }
 
 struct Listing<'a> {
     root: BorrowedFd<'a>,
     items: Vec<Item>,
+    room: Room,
     gaps: Vec<Gap>,
     /// Gaps beyond those that are named.
     more: u64,
@@ -227,6 +235,16 @@ impl Listing<'_> {
             }
         }
     }
+    /// Of a file that is still the one that was looked at.
+    fn attributes(&mut self, folder: &OwnedFd, name: &std::ffi::OsStr, item: &mut Item) -> Result<(), String> {
+        let failed = |e: Errno| format!("extended attributes not read: {e}");
+        let file = beneath(folder.as_fd(), Path::new(name), OFlags::RDONLY).map_err(failed)?;
+        let stat = fstat(&file).map_err(failed)?;
+        if (wide(stat.st_dev), wide(stat.st_ino)) != (item.device, item.inode) {
+            return Err("extended attributes not read: another file stands in its place".into());
+        }
+        self.room.take(&file, item)
+    }
     /// Lists one folder; gives the folders in it.
     fn folder(&mut self, number: u32, path: &Path) -> Result<Vec<(u32, std::ffi::OsString)>, String> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
@@ -239,6 +257,11 @@ impl Listing<'_> {
         let kind = fstatfs(&fd).map_err(|e| e.to_string())?.f_type;
         if VIRTUAL.contains(&wide(kind)) && number > 0 {
             return Err("a file system of the running kernel is mounted here".into());
+        }
+        if let Some(own) = self.items.get_mut(number as usize)
+            && let Err(what) = self.room.take(&fd, own)
+        {
+            self.note(path, what, 0);
         }
         let mut names = Vec::new();
         for entry in Dir::read_from(&fd).map_err(|e| e.to_string())? {
@@ -270,6 +293,10 @@ impl Listing<'_> {
             }
             if new.kind == ItemKind::Directory {
                 below.push((child, os));
+            } else if has(new.kind)
+                && let Err(what) = self.attributes(&fd, &os, &mut new)
+            {
+                self.note(&path.join(&os), what, 0);
             }
             self.items.push(new);
         }

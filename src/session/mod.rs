@@ -1,5 +1,6 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
+mod attributes;
 mod beneath;
 mod examine;
 mod export;

@@ -5,7 +5,7 @@ use super::protocol::{Exported, Report};
 use crate::base::{Name, Progress, Run};
 use crate::evidence::Entry;
 use crate::extract::{self, Indexed, Input, Request, Sink};
-use crate::fs::{NAME_TIMES, NodeKind};
+use crate::fs::{NodeKind, is_told};
 use crate::image::Source;
 
 const PIECE: usize = 1 << 20;
@@ -127,7 +127,7 @@ fn described(entry: &Entry, source: Option<&Source>, target: Option<Name>) -> Ex
         device: stat.and_then(|s| s.device),
         target,
         xattrs: stat
-            .map(|s| s.xattrs.iter().filter(|(n, _)| n.bytes() != NAME_TIMES).cloned().collect())
+            .map(|s| s.xattrs.iter().filter(|(n, _)| !is_told(n.bytes())).cloned().collect())
             .unwrap_or_default(),
         image_runs: located.into_iter().map(run).collect(),
     }

@@ -141,3 +141,46 @@ fn many_files_cost_a_question_each() {
     assert!(files.iter().filter(|f| f["kind"] == "file").all(|f| f["sha256"].is_string()));
     assert_eq!(file(&report, "/d7/f57")["sha256"], hash(b"content 57"));
 }
+
+/// Sets an attribute; `false` where this machine's file system or rights do not allow it.
+fn set(path: &Path, name: &str, value: &str) -> bool {
+    let out =
+        std::process::Command::new("timeout").args(["60", "setfattr", "-n", name, "-v", value]).arg(path).output();
+    out.is_ok_and(|o| o.status.success())
+}
+
+#[test]
+fn attributes_of_files_are_listed_in_folders_and_archives() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("loose");
+    plant(&root, &[("/in/ping", "program\n"), ("/plain", "nothing\n")]);
+    let acl_value = "0x0200000001000600ffffffff02000700e803000004000400ffffffff10000700ffffffff20000000ffffffff";
+    let ping = root.join("in/ping");
+    let allowed = set(&ping, "user.crane", "40 t")
+        && set(&ping, "security.capability", "0x0100000200200000000000000000000000000000")
+        && set(&ping, "system.posix_acl_access", acl_value)
+        && set(&root.join("in"), "user.folder", "yes")
+        && set(&root.join("in"), "system.posix_acl_default", acl_value);
+    if !allowed {
+        eprintln!("skipped: extended attributes cannot be set here (attr, root, a file system that has them)");
+        return;
+    }
+    let tar = ["60", "tar", "--xattrs", "--xattrs-include=*", "--acls", "-cf", "loose.tar", "-C", "loose", "."];
+    let made = std::process::Command::new("timeout").args(tar).current_dir(dir.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for image in ["loose", "loose.tar"] {
+        let report = examine(dir.path(), image);
+        let row = file(&report, "/in/ping");
+        assert_eq!(row["capabilities"], "cap_net_raw=ep", "{image}");
+        // tar writes the names of accounts that it knows, and may leave out the mask's comment.
+        let acl = row["acl"].as_str().unwrap();
+        assert!(acl.starts_with("user::rw-,user:") && acl.contains(":rwx,group::r--,mask::rwx,other::---"), "{acl}");
+        let names = row["xattrs"].to_string();
+        assert!(names.contains("user.crane") && names.contains("security.capability"), "{image}: {names}");
+        let folder = file(&report, "/in");
+        assert!(folder["acl"].as_str().unwrap().contains("default:user:"), "{image}: {folder}");
+        assert!(folder["xattrs"].to_string().contains("user.folder"), "{image}: {folder}");
+        let plain = file(&report, "/plain");
+        assert_eq!((&plain["acl"], &plain["xattrs"]), (&"".into(), &serde_json::json!([])), "{image}");
+    }
+}

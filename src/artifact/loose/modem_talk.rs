@@ -1,10 +1,11 @@
 //! Transcripts of AT commands and listings of SIMs and eUICCs: modem, SIM, operator and ways into the network.
 //! Formats: see [`crate::format::at`].
 use super::super::{Content, Out, Sight, TEXT_LIMIT};
-use crate::base::Evidence;
+use crate::base::{Evidence, utf16};
 use crate::evidence::Entry;
 use crate::format::at::{self, Context, Modem, Seen};
 use crate::inventory::{Connection, Device};
+use std::borrow::Cow;
 
 /// Source and manager of the rows.
 const SOURCE: &str = "at-transcript";
@@ -13,7 +14,7 @@ const EXTENSIONS: &[&str] = &["txt", "log", "lst", "cap", "at", "trc", "asc", "o
 
 pub(crate) const CONTENT: Content = Content {
     name: "loose.modem-talk",
-    about: "transcripts of AT commands, listings of SIMs and eUICC profiles: IMEI, IMSI, ICCID, EID with their check digits, operator, APN, firmware",
+    about: "transcripts of AT commands, listings of SIMs and eUICC profiles (lpac, mmcli, qmicli): IMEI, IMSI, ICCID, EID with their check digits, profiles and their state, operator, APN, addresses, message center, phone book, firmware",
     wants,
     consume,
 };
@@ -27,15 +28,25 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
     let name = entry.path.file_name();
     let extension = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(dot.saturating_add(1)..));
     let fits = extension.is_none_or(|e| EXTENSIONS.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(e)));
-    fits && entry.len() <= TEXT_LIMIT && !head.contains(&0) && at::looks_like(head)
+    let head = decoded(head);
+    fits && entry.len() <= TEXT_LIMIT && !head.contains(&0) && at::looks_like(&head)
+}
+
+/// Text in UTF-16, as programs of Windows write it, in UTF-8; other bytes as they are.
+fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes.strip_prefix(&[0xff, 0xfe]) {
+        Some(rest) => utf16::name(rest).into(),
+        None => bytes.into(),
+    }
 }
 
 fn consume(sight: &Sight<'_>, bytes: &[u8], out: &Out) {
-    let text = String::from_utf8_lossy(bytes);
+    let bytes = decoded(bytes);
+    let text = String::from_utf8_lossy(&bytes);
     let Some(modem) = at::read(&text) else { return };
     let line = |line: u32| Evidence {
         line: Some(line),
-        excerpt: text.lines().nth(usize::try_from(line.saturating_sub(1)).unwrap_or(0)).map(excerpt),
+        excerpt: at::lines(&text).nth(usize::try_from(line.saturating_sub(1)).unwrap_or(0)).map(excerpt),
         ..sight.evidence.clone()
     };
     let name =
@@ -59,6 +70,15 @@ fn consume(sight: &Sight<'_>, bytes: &[u8], out: &Out) {
     for iccid in &modem.iccid {
         out.push(device("sim", format!("SIM{}", checked(at::luhn(&iccid.text))), "sim", iccid));
     }
+    for profile in &modem.profiles {
+        let known = [&profile.provider, &profile.name, &profile.nickname].into_iter().filter(|t| !t.is_empty());
+        let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let state = [&profile.state, &profile.class].into_iter().filter(|t| !t.is_empty());
+        let state = state.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let name = format!("eUICC profile {known} ({state}){}", checked(at::luhn(&profile.iccid)));
+        let seen = Seen { text: profile.iccid.clone(), line: profile.line };
+        out.push(device("sim", name, "sim", &seen));
+    }
     for eid in &modem.eid {
         out.push(device("sim", format!("eUICC{}", checked(at::eid_holds(&eid.text))), "sim", eid));
     }
@@ -68,7 +88,9 @@ fn consume(sight: &Sight<'_>, bytes: &[u8], out: &Out) {
     }
     // A SIM that is known without a way into its network.
     if modem.contexts.is_empty()
-        && let Some(first) = modem.imsi.first().or(modem.operators.first())
+        && let Some(first) = [&modem.imsi, &modem.operators, &modem.centers, &modem.numbers, &modem.phone_book]
+            .into_iter()
+            .find_map(|list| list.first())
     {
         out.push(connection(&Context { line: first.line, ..Context::default() }, &details, line(first.line)));
     }
@@ -91,6 +113,9 @@ fn details(modem: &Modem) -> Vec<String> {
         ("operator", &modem.operators),
         ("registered", &modem.registered),
         ("pin-state", &modem.pin),
+        ("message-center", &modem.centers),
+        ("profile-server", &modem.servers),
+        ("phone-book", &modem.phone_book),
     ];
     all.iter().flat_map(|(key, list)| list.iter().map(move |s| format!("{key}={}", s.text))).collect()
 }

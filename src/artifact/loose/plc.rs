@@ -37,10 +37,13 @@ const SIGNS: &[(&str, Sign)] = &[
     ("Siemens TIA Portal export (Openness)", Word(b"<Engineering version=\"V")),
     ("PLCopen XML project", Word(b"http://www.plcopen.org/xml/tc6")),
     ("CODESYS export", Word(b"<ExportFile><StructuredView Guid=")),
-    (
-        "Siemens TIA Portal project archive",
-        Container(&["zap13", "zap14", "zap15", "zap15_1", "zap16", "zap17", "zap18", "zap19", "zap20"], ZIP),
-    ),
+    ("B&R Automation Studio project", Word(b"http://br-automation.co.at/AS/Project")),
+    ("Siemens TIA Portal project archive", Container(&["zap#"], ZIP)),
+    ("Siemens TIA Portal library archive", Container(&["zal#"], ZIP)),
+    ("CODESYS 2 or ABB AC500 project", Container(&["pro", "lib"], b"CoDeSys+")),
+    ("Rockwell RSLogix 500 project", Container(&["rss"], OLE)),
+    ("Rockwell FactoryTalk View project", Container(&["mer", "apa", "med"], OLE)),
+    ("Siemens WinCC flexible project", Container(&["hmi"], OLE)),
     ("Siemens STEP 7 project archive", Container(&["s7z"], ZIP)),
     ("Siemens STEP 7 block container", Container(&["dbf"], DBASE)),
     ("CODESYS project archive", Container(&["projectarchive", "pro"], ZIP)),
@@ -53,7 +56,8 @@ const SIGNS: &[(&str, Sign)] = &[
 ];
 /// Projects whose first bytes nobody has published: the name alone tells, and the gap says so.
 const NAMES: &[(&str, &[&str])] = &[
-    ("Siemens TIA Portal project", &["ap13", "ap14", "ap15", "ap15_1", "ap16", "ap17", "ap18", "ap19", "ap20"]),
+    ("Siemens TIA Portal project", &["ap#"]),
+    ("Siemens TIA Portal library", &["al#"]),
     ("Siemens STEP 7 project", &["s7p", "s7l"]),
     ("Siemens WinCC project", &["mcp"]),
     ("Rockwell Logix project (ACD)", &["acd"]),
@@ -66,7 +70,7 @@ fn identify(entry: &Entry, head: &[u8]) -> Option<(&'static str, bool)> {
     let name = entry.path.file_name();
     let dot = name.iter().rposition(|b| *b == b'.')?;
     let extension = name.get(dot.checked_add(1)?..).filter(|e| !e.is_empty())?;
-    let has = |list: &[&str]| list.iter().any(|e| e.as_bytes().eq_ignore_ascii_case(extension));
+    let has = |list: &[&str]| list.iter().any(|e| is_extension(extension, e));
     let is_text = matches!(head.first(), Some(b'<' | b'(' | 0xef | 0xfe | 0xff));
     let fits = |sign: &Sign| match sign {
         Word(word) => is_text && (find(head, word).is_some() || find(&narrow(head), word).is_some()),
@@ -78,6 +82,17 @@ fn identify(entry: &Entry, head: &[u8]) -> Option<(&'static str, bool)> {
     };
     let by_content = SIGNS.iter().find(|(_, sign)| fits(sign)).map(|(what, _)| (*what, false));
     by_content.or_else(|| NAMES.iter().find(|(_, list)| has(list)).map(|(what, _)| (*what, true)))
+}
+
+/// Whether an extension is this one; `#` stands for the version of TIA Portal: `ap16`, `ap15_1`.
+fn is_extension(extension: &[u8], wanted: &str) -> bool {
+    let Some(stem) = wanted.strip_suffix('#') else { return wanted.as_bytes().eq_ignore_ascii_case(extension) };
+    let Some((head, version)) = extension.split_at_checked(stem.len()) else { return false };
+    let (major, minor) = version.split_at_checked(2).unwrap_or_default();
+    head.eq_ignore_ascii_case(stem.as_bytes())
+        && major.len() == 2
+        && major.iter().all(u8::is_ascii_digit)
+        && matches!(minor, [] | [b'_', b'0'..=b'9'])
 }
 
 /// UTF-16 text as its low bytes, for words of ASCII.
@@ -140,7 +155,11 @@ mod tests {
             ),
             ("/a.L5X", &wide, "Rockwell Logix project (L5X)", false),
             ("/p/x.zap16", b"PK\x03\x04", "Siemens TIA Portal project archive", false),
+            ("/p/x.zap15_1", b"PK\x03\x04", "Siemens TIA Portal project archive", false),
             ("/p/x.AP16", b"\x01", "Siemens TIA Portal project", true),
+            ("/p/x.ap21", b"\x01", "Siemens TIA Portal project", true),
+            ("/p/crane.pro", b"CoDeSys+\x01", "CODESYS 2 or ABB AC500 project", false),
+            ("/p/panel.mer", OLE, "Rockwell FactoryTalk View project", false),
             ("/p/x.acd", b"\x01", "Rockwell Logix project (ACD)", true),
             ("/p/ombstx/offline/0001/BAUSTEIN.DBF", b"\x03\x62", "Siemens STEP 7 block container", false),
             ("/p/x.project", b"PK\x03\x04", "CODESYS or ABB Automation Builder project", false),
@@ -153,6 +172,9 @@ mod tests {
             ("/c.project", b"<projectDescription>"),
             ("/d", b"<RSLogix"),
             ("/e.zap16", b"text"),
+            ("/f.app", b"\x01"),
+            ("/g.ap1", b"\x01"),
+            ("/h.apk16", b"PK\x03\x04"),
         ] {
             assert_eq!(identify(&entry(path), head), None, "{path}");
         }

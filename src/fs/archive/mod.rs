@@ -4,6 +4,7 @@
 mod ar;
 mod cpio;
 mod initramfs;
+mod lef;
 mod member;
 mod pax;
 mod sparse;
@@ -15,11 +16,12 @@ mod zip_directory;
 use crate::fs::Format;
 pub(super) use ar::FORMAT as AR;
 pub(super) use cpio::FORMAT as CPIO;
+pub(super) use lef::FORMAT as L01;
 pub(super) use tar::FORMAT as TAR;
 pub(super) use zip::FORMAT as ZIP;
 
 /// The formats of this folder, by the kind that their file systems have.
-pub const KINDS: &[&str] = &["tar", "cpio", "zip", "ar"];
+pub const KINDS: &[&str] = &["tar", "cpio", "zip", "ar", "l01"];
 
 /// More members than any archive of a real system has; what stands behind them is not listed.
 const MAX_MEMBERS: usize = 1_000_000;

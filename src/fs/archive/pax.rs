@@ -70,7 +70,7 @@ impl Records {
             deleted: None,
         }
     }
-    /// Extended attributes, of whichever program wrote them.
+    /// Extended attributes and access control lists (as text), of whichever program wrote them.
     pub(super) fn xattrs(&self) -> Vec<(Name, Vec<u8>)> {
         let mut found: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (key, value) in &self.all {
@@ -82,6 +82,8 @@ impl Records {
                 if let Ok(value) = base64::engine::general_purpose::STANDARD_NO_PAD.decode(&packed) {
                     found.entry(unescaped(name)).or_insert(value);
                 }
+            } else if matches!(key.as_slice(), b"SCHILY.acl.access" | b"SCHILY.acl.default" | b"SCHILY.acl.ace") {
+                found.insert(key.clone(), value.clone());
             } else if key == b"RHT.security.selinux" {
                 found.insert(b"security.selinux".to_vec(), value.clone());
             }

@@ -1,11 +1,11 @@
 //! `$EA`: extended attributes. Linux keeps owner, mode and device numbers there.
 //! Format: FILE_FULL_EA_INFORMATION in MS-FSCC 2.4.15; names as the Windows subsystem for Linux and
 //! the kernel's ntfs3 write them.
-use super::Volume;
 use super::list::Node;
 use super::raw::{size, u8_at, u16_at, u32_at};
 use super::record::EA;
 use super::value::value;
+use super::{Volume, is_told};
 use crate::base::Name;
 use crate::fs::Stat;
 
@@ -41,7 +41,9 @@ fn parse(bytes: &[u8], stat: &mut Stat) -> Option<()> {
             (b"$LXDEV", Some(n)) => stat.device = u32_at(value, 4).map(|minor| (n, minor)),
             _ => {}
         }
-        stat.xattrs.push((Name::new(name), value.to_vec()));
+        // What the reader itself tells has names that nothing on the disk can take.
+        let name = if is_told(name) { Name::from([b"$EA.", name].concat()) } else { Name::new(name) };
+        stat.xattrs.push((name, value.to_vec()));
         if next == 0 {
             return Some(());
         }

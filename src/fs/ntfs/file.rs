@@ -7,7 +7,7 @@ use super::raw::corrupt;
 use super::record::{DATA, FILE_NAME, INDEX_ALLOCATION, INDEX_ROOT, STANDARD_INFORMATION};
 use super::reparse::{Meaning, meaning};
 use super::value::{Body, COMPRESSED, ENCRYPTED, SPARSE, Value, value, values};
-use super::{NAME_TIMES, Volume, bitmap, extended, names, wof};
+use super::{NAME_TIMES, Volume, bitmap, extended, names, security, wof};
 use crate::base::{Name, NodeId};
 use crate::fs::{FsError, NodeKind, Stat, Times};
 use crate::image::Source;
@@ -99,6 +99,7 @@ pub(super) fn stat(volume: &Volume, id: NodeId) -> Result<Stat, FsError> {
     // Without the one set of times the other is better than none.
     let name_times = own.value.and_then(|value| value.get(8..40));
     stat.times = standard.map(|s| s.times).or(name_times.and_then(|t| names::times(t, 0))).unwrap_or_default();
+    stat.xattrs.extend(security::of(volume, &node));
     if let Some(stream) = stream_of(volume, &node, id)? {
         stat.len = stream.len;
         stat.allocated = stream.allocated(volume.disk.cluster);

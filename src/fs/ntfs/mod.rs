@@ -23,6 +23,7 @@ mod record;
 mod reparse;
 mod runs;
 mod second;
+mod security;
 mod survey;
 mod table;
 mod value;
@@ -41,7 +42,7 @@ const BY: &str = "fs.ntfs";
 pub(super) const FORMAT: Format = Format {
     name: "ntfs",
     about: "NTFS 1.2 to 3.1",
-    limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed; no sectors below 512 bytes",
+    limits: "contents encrypted by EFS, kept in a deduplication store, a WIM archive or a cloud are listed but not read; the log ($LogFile) is not replayed: its state is a detail of the file system, and a gap where transactions are left in it; of security descriptors owner and group are read, no access control lists; no sectors below 512 bytes",
     probe: boot::probe,
     probe_damaged: boot::probe_damaged,
     size: stated_size,
@@ -50,6 +51,24 @@ pub(super) const FORMAT: Format = Format {
 
 /// The extended attribute under which `$FILE_NAME`'s times stand, where they differ from the others.
 pub const NAME_TIMES: &[u8] = b"ntfs.file_name_times";
+
+/// The extended attribute under which the SIDs of owner and group stand, one behind the other, as they are stored.
+pub const OWNERS: &[u8] = b"ntfs.owners";
+
+/// Whether an attribute is none of the disk's own: the reader tells by it what [`Stat`] has no field for.
+pub(super) fn is_told(attribute: &[u8]) -> bool {
+    attribute == NAME_TIMES || attribute == OWNERS
+}
+
+/// Owner and group of [`OWNERS`] as text (`S-1-5-32-544`); empty where there is none.
+pub fn owners(value: &[u8]) -> (String, String) {
+    security::texts(value)
+}
+
+/// Names of a file's attributes (MS-FSCC 2.6), by their bits.
+pub fn attribute_names(bits: u32) -> Vec<String> {
+    names::all_flags(bits)
+}
 
 /// The value of [`NAME_TIMES`] as text.
 pub fn name_times(value: &[u8]) -> String {
@@ -75,6 +94,8 @@ struct Volume {
     slack: OnceLock<Vec<deleted::Slack>>,
     /// The volume's own bitmap of clusters, once it was looked for.
     bitmap: OnceLock<Option<Source>>,
+    /// Whom `$Secure` names, once it was asked for.
+    owners: OnceLock<security::Owners>,
     /// Bytes of an index block, where an index does not say.
     index_block: usize,
 }

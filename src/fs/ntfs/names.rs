@@ -89,6 +89,12 @@ pub(super) fn flags(bits: u32) -> Vec<&'static str> {
     FLAGS.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect()
 }
 
+/// The same, with what only the change journal tells.
+pub(super) fn all_flags(bits: u32) -> Vec<String> {
+    let folder = if bits & 0x10 == 0 { None } else { Some("directory") };
+    flags(bits).into_iter().chain(folder).map(str::to_owned).collect()
+}
+
 /// `$STANDARD_INFORMATION`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Standard {

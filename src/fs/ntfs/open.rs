@@ -20,6 +20,17 @@ const STRETCH: u64 = 1024;
 const VOLUME: u64 = 3;
 /// The volume was not unmounted cleanly, or needs a check.
 const DIRTY: u16 = 1;
+/// What the volume's flags mean, by the Linux-NTFS project's documentation of `$VOLUME_INFORMATION`.
+const FLAGS: &[(u16, &str)] = &[
+    (DIRTY, "dirty"),
+    (0x2, "log-to-be-resized"),
+    (0x4, "to-be-upgraded"),
+    (0x8, "mounted-by-windows-nt-4"),
+    (0x10, "change-journal-being-deleted"),
+    (0x20, "object-ids-to-be-repaired"),
+    (0x4000, "check-under-way"),
+    (0x8000, "modified-by-check"),
+];
 
 pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError> {
     let boot = boot::read(source, &options.gaps)?;
@@ -29,9 +40,15 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<NtfsFs, FsError
     let survey = Survey::new(&mft, &damage);
     let root = mft.record(ROOT, &damage).map_or(5, |r| u64::from(r.sequence()));
     let mut info = info(&boot, &mft, &damage);
-    let (slack, bitmap) = (OnceLock::new(), OnceLock::new());
-    let volume = Volume { disk, mft, survey, damage, budget: options.budget, slack, bitmap, index_block: boot.index };
-    info.clean &= log::is_done(&volume);
+    let (slack, bitmap, owners) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+    let (budget, index_block) = (options.budget, boot.index);
+    let volume = Volume { disk, mft, survey, damage, budget, slack, bitmap, owners, index_block };
+    let log = log::look(&volume);
+    info.clean &= log.is_done;
+    info.details.push(("log".to_owned(), log.state.to_owned()));
+    if let Some((major, minor)) = log.version {
+        info.details.push(("log version".to_owned(), format!("{major}.{minor}")));
+    }
     Ok(NtfsFs { volume: Arc::new(volume), info, root: NodeId { number: ROOT, generation: root } })
 }
 
@@ -50,7 +67,10 @@ fn info(boot: &Boot, mft: &Mft, damage: &Damage) -> FsInfo {
             VOLUME_INFORMATION => {
                 let version = (u8_at(value, 8).unwrap_or(0), u8_at(value, 9).unwrap_or(0));
                 info.features.push(format!("version-{}.{}", version.0, version.1));
-                info.clean = u16_at(value, 10).is_some_and(|flags| flags & DIRTY == 0);
+                let bits = u16_at(value, 10);
+                info.clean = bits.is_some_and(|bits| bits & DIRTY == 0);
+                let named = FLAGS.iter().filter(|(bit, _)| bits.unwrap_or(0) & bit != 0).map(|(_, name)| *name);
+                info.details.push(("volume flags".to_owned(), named.collect::<Vec<_>>().join(", ")));
             }
             STANDARD_INFORMATION => info.created = Standard::parse(value).and_then(|s| s.times.created),
             _ => {}

@@ -17,12 +17,7 @@ impl Reference {
 
 /// Hundreds of nanoseconds since 1601-01-01 UTC; 0 means that no time was recorded.
 pub(super) fn filetime(raw: u64) -> Option<Time> {
-    if raw == 0 {
-        return None;
-    }
-    let seconds = i64::try_from(raw / 10_000_000).ok()?.checked_sub(11_644_473_600)?;
-    let nanos = u32::try_from(raw % 10_000_000).ok()?.saturating_mul(100);
-    Some(Time { seconds, nanos, digits: 7 })
+    Time::from_filetime(raw)
 }
 
 #[cfg(test)]

@@ -48,7 +48,13 @@ view!(
     "Who can log in, with what, and what they may do",
     ["accounts", "groups", "sudoers", "keys", "settings"]
 );
-view!(EVENTS, "events", "Events", "What logs recorded that bears on links out and in", ["events"]);
+view!(
+    EVENTS,
+    "events",
+    "Events",
+    "What logs recorded that bears on links out and in, and what file systems recorded of their files",
+    ["events", "file_events"]
+);
 
 /// Tabs where there are several tables, then the table and the detail of its row.
 pub(super) fn tabbed(cx: &mut Cx<'_>, ui: &mut Ui, view: &'static View) {

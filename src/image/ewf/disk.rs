@@ -49,6 +49,30 @@ impl Disk {
         Self { segments, tables, chunk, len, pages: Cache::new(PAGES), chunks }
     }
 
+    /// The same chunks, of another size.
+    pub(super) fn resized(self, chunk: usize, len: u64) -> Self {
+        Self::new(self.segments, self.tables, chunk, len)
+    }
+
+    /// Bytes that a chunk decodes to, `most` of them at most; `None` if it does not decode.
+    pub(super) fn decoded_len(&self, chunk: u64, most: u64) -> Option<usize> {
+        let most = usize::try_from(most).ok()?;
+        let at = self.place(chunk).ok()?;
+        if at.form != Form::Zlib {
+            return usize::try_from(at.len).ok()?.checked_sub(4).filter(|n| *n <= most);
+        }
+        let mut size = self.chunk.min(most);
+        loop {
+            let mut out = vec![0; size];
+            match self.with_stored(at.segment, Run::new(at.offset, at.len), |stored| zlib(stored, &mut out)) {
+                Ok(n) => return Some(n),
+                // It may hold more than was thought.
+                Err(_) if size < most => size = size.saturating_mul(4).min(most),
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// Runs of the disk that no chunk is there for.
     pub(super) fn holes(&self) -> Vec<Run> {
         let mut holes = Vec::new();

@@ -1,17 +1,18 @@
 //! EWF version 1 (`.E01`, `.s01`), the format of EnCase, FTK Imager and libewf: a disk in compressed chunks,
-//! each with its checksum, spread over segment files.
+//! each with its checksum, spread over segment files; and logical evidence (`.L01`), files in the same chunks.
 //!
 //! Specified by the libewf project, "Expert Witness Compression Format specification" (J. Metz), after the
 //! papers of ASR Data. A chunk whose checksum does not fit is a read error with its place, never zeros.
 mod disk;
 mod header;
+mod logical;
 mod second;
 mod segment;
 mod table;
 mod volume;
 
-use super::{Container, Format, OpenError, Opening, Segment, Source, read_exact};
-use crate::base::Wanted;
+use super::{Container, Format, Joined, OpenError, Opening, ReadAt as _, Segment, Source, read_exact};
+use crate::base::{Gaps, Wanted};
 use disk::Disk;
 pub(super) use second::FORMAT as SECOND;
 use segment::{End, Section, Sections};
@@ -29,8 +30,8 @@ const BY: &str = "EWF";
 
 pub(super) const FORMAT: Format = Format {
     name: "E01",
-    about: "EWF version 1 of EnCase, FTK Imager, Guymager, ewfacquire and SMART, with all its segments (.E01–.E99, .EAA–.ZZZ)",
-    limits: "logical evidence (L01) is recognized but not read; after two separate losses of segments or of both \
+    about: "EWF version 1 of EnCase, FTK Imager, Guymager, ewfacquire and SMART, with all its segments (.E01–.E99, .EAA–.ZZZ); logical evidence of EnCase 5 to 7 (.L01)",
+    limits: "after two separate losses of segments or of both \
              copies of a chunk table, the part between them has no known place",
     probe: |source| magic(source).is_some_and(|m| m == *EWF || m == *LOGICAL),
     open,
@@ -39,9 +40,9 @@ pub(super) const FORMAT: Format = Format {
 fn magic(source: &Source) -> Option<[u8; 8]> {
     read_exact(&**source, 0, 8).ok()??.try_into().ok()
 }
-/// Whether these bytes begin like a segment of a disk.
+/// Whether these bytes begin like a segment.
 fn is_ewf(head: &[u8]) -> bool {
-    head.starts_with(EWF)
+    head.starts_with(EWF) || head.starts_with(LOGICAL)
 }
 
 /// What the segments give, in their order.
@@ -59,28 +60,33 @@ struct Set {
     volume: Option<Volume>,
     said: header::Said,
     is_done: bool,
+    /// The segment and section that list the files of logical evidence.
+    list: Option<(Segment, Section)>,
+    is_logical: bool,
     /// Compressed bytes that may still be decoded to find chunks.
     walk_left: u64,
 }
 
 fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
     let gaps = opening.gaps;
-    if magic(&opening.source).is_some_and(|m| m == *LOGICAL) {
-        let what = "logical evidence (L01): it holds files, not a disk; export them with the tool that made it";
-        return Err(OpenError::Unsupported(what.into()));
-    }
+    let is_logical = magic(&opening.source).is_some_and(|m| m == *LOGICAL);
     let first = Segment { source: opening.source.clone(), name: "the first segment".into() };
     match segment::number(&first)? {
         Some(1) => {}
         Some(n) => {
-            let what = format!("this is segment {n} of its set; name the first (.E01)");
+            let what =
+                format!("this is segment {n} of its set; name the first (.{}01)", if is_logical { 'L' } else { 'E' });
             return Err(OpenError::Unsupported(what));
         }
         None => return Err(OpenError::Corrupt { at: 0, what: "the file header is cut".into() }),
     }
-    let mut set = Set { walk_left: WALK, ..Set::default() };
+    let mut set = Set { walk_left: WALK, is_logical, ..Set::default() };
     let mut end = set.add(first, opening)?;
-    let letter = if set.volume.as_ref().is_some_and(|v| v.is_smart) { b's' } else { b'E' };
+    let letter = match &set.volume {
+        _ if is_logical => b'L',
+        Some(volume) if volume.is_smart => b's',
+        _ => b'E',
+    };
     let mut number = 1_u32;
     while end != End::Done {
         number = number.saturating_add(1);
@@ -162,6 +168,12 @@ impl Set {
                         (Learned::Lost(count), None) => self.parts.push(Part::Lost(count)),
                     }
                 }
+                "ltree" if self.is_logical => {
+                    if self.list.is_some() {
+                        gaps.add(BY, format!("{}: a second list of files; it was not read", segment.name), 0);
+                    }
+                    self.list.get_or_insert_with(|| (segment.clone(), section.clone()));
+                }
                 _ => self.said.read(&segment, section, gaps),
             }
         }
@@ -173,14 +185,14 @@ impl Set {
     }
 
     /// Finds the chunks of a `sectors` section without a table; `count` of them, where that is known.
-    fn walk(&mut self, segment: &Segment, sectors: &Section, count: Option<u32>, gaps: &crate::base::Gaps) {
+    fn walk(&mut self, segment: &Segment, sectors: &Section, count: Option<u32>, gaps: &Gaps) {
         let Some(volume) = &self.volume else {
             self.parts.push(Part::Lost(count));
             return;
         };
         let end = sectors.end.min(sectors.start.saturating_add(self.walk_left));
         self.walk_left = self.walk_left.saturating_sub(end.saturating_sub(sectors.start));
-        let most = count.map_or(volume.chunks(), u64::from);
+        let most = count.map_or(if self.is_logical { u64::MAX } else { volume.chunks() }, u64::from);
         let found = table::walk(segment, (sectors.start, end), most, volume.chunk, volume.last());
         let reached = found.last().map_or(sectors.start, |s| s.offset.saturating_add(s.len));
         let n = u32::try_from(found.len()).unwrap_or(u32::MAX);
@@ -205,7 +217,7 @@ impl Set {
     }
 
     /// Numbers the chunks: from the start up to what is lost, and from the end back to it.
-    fn place(&mut self, volume: &Volume, gaps: &crate::base::Gaps) -> Vec<Table> {
+    fn place(&mut self, volume: &Volume, gaps: &Gaps) -> Vec<Table> {
         let mut placed: Vec<Table> = Vec::new();
         let mut rest = std::mem::take(&mut self.parts).into_iter();
         let mut next = 0_u64;
@@ -223,7 +235,7 @@ impl Set {
         let mut back = if self.is_done { volume.chunks() } else { 0 };
         let mut tail = Vec::new();
         let mut unplaced = 0_u64;
-        let mut is_known = self.is_done && volume.chunks() > 0;
+        let mut is_known = self.is_done && volume.chunks() > 0 && !self.is_logical;
         for part in rest.rev() {
             match part {
                 Part::Table(mut table) if is_known => match back.checked_sub(u64::from(table.count)) {
@@ -258,8 +270,11 @@ impl Set {
         let tables = self.place(&volume, gaps);
         let held: u64 = tables.iter().map(|t| u64::from(t.count)).fold(0, u64::saturating_add);
         let reach = tables.last().map_or(0, |t| t.first.saturating_add(u64::from(t.count)));
-        let len = volume.len(reach, gaps);
+        let len = if self.is_logical { u64::MAX } else { volume.len(reach, gaps) };
         let disk = Disk::new(std::mem::take(&mut self.segments), tables, volume.chunk, len);
+        if self.is_logical {
+            return self.files(volume, disk, reach, held, gaps);
+        }
         for hole in disk.holes() {
             let what = format!("{} bytes of the disk are stored in no segment that is there", hole.len);
             gaps.add_at(BY, "image_offset", hole.offset, what, hole.len);
@@ -270,5 +285,36 @@ impl Set {
         self.said.errors(u64::from(volume.sector), len, gaps);
         let (details, stored_hashes) = self.said.tell(&volume);
         Ok(Container { disk: Arc::new(disk), stored_hashes, details })
+    }
+
+    /// Of logical evidence: the list of files, and what the chunks hold of them. Without the list the contents alone.
+    fn files(self, volume: Volume, disk: Disk, reach: u64, held: u64, gaps: &Gaps) -> Result<Container, OpenError> {
+        let (volume, disk) = logical::fit(volume, disk, reach);
+        let list = match self.list.as_ref().map(|(segment, section)| logical::list(segment, section)) {
+            Some(Ok(list)) => Some(list),
+            Some(Err(what)) => {
+                gaps.add(BY, format!("the list of files cannot be read: {what}"), disk.len());
+                None
+            }
+            None => {
+                let what = "the list of files (ltree) is not there: a segment is missing, or it was cut";
+                gaps.add(BY, what, disk.len());
+                None
+            }
+        };
+        if list.is_none() && held == 0 {
+            let what = "neither the list of files nor any chunk is there".into();
+            return Err(OpenError::Corrupt { at: segment::FILE_HEADER, what });
+        }
+        let before = list.as_ref().map_or(0, |list| list.len());
+        for hole in disk.holes() {
+            let what = format!("{} bytes of the files' contents are stored in no segment that is there", hole.len);
+            gaps.add_at(BY, "image_offset", hole.offset.saturating_add(before), what, hole.len);
+        }
+        let (mut details, hashes) = self.said.tell(&volume);
+        // They are of something else than the list and the contents.
+        details.extend(hashes.into_iter().map(|(kind, hash)| (format!("stored {kind}"), hash)));
+        let parts = list.into_iter().chain([Arc::new(disk) as Source]).collect();
+        Ok(Container { disk: Arc::new(Joined::new(parts)), stored_hashes: Vec::new(), details })
     }
 }

@@ -5,7 +5,7 @@ use crate::image::inflate::adler32;
 use crate::image::{Segment, read_exact};
 
 /// Largest chunk: EnCase goes up to 32,768 sectors of 512 bytes; larger sectors are allowed for.
-const MAX_CHUNK: u64 = 32 << 20;
+pub(super) const MAX_CHUNK: u64 = 32 << 20;
 /// A disk said to be more than this many times larger than its chunks together is not believed.
 const BELIEVED: u64 = 1024;
 const BELIEVED_BYTES: u64 = 1 << 40;
@@ -23,6 +23,8 @@ pub(super) struct Volume {
     flags: u8,
     compression: u8,
     set: Vec<u8>,
+    /// Bytes of all files, where the chunks hold files and no disk.
+    files: Option<u64>,
 }
 
 impl Volume {
@@ -58,6 +60,7 @@ impl Volume {
             flags: byte(36),
             compression: byte(52),
             set: if is_smart { Vec::new() } else { bytes.get(64..80).unwrap_or_default().to_vec() },
+            files: None,
         })
     }
     /// Of version 2, which says the same in other sections.
@@ -76,6 +79,7 @@ impl Volume {
             flags: 0,
             compression: 0,
             set: Vec::new(),
+            files: None,
         })
     }
     /// Whether two segments say that they are of different sets.
@@ -83,7 +87,14 @@ impl Volume {
         let known = |v: &Self| v.set.iter().any(|b| *b != 0);
         self.chunk != other.chunk || (known(self) && known(other) && self.set != other.set)
     }
+    /// Of logical evidence, whose chunks have this size and hold so many bytes together.
+    pub(super) fn of_files(self, chunk: usize, total: u64) -> Self {
+        Self { chunk, files: Some(total), ..self }
+    }
     fn bytes(&self) -> u64 {
+        if let Some(total) = self.files {
+            return total;
+        }
         self.sectors.saturating_mul(u64::from(self.sector))
     }
     /// Chunks of the whole disk; 0 if the writer did not know.

@@ -2,7 +2,7 @@
 use super::view::{Of, View};
 use super::wire::{Attributes, Fields, Head, MAX_READ, Out, dirent, errno, no_entry, op, statfs};
 use crate::base::{PieceKind, Run, Time};
-use crate::fs::{NAME_TIMES, NodeKind, Stat};
+use crate::fs::{NodeKind, Stat, is_told};
 use crate::image::Source;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -213,7 +213,7 @@ impl<'a> Answers<'a> {
     fn attribute(&self, node: u64, fields: &mut Fields<'_>) -> Option<Reply> {
         let (size, _, name) = (fields.u32()?, fields.u32()?, fields.name()?);
         let stat = self.stat(node);
-        let value = stat.and_then(|s| s.xattrs.iter().find(|(n, _)| n.bytes() == name && name != NAME_TIMES));
+        let value = stat.and_then(|s| s.xattrs.iter().find(|(n, _)| n.bytes() == name && !is_told(name)));
         Some(value.map_or(Error(errno::ENODATA), |(_, value)| sized(value.clone(), size)))
     }
 
@@ -222,7 +222,7 @@ impl<'a> Answers<'a> {
         let mut all = Vec::new();
         for (name, _) in self.stat(node).map(|s| s.xattrs.as_slice()).unwrap_or_default() {
             let name = name.bytes();
-            let hidden = name == NAME_TIMES || (name.starts_with(b"trusted.") && !is_root);
+            let hidden = is_told(name) || (name.starts_with(b"trusted.") && !is_root);
             if !hidden && !name.is_empty() && !name.contains(&0) {
                 all.extend_from_slice(name);
                 all.push(0);

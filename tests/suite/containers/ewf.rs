@@ -183,14 +183,6 @@ fn missing_and_foreign_segments_are_named() {
 }
 
 #[test]
-fn logical_evidence_is_recognized() {
-    let mut bytes = b"LVF\x09\x0d\x0a\xff\x00\x01\x01\x00\x00\x00".to_vec();
-    bytes.resize(4096, 0);
-    let refused = open_source(std::sync::Arc::new(bytes), &cranescope::image::Alone).err().unwrap();
-    assert!(refused.contains("logical evidence (L01)"), "{refused}");
-}
-
-#[test]
 fn images_of_the_corpus() {
     use sha2::Digest as _;
     let digest = |bytes: &[u8]| cranescope::base::hex(&sha2::Sha256::digest(bytes));

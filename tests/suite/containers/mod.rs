@@ -1,8 +1,10 @@
 //! Containers against the raw bytes they were made from: whole, at random positions, damaged in every way.
 //! Images are made at test time by qemu-img and ewfacquire; where these are missing the tests say so and pass.
+mod cuts;
 mod ewf;
 mod ex01;
 mod help;
+mod l01;
 mod machines;
 mod parents;
 mod whole;

@@ -2,7 +2,7 @@
 
 /// UTF-16 as UTF-8. A surrogate without its partner is written in three bytes of its own (as in
 /// WTF-8), so that different names stay different.
-pub(super) fn name(utf16: &[u8]) -> Vec<u8> {
+pub fn name(utf16: &[u8]) -> Vec<u8> {
     let units = utf16.as_chunks::<2>().0;
     if units.iter().all(|[low, high]| *high == 0 && low.is_ascii()) {
         return units.iter().map(|u| u[0]).collect();
