@@ -117,6 +117,10 @@ impl Verdict {
         if !data.gaps.is_empty() {
             reasons.push(format!("{} gaps: parts of the evidence were not read or not understood", data.gaps.len()));
         }
+        if data.scene.images.iter().any(|i| !i.changed.is_empty()) {
+            reasons
+                .push("the evidence changed during the examination: what was read may be of either state".to_owned());
+        }
         reasons.extend(judged);
         Self { result: Outcome::NotAssessed, policy: String::new(), reasons }
     }

@@ -4,10 +4,12 @@ mod claim;
 mod data;
 mod identity;
 mod load;
+mod log;
 mod schema;
 mod store;
 
 pub use claim::{LeftOut, Taken, layout_sha256};
 pub use data::{CaseData, Device, Exhibit, Outcome, Run, SHOW_SECRETS, Scope, Tool, Verdict};
 pub use identity::{Asked, Identity, SegmentIdentity};
+pub use log::BadLine;
 pub use store::{Case, CaseError};

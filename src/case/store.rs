@@ -5,14 +5,13 @@
 use super::cells;
 use super::data::{CaseData, Exhibit};
 use super::schema::{APPLICATION_ID, VERSION, table_name};
-use crate::base::{Evidence, Time};
+use crate::base::Evidence;
 use crate::inventory::portable::{Ids, PortableEvidence};
 use crate::inventory::portable_gap::PortableGap;
 use crate::inventory::{AnyTable, CellRef, Row, Scene, TABLES, Table, portable_text};
 use crate::judge::{Finding, Review};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, params};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -256,44 +255,6 @@ impl Case {
         add().map_err(|e| self.fault(&e))?;
         self.commit()
     }
-
-    /// Adds a line to the log; each line's hash covers the line before it.
-    pub fn log(&self, who: &str, what: &str) -> Result<(), CaseError> {
-        self.append(who, what).map_err(|e| self.fault(&e))
-    }
-    fn append(&self, who: &str, what: &str) -> rusqlite::Result<()> {
-        use rusqlite::OptionalExtension as _;
-        let last = self.db.query_row("SELECT hash FROM log ORDER BY number DESC LIMIT 1", [], |r| r.get(0));
-        let previous: String = last.optional()?.unwrap_or_default();
-        let at = Time::now().to_string();
-        let hash = line_hash(&previous, &at, who, what);
-        let values = params![at, who, what, previous, hash];
-        self.db.execute("INSERT INTO log (at, who, what, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5)", values).map(drop)
-    }
-    /// How many lines the log has, and the hash of the last.
-    pub fn log_end(&self) -> Result<(i64, String), CaseError> {
-        let sql = "SELECT count(*), coalesce((SELECT hash FROM log ORDER BY number DESC LIMIT 1), '') FROM log";
-        self.db.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?))).map_err(|e| self.fault(&e))
-    }
-    /// The number of the first log line that its hash does not cover, if any.
-    pub fn verify_log(&self) -> Result<Option<i64>, CaseError> {
-        let check = || -> rusqlite::Result<Option<i64>> {
-            let mut statement =
-                self.db.prepare("SELECT number, at, who, what, previous, hash FROM log ORDER BY number")?;
-            let mut rows = statement.query([])?;
-            let mut last = String::new();
-            while let Some(row) = rows.next()? {
-                let text = |n| row.get::<_, String>(n);
-                let hash = line_hash(&text(4)?, &text(1)?, &text(2)?, &text(3)?);
-                if text(4)? != last || text(5)? != hash {
-                    return Ok(Some(row.get(0)?));
-                }
-                last = hash;
-            }
-            Ok(None)
-        };
-        check().map_err(|e| self.fault(&e))
-    }
 }
 
 /// Takes rows of one table.
@@ -331,15 +292,6 @@ impl<'a> Intake<'a> {
         statement.raw_bind_parameter(at.saturating_add(1), text)?;
         statement.raw_execute().map(drop)
     }
-}
-
-fn line_hash(previous: &str, at: &str, who: &str, what: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in [previous, at, who, what] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    crate::base::Digest(hash.finalize().into()).to_string()
 }
 
 /// The statement that adds a row, made once for each table.

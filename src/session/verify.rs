@@ -25,19 +25,23 @@ pub fn verify(path: &Path, no_sandbox: bool) -> Result<Verified, Failure> {
 
 fn verify_case(case: &Case) -> Result<Verified, Failure> {
     let mut lines = Vec::new();
-    let damage = case.check_file()?;
+    // A damaged file is a result here; which line of the log it reaches is said all the same.
+    let damage = case.check_file().unwrap_or_else(|e| Some(e.to_string()));
     lines.push(match &damage {
         None => "file: whole as a database".to_owned(),
         Some(what) => format!("file: damaged: {what}"),
     });
-    let broken = case.verify_log()?;
-    let (count, last) = case.log_end()?;
-    lines.push(match broken {
-        None => format!("log: {count} lines, their chain is whole; hash of the last: {last}"),
-        Some(number) => {
-            format!("log: {count} lines; line {number} is not covered by its hash: it or a line before it was changed")
-        }
+    let broken = case.verify_log();
+    let end = case.log_end();
+    lines.push(match (&broken, &end) {
+        (None, Ok((count, last))) => format!("log: {count} lines, their chain is whole; hash of the last: {last}"),
+        (None, Err(e)) => format!("log: its lines are whole, its end is not: {e}"),
+        (Some(bad), _) => format!("log: line {} is the first that is not as it was written: {}", bad.number, bad.why),
     });
+    let whole = damage.is_none() && broken.is_none() && end.is_ok();
+    if !whole {
+        return Ok(Verified { lines, whole });
+    }
     if !case.is_finished()? {
         lines.push("the examination is not finished; `examine` goes on with it".to_owned());
     }
@@ -46,7 +50,7 @@ fn verify_case(case: &Case) -> Result<Verified, Failure> {
          a log that was written anew or cut short."
             .to_owned(),
     );
-    Ok(Verified { lines, whole: damage.is_none() && broken.is_none() })
+    Ok(Verified { lines, whole })
 }
 
 /// Reads the whole disk: every chunk's checksum, and the hashes that the acquisition stored.
