@@ -189,6 +189,9 @@ pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std:
     for system in &data.scene.systems {
         writeln!(to, "system {}: {} {} ({})", system.id, system.os.name, system.hostname, system.architecture)?;
     }
+    for change in data.scene.images.iter().flat_map(|i| &i.changed) {
+        writeln!(to, "EVIDENCE CHANGED during the examination: {change}")?;
+    }
     let count = |s| data.count(s);
     writeln!(
         to,

@@ -65,6 +65,9 @@ pub struct ImageInfo {
     #[serde(default)]
     pub details: Vec<(String, String)>,
     pub bytes: BytesRead,
+    /// In what the evidence was no longer what it was when it was opened; what was read may be of either state.
+    #[serde(default)]
+    pub changed: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

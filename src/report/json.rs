@@ -185,12 +185,15 @@ fn image(case: &CaseData, image: &ImageInfo) -> impl Serialize + use<> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         details: Vec<Detail>,
         bytes: crate::inventory::BytesRead,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<String>,
     }
     let exhibit = case.scope.exhibits.iter().find(|e| e.images.contains(&image.id));
-    let ImageInfo { id, path, container, size, segments, sha256, stored_hashes, details, bytes } = image.clone();
+    let ImageInfo { id, path, container, size, segments, sha256, stored_hashes, details, bytes, changed } =
+        image.clone();
     let details = details.into_iter().map(|(field, value)| Detail { field, value }).collect();
     let exhibit = exhibit.map(|e| e.id.clone());
-    Image { id, exhibit, path, container, size, segments, sha256, stored_hashes, details, bytes }
+    Image { id, exhibit, path, container, size, segments, sha256, stored_hashes, details, bytes, changed }
 }
 
 fn volume(case: &CaseData, v: &VolumeInfo, ids: &Ids) -> impl Serialize + use<> {

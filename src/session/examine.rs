@@ -87,10 +87,7 @@ fn finish(
     {
         return Err(failure.clone());
     }
-    for change in images.iter().flat_map(OpenedImage::changed) {
-        let what = format!("the evidence changed during the examination: {change}");
-        taking.gaps.add([Gap { at: crate::base::Place::default(), by: "evidence".into(), what, bytes: 0 }]);
-    }
+    taking.stamp(images);
     taking.stage(Stage::Joining, 0)?;
     taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
@@ -238,6 +235,21 @@ impl<'a> Taking<'a> {
         }
         Ok(())
     }
+    /// Where evidence is no longer what was opened, the report says so: at the image, and as a gap.
+    fn stamp(&mut self, images: &[OpenedImage]) {
+        for (number, image) in (0_u32..).zip(images) {
+            let changed = image.changed();
+            let gap = |change: &String| {
+                let what = format!("the evidence changed during the examination: {change}");
+                let at = crate::base::Place { image: Some(number), ..Default::default() };
+                Gap { at, by: "evidence".into(), what, bytes: 0 }
+            };
+            self.gaps.add(changed.iter().map(gap));
+            if let Some(info) = self.data.scene.images.get_mut(number as usize) {
+                info.changed.extend(changed);
+            }
+        }
+    }
     fn transaction(&mut self) -> Result<(), Failure> {
         if self.pending.since.is_none() {
             self.case.begin()?;
@@ -262,12 +274,18 @@ impl Taker for Taking<'_> {
     fn scene(&mut self, scene: Scene) -> Result<(), Failure> {
         let ids = Ids::of(&scene);
         // Rows lie by these ids, keys of items by their numbers: both must mean the same as when they were taken.
-        if self.data.inventory.rows() > 0 && (ids.images != self.ids.images || ids.filesystems != self.ids.filesystems)
-        {
-            return Err(Failure::evidence(
-                "the evidence gives other file systems than before, so what was read cannot be gone on with; \
-                 check the medium, and use --overwrite or another --case",
-            ));
+        if self.data.inventory.rows() > 0 {
+            let (now, before) = (&ids.filesystems, &self.ids.filesystems);
+            if ids.images != self.ids.images || now.iter().zip(before).any(|(now, before)| now != before) {
+                return Err(Failure::evidence(
+                    "the evidence gives other file systems than before, so what was read cannot be gone on with; \
+                     check the medium, and use --overwrite or another --case",
+                ));
+            }
+            // Of what lies in files an earlier life knew; this one has not come so far yet.
+            if now.len() < before.len() {
+                return Ok(());
+            }
         }
         self.transaction()?;
         // A worker knows the systems a little later than the file systems; theirs stay until then.

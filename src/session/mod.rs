@@ -2,6 +2,7 @@
 //! Window and command line are two faces over this one.
 mod attributes;
 mod beneath;
+mod changed;
 mod examine;
 mod export;
 mod folder;
@@ -13,6 +14,7 @@ mod keys;
 mod look;
 mod mount;
 mod open;
+mod process;
 mod resume;
 mod safe_name;
 mod saved;
@@ -36,6 +38,7 @@ pub use watch::{Status, Watch};
 use crate::case::CaseData;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What to examine, and how.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +71,28 @@ pub struct Plan {
     pub worker: Option<PathBuf>,
     /// As typed, for the report's `run`.
     pub command: Vec<String>,
+    pub limits: Limits,
+}
+
+/// What the workers of one examination may cost their parent. They are not trusted: without an end to what is taken
+/// from them, one that an image took over could fill the parent's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A worker that says nothing for this long is ended.
+    pub silence: Duration,
+    /// Rows, gaps and items together.
+    pub entries: u64,
+    /// Bytes of all messages.
+    pub bytes: u64,
+}
+impl Limits {
+    /// Far beyond any disk that fits into the memory of one machine.
+    pub const DEFAULT: Self = Self { silence: Duration::from_mins(2), entries: 100_000_000, bytes: 16 << 30 };
+}
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// Why a session could not do what was asked: one line for the user, and the documented exit code.

@@ -3,6 +3,7 @@
 //! A split raw image is named by its first segment; the rest is found beside it by name, the way
 //! split, dd's relatives and FTK Imager count: `.001 .002 …`, `.000 .001 …`, `.00 .01 …`, `.aa .ab …`.
 use super::Failure;
+use super::changed::Stamp;
 use super::folder::OpenedFolder;
 use crate::base::{Gap, Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 /// One file of an acquisition.
@@ -24,6 +25,7 @@ pub struct OpenedSegment {
     /// As it was opened.
     pub path: PathBuf,
     pub(super) modified: Option<SystemTime>,
+    pub(super) stamp: Stamp,
 }
 
 /// All segments of one image, in order.
@@ -48,28 +50,6 @@ impl OpenedImage {
     }
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-    /// The segments whose size or time of modification is no longer what it was at opening, each with
-    /// the reason. Asked at the end of an examination.
-    pub fn changed(&self) -> Vec<String> {
-        let differs = |s: &OpenedSegment| {
-            let now = s.file.metadata().map_err(|e| e.to_string());
-            match now {
-                Err(e) => Some(e),
-                Ok(now) if now.is_file() && now.len() != s.len => {
-                    Some(format!("{} bytes when opened, {} now", s.len, now.len()))
-                }
-                Ok(now) if now.is_file() && now.modified().ok() != s.modified => {
-                    Some("modified since it was opened".to_owned())
-                }
-                Ok(_) => None,
-            }
-        };
-        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = self.segments.iter().chain(further.iter());
-        let mut changed: Vec<String> = all.filter_map(|s| differs(s).map(|why| format!("{}: {why}", s.name))).collect();
-        changed.extend(self.folder.iter().flat_map(OpenedFolder::changed));
-        changed
     }
 }
 
@@ -132,7 +112,8 @@ pub(super) fn open_one(path: &Path) -> Result<OpenedSegment, Failure> {
             shown(path)
         )));
     }
-    Ok(OpenedSegment { file, name: shown(path), len, path: path.to_owned(), modified: now.modified().ok() })
+    let (modified, stamp) = (now.modified().ok(), Stamp::of(&now));
+    Ok(OpenedSegment { file, name: shown(path), len, path: path.to_owned(), modified, stamp })
 }
 
 /// Only regular files and block devices hold images.

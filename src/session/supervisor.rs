@@ -3,35 +3,22 @@
 //! A dead worker's items in hand are tried again one after the other, in workers that do nothing else; the one
 //! that kills its worker again becomes a gap, and the rest goes on without it.
 use super::open::OpenedImage;
-use super::siblings;
+pub(super) use super::process::{Next, Worker};
 use super::{Failure, Plan, Watch};
-use crate::base::{Gap, Place, Stage, Wanted};
+use crate::base::{Gap, Place, Stage};
 use crate::case::{Asked, LeftOut, Taken};
 use crate::inventory::{Row, Scene, StoredHash};
-use crate::worker::protocol::{
-    Confinement, Given, ImageSpec, Job, Order, Report, SegmentSpec, receive, send, send_files,
-};
+use crate::worker::protocol::{Confinement, ImageSpec, Job, Order, Report, SegmentSpec};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
 
-/// Messages waiting between the reader and the case; bounds memory.
-const QUEUE: usize = 64;
-/// A worker that says nothing for this long hangs.
-const SILENCE: Duration = Duration::from_mins(2);
-/// How often the parent looks whether it was cancelled.
-const TICK: Duration = Duration::from_millis(100);
 /// After so many dead workers the evidence is not worth another one.
 const MAX_DEATHS: u32 = 200;
 /// After so many deaths that no item explains, there is no use in another try.
 const MAX_IDLE_DEATHS: u32 = 5;
+/// Items that a worker may have in hand, or name, at once; one that announces more is broken.
+const MAX_IN_HAND: usize = 1 << 20;
+/// Longest name of an item that is kept, in bytes.
+const MAX_NAME: usize = 4096;
 
 /// Takes what workers send; called in one thread.
 pub(super) trait Taker {
@@ -45,147 +32,6 @@ pub(super) trait Taker {
     fn confined(&mut self, how: &Confinement);
     /// A stage begins; `total` in its unit, 0 where that is not known.
     fn stage(&mut self, stage: Stage, total: u64) -> Result<(), Failure>;
-}
-
-/// A running worker.
-pub(super) struct Worker<'a> {
-    child: Option<Child>,
-    reports: Receiver<io::Result<Report>>,
-    /// The way to it, for answers.
-    to: UnixStream,
-    images: &'a [OpenedImage],
-}
-impl Drop for Worker<'_> {
-    fn drop(&mut self) {
-        // It may be parsing something endless; nothing of its is worth waiting for.
-        self.end();
-    }
-}
-
-/// What the next message was.
-pub(super) enum Next {
-    Report(Report),
-    /// The worker is gone or hangs: why.
-    Dead(String),
-    Cancelled,
-}
-
-impl<'a> Worker<'a> {
-    /// Starts one on an order. `program` is this very binary unless a test names another.
-    pub(super) fn start(program: Option<&PathBuf>, images: &'a [OpenedImage], order: &Order) -> Result<Self, Failure> {
-        let environment = |what: &str, e: &io::Error| Failure::environment(format!("cannot {what}: {e}"));
-        let program = match program {
-            Some(program) => program.clone(),
-            None => std::env::current_exe().map_err(|e| environment("find this program's own file", &e))?,
-        };
-        let (ours, theirs) = UnixStream::pair().map_err(|e| environment("make a socket", &e))?;
-        let mut command = Command::new(&program);
-        if matches!(order.job, Job::Mount { .. }) {
-            // Ctrl-C in a terminal is the parent's to answer: until it has unmounted, the kernel wants answers.
-            command.process_group(0);
-        }
-        let child = command
-            .arg("worker")
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| environment("start the worker process", &e))?;
-        let files =
-            images.iter().flat_map(|i| &i.segments).map(|s| s.file.try_clone()).collect::<io::Result<Vec<File>>>();
-        let files = files.map_err(|e| environment("pass the evidence to the worker", &e))?;
-        let (to, reports) = sync_channel(QUEUE);
-        let answers = ours.try_clone().map_err(|e| environment("make a socket", &e))?;
-        let worker = Self { child: Some(child), reports, to: answers, images };
-        // A worker that is gone already shows as its first report's absence.
-        let told = send(&mut &ours, order).and_then(|()| send_files(&ours, &files));
-        let mut from = io::BufReader::with_capacity(1 << 20, ours);
-        let read = move || {
-            loop {
-                let message = receive::<Report>(&mut from).transpose();
-                let last = !matches!(message, Some(Ok(_)));
-                if message.is_none_or(|m| to.send(m).is_err()) || last {
-                    return;
-                }
-            }
-        };
-        if told.is_ok() {
-            std::thread::Builder::new()
-                .name("worker-reports".into())
-                .spawn(read)
-                .map_err(|e| environment("start a thread", &e))?;
-        }
-        Ok(worker)
-    }
-
-    pub(super) fn next(&mut self, cancelled: &dyn Fn() -> bool) -> Next {
-        let since = Instant::now();
-        loop {
-            match self.poll(TICK) {
-                Some(next) => return next,
-                None if cancelled() => return Next::Cancelled,
-                None if since.elapsed() > SILENCE => {
-                    return Next::Dead(format!("it said nothing for {} seconds", SILENCE.as_secs()));
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// What comes within this time. Files that the worker asks for are given on the way.
-    pub(super) fn poll(&mut self, patience: Duration) -> Option<Next> {
-        loop {
-            match self.reports.recv_timeout(patience) {
-                Ok(Ok(Report::Want { image, wanted })) => {
-                    if let Err(e) = self.answer(image, &wanted) {
-                        return Some(Next::Dead(format!("it cannot be answered: {e}")));
-                    }
-                }
-                Ok(Ok(report)) => return Some(Next::Report(report)),
-                Ok(Err(e)) => return Some(Next::Dead(format!("its report cannot be read: {e}"))),
-                Err(RecvTimeoutError::Disconnected) => return Some(Next::Dead(self.obituary())),
-                Err(RecvTimeoutError::Timeout) => return None,
-            }
-        }
-    }
-
-    /// For what it is told beyond its order.
-    pub(super) fn way(&self) -> &UnixStream {
-        &self.to
-    }
-
-    /// Ends it now.
-    pub(super) fn end(&mut self) {
-        // Not even until its memory is freed. Without a thread for it the process stays in the system's list until
-        // this one ends.
-        let Some(mut child) = self.child.take() else { return };
-        drop(child.kill());
-        drop(std::thread::Builder::new().name("worker-end".into()).spawn(move || child.wait()));
-    }
-
-    /// Gives the worker a file that an image names, or says why not.
-    fn answer(&self, image: u32, wanted: &Wanted) -> io::Result<()> {
-        match siblings::give(self.images, image, wanted) {
-            Ok((spec, file)) => {
-                send(&mut &self.to, &Given::File(spec))?;
-                send_files(&self.to, &[file])
-            }
-            Err(why) => send(&mut &self.to, &Given::Refused(why)),
-        }
-    }
-
-    fn obituary(&mut self) -> String {
-        use std::os::unix::process::ExitStatusExt;
-        let Some(child) = &mut self.child else { return "it is gone".into() };
-        match child.wait() {
-            Ok(status) => match status.signal() {
-                Some(signal) => format!("it was ended by signal {signal}"),
-                None => format!("it exited with status {}", status.code().unwrap_or(-1)),
-            },
-            Err(e) => e.to_string(),
-        }
-    }
 }
 
 /// Whether evidence may be parsed under this confinement.
@@ -221,6 +67,18 @@ struct Lives {
     deaths: u32,
     /// Deaths with nothing in hand.
     idle_deaths: u32,
+    /// Rows, gaps and items taken so far, and the bytes of all messages of the workers before this one.
+    entries: u64,
+    bytes: u64,
+}
+
+/// How a worker's life ended.
+enum End {
+    Finished,
+    /// Why, and what it had in hand.
+    Died(String, BTreeSet<u64>),
+    /// Nothing more is taken from any worker: which limit was reached.
+    Over(String),
 }
 
 /// Examines the images with as many workers as it takes. `false` if they were given up before the end.
@@ -267,12 +125,18 @@ pub(super) fn examine(
                 stored: stored.to_vec(),
             },
         };
-        let mut worker = Worker::start(plan.worker.as_ref(), images, &order)?;
-        match live(&mut worker, &mut lives, probing, plan.no_sandbox, watch, taker)? {
-            None if probing => acquit(&mut lives, taker)?,
-            None => return Ok(true),
-            Some((why, in_hand)) if probing => accuse(&mut lives, why, &in_hand, taker)?,
-            Some((why, in_hand)) if in_hand.is_empty() => {
+        let mut worker = Worker::start(plan.worker.as_ref(), images, &order)?.silent_for(plan.limits.silence);
+        let end = live(&mut worker, &mut lives, probing, plan, watch, taker)?;
+        lives.bytes = lives.bytes.saturating_add(worker.taken());
+        match end {
+            End::Finished if probing => acquit(&mut lives, taker)?,
+            End::Finished => return Ok(true),
+            End::Over(limit) => {
+                taker.gap(gap(format!("budget: the workers sent {limit}; what is left was not read")));
+                return Ok(false);
+            }
+            End::Died(why, in_hand) if probing => accuse(&mut lives, why, &in_hand, taker)?,
+            End::Died(why, in_hand) if in_hand.is_empty() => {
                 // Nothing to blame. Somebody may have killed it; if not, the same will happen again.
                 lives.idle_deaths = lives.idle_deaths.saturating_add(1);
                 if lives.idle_deaths > MAX_IDLE_DEATHS {
@@ -283,7 +147,7 @@ pub(super) fn examine(
                     return Ok(false);
                 }
             }
-            Some((_, in_hand)) => {
+            End::Died(_, in_hand) => {
                 lives.deaths = lives.deaths.saturating_add(1);
                 lives.suspects.push(in_hand.into_iter().collect());
             }
@@ -295,32 +159,36 @@ pub(super) fn examine(
     }
 }
 
-/// One worker's life: `None` if it finished, else why it died and what it had in hand.
+/// One worker's life.
 fn live(
     worker: &mut Worker<'_>,
     lives: &mut Lives,
     probing: bool,
-    unconfined: bool,
+    plan: &Plan,
     watch: &Watch,
     taker: &mut dyn Taker,
-) -> Result<Option<(String, BTreeSet<u64>)>, Failure> {
+) -> Result<End, Failure> {
     let mut in_hand: HashSet<u64> = HashSet::new();
     loop {
-        match worker.next(&|| watch.is_cancelled()) {
+        let next = worker.next(&|| watch.is_cancelled());
+        if lives.bytes.saturating_add(worker.taken()) > plan.limits.bytes {
+            return Ok(End::Over(format!("more than {} bytes", plan.limits.bytes)));
+        }
+        match next {
             Next::Cancelled => return Err(Failure::cancelled()),
-            Next::Dead(why) => return Ok(Some((why, in_hand.into_iter().collect()))),
-            Next::Report(Report::Finished) => return Ok(None),
+            Next::Dead(why) => return Ok(End::Died(why, in_hand.into_iter().collect())),
+            Next::Report(Report::Finished) => return Ok(End::Finished),
             Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
             Next::Report(Report::Confined(how)) => {
-                accept(&how, unconfined)?;
+                accept(&how, plan.no_sandbox)?;
                 taker.confined(&how);
             }
             Next::Report(Report::Enter { item, name }) => {
                 in_hand.insert(item);
-                lives.names.insert(item, name);
+                lives.call(item, name);
             }
             Next::Report(Report::Take { items, names }) => {
-                lives.names.extend(items.iter().copied().zip(names));
+                items.iter().copied().zip(names).for_each(|(item, name)| lives.call(item, name));
                 in_hand.extend(items);
             }
             Next::Report(Report::Leave { items }) => {
@@ -341,9 +209,21 @@ fn live(
                 for item in &items {
                     in_hand.remove(item);
                 }
-                // What opening and walking found comes again with every life; the taker keeps it once.
+                let count = items.len().saturating_add(rows.len()).saturating_add(gaps.len());
+                lives.entries = lives.entries.saturating_add(count as u64);
+                if lives.entries > plan.limits.entries {
+                    return Ok(End::Over(format!("more than {} rows, gaps and items", plan.limits.entries)));
+                }
+                if items.is_empty() && !rows.is_empty() {
+                    return Ok(End::Died("it sent rows of no item".into(), BTreeSet::new()));
+                }
+                // What opening and walking found comes again with every life; the taker keeps it once. Rows of items
+                // that gave theirs already are not taken twice.
+                let before = lives.done.len();
                 lives.done.extend(&items);
-                taker.commit(items, rows, gaps)?;
+                if lives.done.len() > before || items.is_empty() {
+                    taker.commit(items, rows, gaps)?;
+                }
             }
             Next::Report(
                 Report::Listed(_)
@@ -356,8 +236,11 @@ fn live(
                 | Report::Serving
                 | Report::Want { .. },
             ) => {
-                return Ok(Some(("it answered what nobody asked".into(), BTreeSet::new())));
+                return Ok(End::Died("it answered what nobody asked".into(), BTreeSet::new()));
             }
+        }
+        if in_hand.len() > MAX_IN_HAND || lives.names.len() > MAX_IN_HAND {
+            return Ok(End::Died(format!("it took more than {MAX_IN_HAND} items in hand"), BTreeSet::new()));
         }
         if watch.is_cancelled() {
             return Err(Failure::cancelled());
@@ -404,6 +287,12 @@ fn accuse(lives: &mut Lives, why: String, in_hand: &BTreeSet<u64>, taker: &mut d
 }
 
 impl Lives {
+    /// What an item is called. The name goes into a gap, so it is no longer than one may be.
+    fn call(&mut self, item: u64, mut name: String) {
+        name.truncate(name.floor_char_boundary(MAX_NAME));
+        name.shrink_to_fit();
+        self.names.insert(item, name);
+    }
     fn name(&self, item: u64) -> &str {
         self.names.get(&item).map_or("an unnamed item", String::as_str)
     }

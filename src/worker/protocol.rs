@@ -4,9 +4,11 @@
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
 use crate::base::{Folder, Gap, Key, Nand, Stage, Wanted};
 use crate::inventory::{Row, Scene, StoredHash};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::io::{self, Read, Write};
+use std::marker::PhantomData;
 
 #[cfg(unix)]
 pub use super::descriptors::{receive_files, send_files};
@@ -15,6 +17,8 @@ pub use super::in_hand::{DESCRIPTORS, Held, InHand, SLOTS, refuse};
 
 /// Longest frame, in bytes. A commit of one item fits; a larger frame means a broken worker.
 pub const MAX_FRAME: u32 = 256 << 20;
+/// Bytes of memory that the elements of one list in a message may take themselves: an empty row is short in a frame.
+const MAX_LIST: usize = 512 << 20;
 
 /// One file of an image; its descriptor travels in the same order as these stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,10 +214,12 @@ pub enum Report {
     Scene(Box<Scene>),
     Commit {
         items: Vec<u64>,
+        #[serde(deserialize_with = "bounded")]
         rows: Vec<Row>,
+        #[serde(deserialize_with = "bounded")]
         gaps: Vec<Gap>,
     },
-    Listed(Vec<Listed>),
+    Listed(#[serde(deserialize_with = "bounded")] Vec<Listed>),
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
     Checked(Vec<Checked>),
@@ -280,6 +286,11 @@ pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
 
 /// Reads one frame; `None` at a clean end.
 pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    Ok(receive_sized(from)?.map(|(_, message)| message))
+}
+
+/// The same, with the bytes that it took.
+pub fn receive_sized<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<(u64, T)>> {
     let mut len = [0; 4];
     match from.read(&mut len)? {
         0 => return Ok(None),
@@ -295,7 +306,31 @@ pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T
     if body.len() != len as usize {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    postcard::from_bytes(&body).map(Some).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+    let message = postcard::from_bytes(&body).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(Some((u64::from(len), message)))
+}
+
+/// A list whose elements take no more than [`MAX_LIST`] bytes of memory, however small they are in a frame.
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Bounded<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list that a parent can hold")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let most = MAX_LIST / size_of::<T>().max(1);
+            let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1024));
+            while let Some(element) = seq.next_element()? {
+                if list.len() >= most {
+                    return Err(A::Error::custom(format!("more than {most} elements")));
+                }
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+    from.deserialize_seq(Bounded(PhantomData))
 }
 
 #[cfg(test)]

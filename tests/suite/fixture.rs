@@ -133,6 +133,7 @@ fn scene() -> Scene {
         id: format!("image-{n}"),
         path: path.to_owned(),
         details: Vec::new(),
+        changed: Vec::new(),
         container: "raw".to_owned(),
         size: disk,
         segments: strings(&[path]),
