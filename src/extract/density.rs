@@ -43,6 +43,13 @@ impl Densities {
             }
         }
     }
+    /// Notes a run of a hole: zeros that need not be read.
+    pub(super) fn hole(&mut self, run: Run) {
+        match self.zero.last_mut() {
+            Some(last) if last.end() == run.offset => last.len = last.len.saturating_add(run.len),
+            _ => self.zero.push(run),
+        }
+    }
     /// Weighs up to `most` bytes of a source; gives how many could be read.
     pub(super) fn weigh(&mut self, source: &Source, most: u64) -> u64 {
         let end = source.len().min(most);

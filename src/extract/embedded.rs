@@ -30,6 +30,9 @@ const SMALLEST_ARCHIVE: u64 = 64;
 /// How deep in other evidence disk images are still opened, and how many of one file system.
 const MAX_DEPTH: u32 = 4;
 const MAX_IMAGES: usize = 256;
+/// And how many in images and archives that lie in files themselves, all together: sixteen in each of sixteen in each
+/// of sixteen would be thousands.
+const MAX_NESTED: usize = 512;
 
 /// Further files of an image in a file system: in its own folder, or at the path that it names.
 struct Beside<'a> {
@@ -65,6 +68,7 @@ impl Layout {
         let depth = self.depths.get(number).copied().unwrap_or(0).saturating_add(1);
         let Some(volume) = self.scene.filesystems.get(number).map(|f| f.volume) else { return };
         let image = self.scene.volumes.get(volume as usize).map_or(0, |v| v.image);
+        let within = self.file_of(number).is_some();
         let mut opened = 0_usize;
         for entry in tree.entries.iter().filter(|e| may_be_image(e)) {
             let gaps = gaps.at(|p| {
@@ -77,11 +81,12 @@ impl Layout {
             if !holds_disk(&source) {
                 continue;
             }
-            if depth > MAX_DEPTH || opened >= MAX_IMAGES {
+            if depth > MAX_DEPTH || opened >= MAX_IMAGES || (within && self.nested >= MAX_NESTED) {
                 gaps.add("volume", "budget: an image or archive within images and archives; not opened", entry.len());
                 continue;
             }
             opened = opened.saturating_add(1);
+            self.nested = self.nested.saturating_add(usize::from(within));
             let at = Spot { volume, image, depth, in_file: true, role: Role::Disk, gaps };
             self.open_file_image(&at, tree, entry, &source, means);
         }

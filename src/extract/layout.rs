@@ -8,7 +8,7 @@ use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
 use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
 use crate::volume::Member;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,8 +35,12 @@ pub struct Layout {
     /// Members of volume managers that were not put together yet: manager, volume, depth.
     pub(super) members: Vec<(usize, u32, u32, Member)>,
     pub(super) claims: Claims,
-    /// Bytes that searches for file systems may still read.
-    pub(super) search_left: u64,
+    /// Bytes that searches for file systems have read.
+    pub(super) searched: u64,
+    /// Bytes of the files that all images are.
+    stored: u64,
+    /// Images and archives that were opened in images and archives that lie in files.
+    pub(super) nested: usize,
     /// Bytes that archives in files may still unpack to.
     pub(super) archive_left: u64,
     /// The file that a volume is.
@@ -51,6 +55,10 @@ pub struct Layout {
 
 /// Bytes of all images together that are searched for file systems where no table leads to them.
 const SEARCH: u64 = 16 << 30;
+/// And how many times what the images' files hold: a container may say that one packed block is a whole disk.
+const SEARCH_RATIO: u64 = 100;
+/// As much is searched of any.
+const SEARCH_LEAST: u64 = 1 << 30;
 /// More volumes than any real set of disks has; tables within tables could go on without end.
 const MAX_VOLUMES: usize = 10_000;
 
@@ -77,11 +85,14 @@ struct Parent<'a> {
     image: u32,
     /// Names of the files that were given.
     got: RefCell<Vec<String>>,
+    /// Bytes of them.
+    bytes: Cell<u64>,
 }
 impl Siblings for Parent<'_> {
     fn ask(&self, wanted: &Wanted) -> Result<Segment, String> {
         let segment = self.sink.sibling(self.image, wanted)?;
         self.got.borrow_mut().push(segment.name.clone());
+        self.bytes.set(self.bytes.get().saturating_add(segment.source.len()));
         Ok(segment)
     }
 }
@@ -89,13 +100,19 @@ impl Siblings for Parent<'_> {
 impl Layout {
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
-        let mut layout = Self { search_left: SEARCH, archive_left: super::archives::ALL, ..Self::default() };
+        let mut layout = Self { archive_left: super::archives::ALL, ..Self::default() };
         for input in inputs {
             layout.add_image(input, means, gaps);
         }
         layout.assemble(means, gaps);
         layout.settle();
         layout
+    }
+
+    /// Bytes that searches for file systems may still read.
+    pub(super) fn search_left(&self) -> u64 {
+        let most = self.stored.saturating_mul(SEARCH_RATIO).clamp(SEARCH_LEAST, SEARCH);
+        most.saturating_sub(self.searched)
     }
 
     /// When everything was opened: keys that fit nothing are told, and the bytes are counted again.
@@ -124,14 +141,16 @@ impl Layout {
             let (path, container, size) = (input.name, "folder".to_owned(), disk.len());
             self.scene.images.push(ImageInfo { id: id.clone(), path, container, size, ..ImageInfo::default() });
             self.images.push(disk.clone());
+            self.stored = self.stored.saturating_add(size);
             self.add_folder(index, &id, Arc::new(FolderFs::new(folder, disk.clone())), &disk, &gaps);
             return;
         }
         let segments: Vec<String> = input.segments.iter().map(|s| s.name.clone()).collect();
         let mut info = ImageInfo { path: input.name, segments, ..ImageInfo::default() };
         let mut disk: Source = Arc::new(Vec::new());
-        let parent = Parent { sink: means.sink, image: index, got: RefCell::default() };
+        let parent = Parent { sink: means.sink, image: index, got: RefCell::default(), bytes: Cell::default() };
         let file = image::join(input.segments);
+        self.stored = self.stored.saturating_add(file.len());
         // Raw bytes need no parser that could fail.
         let wanted = image::recognise(&file).is_none_or(|f| (means.enter)(&format!("{} of image {index}", f.name)));
         if wanted {
@@ -144,6 +163,7 @@ impl Layout {
             }
         }
         info.segments.extend(parent.got.take());
+        self.stored = self.stored.saturating_add(parent.bytes.get());
         info.size = disk.len();
         info.id = self.image_id(&disk);
         let id = info.id.clone();

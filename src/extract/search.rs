@@ -4,7 +4,7 @@ use super::bytes::Class as Bytes;
 use super::density::Densities;
 use super::layout::{Layout, Means};
 use super::scan::{Role, Spot};
-use crate::base::{Gaps, Run};
+use crate::base::{Gaps, PieceKind, Run};
 use crate::fs;
 use crate::image::magic::{self, Class, ENVIRONMENT, HEAD, Magic};
 use crate::image::{self, ReadError, Slice, Source, read_exact};
@@ -37,8 +37,8 @@ impl Layout {
     /// Lists and opens what is found.
     pub(super) fn search(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) -> VolumeState {
         let len = source.len();
-        let looked_at = len.min(self.search_left);
-        self.search_left = self.search_left.saturating_sub(looked_at);
+        let looked_at = len.min(self.search_left());
+        self.searched = self.searched.saturating_add(looked_at);
         let id = self.volume_id(spot.volume);
         let mut found = Finds::default();
         if (means.enter)(&format!("search for file systems in {id}")) {
@@ -127,6 +127,12 @@ impl Finds {
             if means.progress.step(1).is_err() {
                 return;
             }
+            let left = source.len().saturating_sub(at);
+            if is_hole(source, Run::new(at, left.min(buf.len() as u64))) {
+                self.fillings.hole(Run::new(at, left.min(CHUNK as u64)));
+                at = at.saturating_add(CHUNK as u64);
+                continue;
+            }
             let n = match source.read_at(at, &mut buf) {
                 Ok(n) => n,
                 Err(e) => {
@@ -186,6 +192,12 @@ impl Finds {
             self.list.push(found);
         }
     }
+}
+
+/// Whether nothing is stored of a run: a sparse container of terabytes is not read as zeros.
+fn is_hole(source: &Source, run: Run) -> bool {
+    let pieces = source.locate(run);
+    !pieces.is_empty() && pieces.iter().all(|p| p.kind == PieceKind::Hole)
 }
 
 /// Long enough to be looked for at any byte. UBIFS repeats its own in every node and lies within UBI.

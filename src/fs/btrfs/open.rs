@@ -22,6 +22,8 @@ const DECODED: usize = 256;
 /// Devices of one file system, and chunks.
 const MAX_DEVICES: usize = 4096;
 const MAX_CHUNKS: usize = 1 << 20;
+/// Bytes of a stripe, in every file system that there is.
+const STRIPE_LEN: u64 = 64 << 10;
 
 const INCOMPAT: &[(u64, &str)] = &[
     (1, "mixed-backref"),
@@ -104,6 +106,10 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<BtrfsFs, FsErro
     let (system, whole) = Chunks::of_superblock(&sb.system_chunks);
     if !whole {
         say(main_at.saturating_add(sb.at), "the list of system chunks in the superblock is damaged".to_owned(), 0);
+    }
+    for chunk in system.0.values().filter(|c| c.stripe_len != STRIPE_LEN) {
+        let what = format!("a system chunk has stripes of {} bytes; all have {STRIPE_LEN}", chunk.stripe_len);
+        say(main_at.saturating_add(sb.at), what, 0);
     }
     let space = |chunks| Space { source: source.clone(), devices: devices.clone(), chunks };
     let mut ids = vec![sb.fsid, sb.tree_uuid];
@@ -246,6 +252,9 @@ fn complain(sb: &Superblock, at: u64, say: &dyn Fn(u64, String, u64)) {
     }
     for (_, what) in UNSUPPORTED.iter().filter(|(bit, _)| sb.incompat & bit != 0) {
         say(at, (*what).to_owned(), 0);
+    }
+    for (field, what) in &sb.odd {
+        say(at.saturating_add(*field), format!("superblock: {what}"), 0);
     }
     let states: BTreeSet<&str> = STATES.iter().filter(|(bit, _)| sb.flags & bit != 0).map(|(_, what)| *what).collect();
     for what in states {

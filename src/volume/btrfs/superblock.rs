@@ -76,6 +76,8 @@ pub(crate) struct Superblock {
     pub backups: Vec<Root>,
     /// Whether its checksum fits.
     pub whole: bool,
+    /// Fields that no driver accepts and that reading does without: their place in it, and what they say.
+    pub odd: Vec<(u64, String)>,
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
@@ -99,6 +101,18 @@ impl Superblock {
     pub(crate) fn at(device: &dyn ReadAt, at: u64) -> Option<Self> {
         let bytes = read_exact(device, at, LEN).ok()??;
         Self::parse(&bytes, at).filter(|_| u64_at(&bytes, 0x30) == Some(at))
+    }
+
+    fn odd(b: &[u8]) -> Option<Vec<(u64, String)>> {
+        let (total, sector, stripe) = (u64_at(b, 0x70)?, u32_at(b, 0x90)?, u32_at(b, 0x9c)?);
+        let mut odd = Vec::new();
+        if total == 0 {
+            odd.push((0x70, "it says that the file system has no bytes".to_owned()));
+        }
+        if stripe != sector && stripe != 4096 {
+            odd.push((0x9c, format!("it says that a stripe is {stripe} bytes; 4096 or a sector's are possible")));
+        }
+        Some(odd)
     }
 
     fn parse(b: &[u8], at: u64) -> Option<Self> {
@@ -146,6 +160,7 @@ impl Superblock {
             system_chunks: b.get(SYSTEM_CHUNKS.0..)?.get(..listed)?.to_vec(),
             backups: (0..4).filter_map(backup).collect(),
             whole: sum.fits_block(b),
+            odd: Self::odd(b)?,
         })
     }
 
