@@ -79,3 +79,25 @@ pub(crate) fn report(path: &Path) -> serde_json::Value {
     json.as_object_mut().unwrap().shift_remove("run").unwrap();
     json
 }
+
+/// How often a test goes round: `short` in every run, `long` where `CRANESCOPE_LONG` is set.
+pub(crate) fn rounds(short: u32, long: u32) -> u32 {
+    if std::env::var_os("CRANESCOPE_LONG").is_some() { long } else { short }
+}
+
+/// Numbers that look random and are the same in every run (xorshift64).
+pub(crate) struct Dice(u64);
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit
+    }
+}

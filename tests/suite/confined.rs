@@ -132,3 +132,97 @@ fn no_worker_opens_connects_or_executes() {
     }
     assert!(seen > 0 && tried >= 4, "{seen} {tried}");
 }
+
+/// A library that plays a kernel without Landlock and seccomp, at no cost to what runs under it.
+const BARE: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+long syscall(long number, ...) {
+    static long (*real)(long, ...);
+    if (number == SYS_seccomp || number == SYS_landlock_create_ruleset) { errno = ENOSYS; return -1; }
+    if (!real) real = dlsym(RTLD_NEXT, "syscall");
+    va_list list;
+    va_start(list, number);
+    long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long), d = va_arg(list, long);
+    long e = va_arg(list, long), f = va_arg(list, long);
+    va_end(list);
+    return real(number, a, b, c, d, e, f);
+}
+"#;
+
+/// Processor time of all children that have ended, in seconds.
+fn children() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after = stat.rsplit(')').next().unwrap();
+    let ticks = |n: usize| after.split_whitespace().nth(n).unwrap().parse::<f64>().unwrap();
+    // cutime and cstime, fields 16 and 17 of proc(5).
+    (ticks(13) + ticks(14)) / 100.0
+}
+
+/// The same findings with confinement and without, and at most 5 % more processor time; measured where the long way
+/// is asked for, since other tests' children count as well.
+#[test]
+fn confinement_costs_little() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let long = crate::common::rounds(0, 1) == 1;
+    if long {
+        for n in 0..2000 {
+            let text = format!("{n}\n").repeat(300);
+            plant(&at.join("root"), &[(&format!("/srv/{}/{n}.txt", n % 50), &text)]);
+        }
+    }
+    if !disk(at) || !have("cc") || sandbox(at).is_none() {
+        return;
+    }
+    std::fs::write(at.join("bare.c"), BARE).unwrap();
+    let library = at.join("bare.so");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-w", "-o"])
+        .arg(&library)
+        .arg(at.join("bare.c"))
+        .arg("-ldl")
+        .status();
+    assert!(built.unwrap().success());
+    let worker = |name: &str, variables: &str| {
+        let script = at.join(name);
+        let text = format!("#!/bin/sh\n{variables} exec {} worker\n", env!("CARGO_BIN_EXE_cranescope"));
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        script
+    };
+    let workers = [worker("with", ""), worker("without", &format!("LD_PRELOAD={}", library.display()))];
+    let run = |worker: &Path| {
+        let plan = cranescope::session::Plan {
+            images: vec![at.join("disk.img")],
+            case: Some(at.join("cost.cranecase")),
+            overwrite: true,
+            worker: Some(worker.to_owned()),
+            no_sandbox: true,
+            hash_image: true,
+            ..Default::default()
+        };
+        let before = children();
+        let data = cranescope::session::examine(&plan, &cranescope::session::Watch::unattended()).unwrap().data;
+        // The worker's end is waited for on a thread of its own.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        (children() - before, data)
+    };
+    let ((_, confined), (_, bare)) = (run(&workers[0]), run(&workers[1]));
+    assert!(bare.run.sandbox.contains("not in force: Landlock: ") && bare.run.sandbox.contains("seccomp: "));
+    assert!(!confined.run.sandbox.contains("not in force"), "{}", confined.run.sandbox);
+    assert_eq!((&confined.inventory, &confined.findings), (&bare.inventory, &bare.findings));
+    if long {
+        let (mut with, mut without) = (0.0, 0.0);
+        for _ in 0..25 {
+            with += run(&workers[0]).0;
+            without += run(&workers[1]).0;
+        }
+        let cost = (with / without - 1.0) * 100.0;
+        println!("25 examinations: {with:.2} s of processor time confined, {without:.2} s not: {cost:.1} %");
+        assert!(cost <= 5.0, "{cost:.1} %");
+    }
+}
