@@ -5,6 +5,7 @@ mod digest;
 mod folder;
 mod gap;
 mod ids;
+pub mod inert;
 mod name;
 mod nand;
 pub mod order;

@@ -20,31 +20,24 @@ impl Name {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// The text if every byte of it can be shown as it is: UTF-8, no control, bidi or zero-width character.
+    /// The text if every byte of it can be shown as it is: UTF-8, and nothing that hides, moves or imitates.
     pub fn plain(&self) -> Option<&str> {
-        let text = std::str::from_utf8(&self.0).ok()?;
-        // Nearly all names are printable ASCII, which no character test needs to look at.
-        let ascii = self.0.iter().fold(true, |all, b| all & matches!(b, b' '..=b'~'));
-        (ascii || !text.chars().any(needs_escape)).then_some(text)
+        std::str::from_utf8(&self.0).ok().filter(|text| super::inert::is_plain(text))
     }
     /// `true` if [`Self::display`] had to escape something other than a backslash.
     pub fn is_marked(&self) -> bool {
         self.plain().is_none()
     }
     /// Readable and lossless: `\xNN` for a byte that is no UTF-8, `\u{…}` for a character that
-    /// would not show or would reorder its neighbours, `\\` for a backslash.
+    /// would not show, would reorder its neighbours, or passes for another, `\\` for a backslash.
     pub fn display(&self) -> String {
         let mut out = String::with_capacity(self.0.len());
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c == '\\' {
-                    out.push_str("\\\\");
-                } else if needs_escape(c) {
-                    out.extend(c.escape_unicode());
-                } else {
-                    out.push(c);
-                }
-            }
+            super::inert::walk(chunk.valid(), |c, escaped| match c {
+                '\\' => out.push_str("\\\\"),
+                c if escaped => out.extend(c.escape_unicode()),
+                c => out.push(c),
+            });
             for byte in chunk.invalid() {
                 out.push_str(&format!("\\x{byte:02x}"));
             }
@@ -85,18 +78,6 @@ impl Name {
         all.extend_from_slice(name);
         Self(all.into())
     }
-}
-
-/// Characters that hide, move or imitate: controls, bidi marks and overrides, zero-width and
-/// invisible characters, private use and unassigned-looking separators.
-fn needs_escape(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
-            | '\u{e0000}'..='\u{10ffff}')
 }
 
 impl From<&str> for Name {

@@ -112,9 +112,12 @@ pub(super) fn judge(a: &JudgeArguments) -> Outcome {
 #[derive(Args)]
 pub(super) struct ReportArguments {
     case: PathBuf,
-    /// json
+    /// html, json, csv or sarif.
     #[arg(long, default_value = "json")]
     format: String,
+    /// For csv: the table; findings, gaps, searched, unexamined, or one of the inventory (`list` names them).
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
     /// The file to write; - for standard output.
     #[arg(short, long)]
     output: PathBuf,
@@ -129,11 +132,24 @@ pub(super) fn report(a: &ReportArguments) -> Outcome {
         let names: Vec<&str> = known.iter().map(|f| f.name).collect();
         Failure::usage(format!("no report format {}; there are: {}", a.format, names.join(", ")))
     })?;
+    if a.table.is_some() && format.name != "csv" {
+        return Err(Failure::usage("--table is for --format csv; the other formats hold all tables"));
+    }
     let data = session::allowed(&a.case, session::open_case(&a.case)?, a.show_secrets)?;
+    let name = a.table.as_deref().unwrap_or("findings");
+    if data.inventory.table(name).is_none() && !["findings", "gaps", "searched", "unexamined"].contains(&name) {
+        return Err(Failure::usage(format!(
+            "there is no table {name}; `cranescope list` names those of the inventory"
+        )));
+    }
+    let mut write = |to: &mut dyn Write| match &a.table {
+        Some(name) => crate::report::csv_table(&data, name, to).unwrap_or(Ok(())),
+        None => (format.write)(&data, to),
+    };
     if a.output.as_os_str() == "-" {
-        print(&mut |to| (format.write)(&data, to))?;
+        print(&mut write)?;
     } else {
-        session::save(&a.output, &mut |to| (format.write)(&data, to))?;
+        session::save(&a.output, &mut write)?;
     }
     Ok(0)
 }

@@ -2,7 +2,7 @@
 use super::{Outcome, print};
 use crate::session::{self, Failure, Listed, Plan, looking_at};
 use clap::Args;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -54,11 +54,13 @@ fn line(e: &Listed, to: &mut dyn Write) -> std::io::Result<()> {
         _ => '?',
     };
     let deleted = if e.deleted { " (deleted)" } else { "" };
+    let marked = e.name.is_marked() || e.target.as_ref().is_some_and(crate::base::Name::is_marked);
+    let escaped = if marked { " (escaped)" } else { "" };
     let target = e.target.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
     let time = e.modified.map(|t| t.to_string()).unwrap_or_default();
     writeln!(
         to,
-        "{kind}{:04o} {:>5} {:>5} {:>12} {time:30} {:>9} {}{target}{deleted}",
+        "{kind}{:04o} {:>5} {:>5} {:>12} {time:30} {:>9} {}{target}{deleted}{escaped}",
         e.mode, e.uid, e.gid, e.size, e.inode, e.name
     )
 }
@@ -79,7 +81,10 @@ pub(super) fn formats() -> Outcome {
 }
 
 pub(super) fn cat(a: &CatArguments) -> Outcome {
-    let mut out = std::io::stdout().lock();
+    // To a terminal, a file of the evidence is text that steers nothing; anywhere else it is its bytes.
+    let out = std::io::stdout().lock();
+    let mut out: Box<dyn Write> =
+        if out.is_terminal() { Box::new(crate::base::inert::Terminal::new(out)) } else { Box::new(out) };
     let no_sandbox = a.confinement.no_sandbox;
     let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
     session::read(&plan, &a.path, &mut |bytes| {
@@ -101,14 +106,18 @@ pub(super) struct ExportArguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = super::examine::key)]
     key: Vec<(String, PathBuf)>,
+    /// The image is a raw dump of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
+    nand: Option<crate::base::Nand>,
     #[command(flatten)]
     confinement: super::Confinement,
 }
 
 pub(super) fn export(a: &ExportArguments) -> Outcome {
     let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), no_sandbox, ..looking_at(vec![a.image.clone()]) };
-    let written = session::export(&plan, &a.path, &a.to)?;
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let written = session::export(&plan, &a.path, &a.to, &session::ExportWatch::default())?;
+    written.failures.iter().for_each(|(path, what)| super::complain(&format!("{path}: {what}")));
     print(&mut |to| {
         writeln!(
             to,

@@ -34,6 +34,9 @@ pub(super) struct Arguments {
     /// Write the report JSON here; - for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the report for people here: one HTML file.
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Compute the SHA-256 of each image, and compare the hashes of the imager's log.
     #[arg(long)]
     hash_image: bool,
@@ -117,11 +120,14 @@ pub(super) fn run(a: Arguments) -> Outcome {
     let watch = Arc::new(Watch::unattended());
     let over = Arc::new(AtomicBool::new(false));
     let bar = (!a.quiet && std::io::stderr().is_terminal()).then(|| draw(watch.clone(), over.clone())).transpose()?;
-    let json = a.json.as_deref();
-    let report = |data: &CaseData| match json {
-        Some(path) if path.as_os_str() == "-" => print(&mut |to| crate::report::json(data, to)),
-        Some(path) => session::save(path, &mut |to| crate::report::json(data, to)),
-        None => Ok(()),
+    let (json, html) = (a.json.as_deref(), a.html.as_deref());
+    let report = |data: &CaseData| {
+        html.map_or(Ok(()), |path| session::save(path, &mut |to| crate::report::html(data, to)))?;
+        match json {
+            Some(path) if path.as_os_str() == "-" => print(&mut |to| crate::report::json(data, to)),
+            Some(path) => session::save(path, &mut |to| crate::report::json(data, to)),
+            None => Ok(()),
+        }
     };
     let examined = session::examine_and(&plan, &watch, &report);
     over.store(true, Ordering::Relaxed);

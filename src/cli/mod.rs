@@ -98,15 +98,21 @@ pub fn main(window: Window) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("cranescope: {failure}");
+            complain(&failure.message);
             ExitCode::from(failure.code)
         }
     }
 }
 
-/// Writes to standard output; a reader that went away ends the output, not the program.
+/// Says on standard error what went wrong; whatever the evidence put into the words steers no terminal.
+fn complain(what: &str) {
+    eprintln!("cranescope: {}", crate::base::inert::lines(what));
+}
+
+/// Writes text to standard output, made inert once more on its way; a reader that went away ends the output, not the
+/// program.
 fn print(write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<(), Failure> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::base::inert::Terminal::new(std::io::BufWriter::new(std::io::stdout().lock()));
     let written = write(&mut out).and_then(|()| std::io::Write::flush(&mut out));
     match written {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -48,7 +48,7 @@ pub(super) fn run(a: &Arguments) -> Outcome {
             }
             let (count, notes) = watch.notes_after(told);
             told = count;
-            notes.iter().for_each(|note| eprintln!("cranescope: {note}"));
+            notes.iter().for_each(|note| super::complain(note));
             if is_over {
                 break;
             }

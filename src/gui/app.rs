@@ -52,6 +52,8 @@ pub struct App {
     pub(super) help: bool,
     pub(super) notices: Vec<Notice>,
     pub(super) previews: Previews,
+    /// What leaves the window: mounts, saved files, reports, looks.
+    pub(super) outside: super::outside::Outside,
     /// Set by a job when there is something to show; so that a busy job costs one repaint a frame.
     pub(super) woken: Arc<AtomicBool>,
 }
@@ -83,6 +85,7 @@ impl App {
             help: false,
             notices: Vec::new(),
             previews: Previews::new(),
+            outside: super::outside::Outside::default(),
             woken: Arc::default(),
         };
         app.set_look();
@@ -115,6 +118,7 @@ impl App {
             || self.opening.is_some()
             || self.state.tables.values().any(super::state::TableState::busy)
             || self.state.review.sending
+            || self.outside.is_busy()
     }
     /// Does what a view could have asked for.
     pub fn command(&mut self, command: Command) {
@@ -130,6 +134,7 @@ impl App {
         self.woken.store(false, Ordering::Relaxed);
         self.take_results();
         self.follow_run();
+        self.follow_exit();
         let mut commands = Vec::new();
         self.keys(&mut commands);
         self.dropped(&mut commands);
@@ -137,13 +142,16 @@ impl App {
         let bar = |tokens: &Tokens| egui::Frame::new().fill(tokens.panel).inner_margin(egui::Margin::symmetric(10, 0));
         Panel::top("top").exact_size(38.0).frame(bar(tokens)).show(ui, |ui| {
             let (title, hover) = self.title();
-            shell::top(ui, tokens, &title, &hover, self.settings.dark, self.snapshot.is_some(), &mut commands);
+            let shown =
+                shell::Shown { dark: self.settings.dark, open: self.snapshot.is_some(), running: self.run.is_some() };
+            shell::top(ui, tokens, (&title, &hover), &shown, &mut commands);
         });
         Panel::bottom("status").exact_size(30.0).frame(bar(tokens)).show(ui, |ui| {
             let running =
                 self.run.as_ref().map(|r| shell::Running { status: r.watch.status(), cancelling: r.cancelling });
             let verdict = self.snapshot.as_ref().map(|s| s.data.verdict.result);
-            shell::status(ui, tokens, running.as_ref(), &self.idle(), verdict, &mut commands);
+            let beside = self.outside.beside();
+            shell::status(ui, tokens, running.as_ref(), &self.idle(), (verdict, beside.as_ref()), &mut commands);
         });
         match self.snapshot.clone() {
             Some(snapshot) => self.case_ui(ui, tokens, &snapshot, &mut commands),
@@ -171,6 +179,7 @@ impl App {
             commands,
             case: self.case.as_deref(),
             running: self.run.is_some(),
+            unconfined_word: self.outside.access.no_sandbox,
             provisional: self.provisional,
         };
         let frame = egui::Frame::new().fill(tokens.panel).inner_margin(egui::Margin::symmetric(6, 4));
@@ -223,6 +232,7 @@ impl App {
                 commands.push(Command::HideOpen);
             }
         }
+        super::widgets::outside_forms::show(&self.ctx, frame, &mut self.outside, self.form.picking, tokens, commands);
         if self.help {
             let modal = egui::Modal::new(egui::Id::unique("help")).frame(frame).show(&self.ctx, |ui| {
                 ui.set_width(720.0);
@@ -246,7 +256,7 @@ impl App {
                         keep = false;
                     }
                     if ui.button("Choose…").clicked() {
-                        commands.push(Command::PickSave { table });
+                        commands.push(Command::Pick(super::job::Pick::Save { table, name: format!("{table}.csv") }));
                     }
                     keep &= !ui.button("Cancel export").clicked();
                 });
@@ -266,7 +276,7 @@ impl App {
         let painter =
             self.ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop hint")));
         painter.rect_filled(rect, 0.0, tokens.base.gamma_multiply(0.85));
-        let text = "Drop images or a case to open them";
+        let text = "Drop images, folders or a case to open them";
         painter.text(rect.center(), egui::Align2::CENTER_CENTER, text, theme::medium(20.0), tokens.text_strong);
     }
 

@@ -1,15 +1,14 @@
 //! Doing what was asked, and taking what the threads bring.
+use super::access::Access;
 use super::app::{App, Run};
-use super::command::{BytesAt, Command, PlanDraft};
+use super::command::{Command, Leave, PlanDraft};
 use super::job::{Done, Ordered, Pick};
 use super::snapshot::Snapshot;
 use super::state::{Shown, TableState};
 use super::widgets::open_form::is_case;
 use super::widgets::shell::Notice;
-use super::{csv, query, views};
-use crate::base::Time;
+use super::{query, views};
 use crate::case::CaseData;
-use crate::judge::Review;
 use crate::session::{Failure, Watch};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,9 +24,7 @@ impl App {
                 self.form.focus = true;
             }
             Command::HideOpen => self.form_open = false,
-            Command::PickImages => self.pick(Pick::Images),
-            Command::PickCase => self.pick(Pick::Case),
-            Command::PickSave { table } => self.pick(Pick::Save { table, name: format!("{table}.csv") }),
+            Command::Pick(what) => self.pick(what),
             Command::Offer(paths) => self.offer(&paths),
             Command::OpenCase(path) => self.open_case(path),
             Command::Examine(draft) => self.examine(*draft),
@@ -37,7 +34,26 @@ impl App {
                     run.watch.cancel();
                 }
             }
-            Command::CloseCase => self.close(),
+            Command::CloseCase => self.leave(Leave::CloseCase),
+            Command::Leave(what) => self.leave(what),
+            Command::Answer(yes) => self.answer_leaving(yes),
+            Command::ShowMount(shown) => self.show_mount(shown),
+            Command::Mount => self.mount(),
+            Command::SaveAs(items) => self.save_as(items),
+            Command::SaveRows(table) => self.save_rows(table),
+            Command::HideSave => self.outside.saving.shown = false,
+            Command::Save => self.save(),
+            Command::CancelSave => self.outside.saving.watch.iter().for_each(|w| w.cancel()),
+            Command::ShowReport(shown) => self.show_report(shown),
+            Command::SaveReport { format, path } => self.save_report(format, path),
+            Command::Look(at) => self.look(*at),
+            Command::LookAs(encoding) => {
+                self.outside.looking.iter_mut().for_each(|l| l.encoding = encoding);
+                self.decode();
+            }
+            Command::LookHex(hex) => self.outside.looking.iter_mut().for_each(|l| l.as_hex = hex),
+            Command::CloseLook => self.outside.looking = None,
+            Command::Unconfined => self.allow_unconfined(),
             Command::View(view) if view < views::ALL.len() => self.state.view = view,
             Command::View(_) => {}
             Command::Go { view, table } => {
@@ -103,7 +119,7 @@ impl App {
             self.notices.push(notice);
         }
     }
-    fn done(&mut self, text: impl Into<String>) {
+    pub(super) fn done(&mut self, text: impl Into<String>) {
         self.notices.retain(|n| n.error);
         self.notices.push(Notice { error: false, text: text.into() });
     }
@@ -136,9 +152,25 @@ impl App {
         self.form_open = true;
     }
 
+    /// Says so, if the evidence in sight is mounted or read from: another case would leave that behind.
+    fn is_held_open(&mut self) -> bool {
+        let words = match (&self.outside.mounting.watch, &self.outside.saving.watch) {
+            (Some(_), _) => {
+                "The evidence in sight is mounted for other tools. Unmount it before opening something else."
+            }
+            (_, Some(_)) => "Files of the evidence in sight are being saved. Wait until that is done, or cancel it.",
+            (None, None) => return false,
+        };
+        self.error(words);
+        true
+    }
+
     fn open_case(&mut self, path: PathBuf) {
         if self.run.is_some() || self.opening.is_some() {
             self.error("Something else is being opened or examined. Wait until it is done, or cancel it.");
+            return;
+        }
+        if self.is_held_open() {
             return;
         }
         self.opening = Some(path.clone());
@@ -154,7 +186,11 @@ impl App {
             self.error("Something else is being opened or examined. Wait until it is done, or cancel it.");
             return;
         }
+        if self.is_held_open() {
+            return;
+        }
         self.close();
+        self.outside.access = draft.access.clone();
         self.form_open = false;
         if !draft.examiner.trim().is_empty() {
             draft.examiner.trim().clone_into(&mut self.settings.examiner);
@@ -174,12 +210,7 @@ impl App {
         self.jobs.spawn("examine", move || Some(Done::Examined(backend.examine(plan, watched))));
     }
 
-    fn close(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.cancelling = true;
-            run.watch.cancel();
-            return;
-        }
+    pub(super) fn close(&mut self) {
         for table in self.state.tables.values_mut() {
             table.stop();
         }
@@ -190,6 +221,7 @@ impl App {
         self.next = None;
         self.provisional = false;
         self.previews.clear();
+        self.outside = super::outside::Outside::default();
         // A snapshot that is still being made belongs to what was closed.
         self.generation = self.generation.wrapping_add(1 << 32);
         self.building = false;
@@ -293,70 +325,6 @@ impl App {
         state.shown = Some(Shown { rows: found.rows, order, generation: found.generation, query: found.query });
     }
 
-    fn copy(&mut self, table: &'static str) {
-        let Some(state) = self.state.tables.get(table) else { return };
-        let Some(shown) = state.shown.clone() else { return };
-        let selection = state.selection.clone();
-        let hidden = self.settings.hidden.get(table).cloned().unwrap_or_default();
-        self.jobs.spawn("copy", move || {
-            let order = selection.in_order(&shown.order);
-            let columns: Vec<usize> = (0..shown.rows.specs().len())
-                .filter(|c| shown.rows.specs().get(*c).is_some_and(|s| !hidden.contains(s.name)))
-                .collect();
-            Some(Done::Copied(csv::tabbed(&*shown.rows, &order, &columns), order.len()))
-        });
-    }
-
-    fn export(&mut self, table: &'static str, path: PathBuf) {
-        let Some(shown) = self.state.tables.get(table).and_then(|s| s.shown.clone()) else {
-            self.error(format!("The table {table} has no rows to export yet."));
-            return;
-        };
-        let backend = self.jobs.backend.clone();
-        self.jobs.spawn("export", move || {
-            let text = csv::text(&*shown.rows, &shown.order);
-            let rows = super::widgets::plural(shown.order.len(), "row", "rows");
-            let saved = backend.save_text(&path, &text);
-            Some(Done::Saved(saved.map(|()| format!("{rows} of {table} were written to {}", path.to_string_lossy()))))
-        });
-    }
-
-    fn review(&mut self, finding: String, disposition: String, note: String) {
-        let (Some(case), Some(snapshot)) = (self.case.clone(), &self.snapshot) else {
-            self.state.review.sending = false;
-            self.error("There is no case file to record the review in.");
-            return;
-        };
-        let review = Review { examiner: self.settings.examiner.trim().to_owned(), disposition, note, at: Time::now() };
-        let (backend, data) = (self.jobs.backend.clone(), snapshot.data.clone());
-        self.jobs.spawn("review", move || {
-            let recorded = backend.add_review(&case, &finding, review.clone()).map(|()| {
-                let mut data = (*data).clone();
-                if let Some(f) = data.findings.iter_mut().find(|f| f.id == finding) {
-                    f.reviews.push(review);
-                }
-                Arc::new(data)
-            });
-            Some(Done::Reviewed(finding, recorded))
-        });
-    }
-
-    fn preview(&mut self, at: BytesAt) {
-        const MOST: usize = 64;
-        let Some(snapshot) = &self.snapshot else { return };
-        if self.previews.contains_key(&at) {
-            return;
-        }
-        if self.previews.len() >= MOST {
-            self.previews.clear();
-        }
-        self.previews.insert(at, None);
-        let images: Vec<PathBuf> = snapshot.data.scene.images.iter().map(|i| PathBuf::from(&i.path)).collect();
-        let backend = self.jobs.backend.clone();
-        self.jobs
-            .spawn("preview", move || Some(Done::Preview(at, backend.preview(&images, at.image, at.offset, at.len))));
-    }
-
     /// Everything that threads brought since the last frame.
     pub(super) fn take_results(&mut self) {
         while let Some(done) = self.jobs.poll() {
@@ -366,7 +334,7 @@ impl App {
                 Done::Snapshot(snapshot) => self.take_snapshot(snapshot),
                 Done::Ordered(found) => self.ordered(*found),
                 Done::Preview(at, result) => {
-                    self.previews.insert(at, Some(result.map_err(|f| f.message)));
+                    self.previews.insert(at, Some(result));
                 }
                 Done::Picked(what, paths) => self.picked(&what, paths),
                 Done::Saved(Ok(words)) => self.done(words),
@@ -376,6 +344,12 @@ impl App {
                     self.ctx.copy_text(text);
                     self.done(format!("{} copied.", super::widgets::plural(rows, "row", "rows")));
                 }
+                Done::MountOver(made, outcome) => self.mount_over(made, outcome),
+                Done::Users(users) => self.users_found(users),
+                Done::ToSave(items) => self.save_as(items),
+                Done::FilesSaved(ended) => self.files_saved(ended),
+                Done::Looked(at, found) => self.looked(&at, found),
+                Done::Decoded(at, encoding, text) => self.decoded(&at, encoding, text),
                 Done::Broken(job, why) => self.broken(job, &why),
             }
         }
@@ -405,7 +379,8 @@ impl App {
                 self.form.draft.images.clear();
                 self.form.draft.case.clear();
                 // The word was for that evidence only.
-                self.form.draft.no_sandbox = false;
+                self.form.draft.access = Access::default();
+                self.form.draft.show_secrets = false;
                 self.form.unconfined = None;
                 self.show_data(examined.data);
             }
@@ -434,6 +409,7 @@ impl App {
                 self.settings.remember(std::slice::from_ref(&path));
                 self.case = Some(path);
                 self.provisional = data.run.finished.is_none();
+                self.outside.access = Access::of_command(&data.run.command);
                 self.show_data(data);
             }
             Err(failure) => self.error(failure.message),
@@ -447,7 +423,10 @@ impl App {
             return;
         };
         match what {
-            Pick::Images => self.offer(&paths),
+            Pick::Images | Pick::Folder => self.offer(&paths),
+            Pick::MountFolder | Pick::SaveFolder | Pick::Report { .. } => {
+                paths.first().into_iter().for_each(|path| self.pick_folder_for(what, path));
+            }
             Pick::Case => paths.into_iter().take(1).for_each(|path| self.open_case(path)),
             Pick::Save { table, .. } => {
                 self.state.export = paths.first().map(|p| (*table, p.to_string_lossy().into_owned()));
@@ -477,6 +456,9 @@ impl App {
             "snapshot" => self.building = false,
             "dialog" => self.form.picking = false,
             "review" => self.state.review.sending = false,
+            "mount" => self.outside.mounting.watch = None,
+            "save-files" => self.outside.saving.watch = None,
+            "look" | "decode" => self.outside.looking = None,
             "sort-and-filter" => self.state.tables.values_mut().for_each(super::state::TableState::stop),
             _ => {}
         }

@@ -1,4 +1,8 @@
 //! Everything a view can ask for. Views collect commands while they draw; the app applies them after.
+use super::access::Access;
+use super::file_text::Encoding;
+use super::job::Pick;
+use crate::base::{Evidence, ImageRun, Name};
 use crate::session::Plan;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,11 +13,7 @@ pub enum Command {
     ShowOpen,
     HideOpen,
     /// Asks the desktop for paths.
-    PickImages,
-    PickCase,
-    PickSave {
-        table: &'static str,
-    },
+    Pick(Pick),
     /// Puts these into the form, or opens them if they are a case.
     Offer(Vec<PathBuf>),
     OpenCase(PathBuf),
@@ -48,6 +48,31 @@ pub enum Command {
         note: String,
     },
     Preview(BytesAt),
+    /// Opens a file of the evidence beside everything else.
+    Look(Box<LookAt>),
+    LookAs(Encoding),
+    LookHex(bool),
+    CloseLook,
+    /// The examiner's word that this evidence is read though the worker is not confined.
+    Unconfined,
+    ShowMount(bool),
+    Mount,
+    /// Files and folders of the evidence are to be written somewhere.
+    SaveAs(Vec<SaveItem>),
+    /// The chosen rows of a table.
+    SaveRows(&'static str),
+    HideSave,
+    Save,
+    CancelSave,
+    ShowReport(bool),
+    SaveReport {
+        /// Position in `report::ALL`.
+        format: usize,
+        path: PathBuf,
+    },
+    Leave(Leave),
+    /// To what the window asked before it unmounts, closes or goes.
+    Answer(bool),
     SetDark(bool),
     Examiner(String),
     Hide {
@@ -73,6 +98,48 @@ pub struct BytesAt {
     pub len: u32,
 }
 
+/// What is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    Unmount,
+    CloseCase,
+    Exit,
+}
+
+/// A file or folder of the evidence that is to be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveItem {
+    /// As the session takes it: by file system and inode.
+    pub place: String,
+    /// For people.
+    pub name: String,
+}
+
+/// A file of the evidence that is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookAt {
+    pub filesystem: u32,
+    pub inode: u64,
+    pub place: String,
+    pub path: Name,
+    pub deleted: bool,
+    pub runs: Vec<ImageRun>,
+}
+impl LookAt {
+    /// `None` where the evidence lies on no file system.
+    pub fn of(e: &Evidence) -> Option<Self> {
+        (e.filesystem.0 != u32::MAX && !e.path.is_empty()).then(|| {
+            let (fs, inode, path) = (e.filesystem.0, e.node.number, e.path.display());
+            let place = if inode == 0 { format!("{fs}:{path}") } else { format!("{fs}:@{inode}:{path}") };
+            let (path, deleted, runs) = (e.path.clone(), e.deleted, e.image_runs.clone());
+            Self { filesystem: fs, inode, place, path, deleted, runs }
+        })
+    }
+    pub fn item(&self) -> SaveItem {
+        SaveItem { place: self.place.clone(), name: self.path.display() }
+    }
+}
+
 /// The form of an examination, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanDraft {
@@ -83,8 +150,9 @@ pub struct PlanDraft {
     pub overwrite: bool,
     pub hash_image: bool,
     pub second_reader: bool,
-    /// The examiner's word that the worker may go on unconfined.
-    pub no_sandbox: bool,
+    /// The case holds keys, passwords and PINs as they are.
+    pub show_secrets: bool,
+    pub access: Access,
     pub examiner: String,
 }
 impl PlanDraft {
@@ -98,12 +166,29 @@ impl PlanDraft {
             baselines: path(&self.baseline).into_iter().collect(),
             hash_image: self.hash_image,
             second_reader: self.second_reader,
-            no_sandbox: self.no_sandbox,
+            show_secrets: self.show_secrets,
             examiner: self.examiner.trim().to_owned(),
-            command: std::iter::once("cranescope".to_owned())
-                .chain(self.images.iter().map(|i| i.to_string_lossy().into_owned()))
-                .collect(),
-            ..Plan::default()
+            command: self.command(),
+            ..self.access.plan(Vec::new())
         }
+    }
+
+    /// The window, and the options that the same would need on the command line.
+    fn command(&self) -> Vec<String> {
+        let mut words = vec!["cranescope".to_owned()];
+        words.extend(self.images.iter().map(|i| i.to_string_lossy().into_owned()));
+        for (option, value) in [("--intake", &self.intake), ("--baseline", &self.baseline)] {
+            if !value.trim().is_empty() {
+                words.extend([option.to_owned(), value.trim().to_owned()]);
+            }
+        }
+        let switches = [
+            ("--hash-image", self.hash_image),
+            ("--second-reader", self.second_reader),
+            ("--show-secrets", self.show_secrets),
+        ];
+        words.extend(switches.iter().filter(|(_, on)| *on).map(|(option, _)| (*option).to_owned()));
+        words.extend(self.access.options());
+        words
     }
 }

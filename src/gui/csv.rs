@@ -1,6 +1,6 @@
 //! Rows as text for other programs: CSV (RFC 4180) for files, tab-separated for the clipboard.
 use super::rows::Rows;
-use crate::report::{csv_cell, inert};
+use crate::report::{ESCAPED, csv_cell, inert, marked};
 
 /// These rows with all columns, where they were read, and a header line.
 pub(super) fn text(rows: &dyn Rows, order: &[u32]) -> String {
@@ -9,7 +9,7 @@ pub(super) fn text(rows: &dyn Rows, order: &[u32]) -> String {
         out.push_str(&csv_cell(spec.name));
         out.push(',');
     }
-    out.push_str("evidence_path,evidence_inode,evidence_line\r\n");
+    out.push_str(&format!("evidence_path,evidence_inode,evidence_line,{ESCAPED}\r\n"));
     for row in order.iter().map(|r| *r as usize) {
         for column in 0..rows.specs().len() {
             out.push_str(&csv_cell(&rows.value(row, column).to_string()));
@@ -24,6 +24,10 @@ pub(super) fn text(rows: &dyn Rows, order: &[u32]) -> String {
         } else {
             out.push_str(",,");
         }
+        out.push(',');
+        let path = rows.evidence(row).first().is_some_and(|e| e.path.is_marked());
+        let cells = rows.specs().iter().enumerate().map(|(n, s)| (s.name, rows.value(row, n).is_marked()));
+        out.push_str(&marked(cells.chain([("evidence_path", path)])));
         out.push_str("\r\n");
     }
     out

@@ -1,11 +1,14 @@
 //! Work off the window's thread: one named thread for each job, its result as one value back.
-use super::command::BytesAt;
+use super::command::{BytesAt, LookAt, SaveItem};
+use super::file_text::{Encoding, Text};
 use super::query::Query;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
+use crate::base::ImageRun;
 use crate::case::CaseData;
 use crate::judge::Review;
-use crate::session::{self, Examined, Failure, Plan, Watch};
+use crate::report;
+use crate::session::{self, Examined, ExportWatch, Failure, MountWatch, Plan, Watch, Written};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,9 +19,21 @@ pub trait Backend: Send + Sync {
     fn examine(&self, plan: Plan, watch: Arc<Watch>) -> Result<Examined, Failure>;
     fn open_case(&self, path: &Path) -> Result<CaseData, Failure>;
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure>;
-    /// Bytes of image number `image` of `images`.
-    fn preview(&self, images: &[PathBuf], image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure>;
+    /// Bytes of an image of the plan, by its number.
+    fn preview(&self, plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure>;
+    /// The first bytes of a file of the evidence, and whether these are all.
+    fn look(&self, plan: &Plan, place: &str, most: usize) -> Result<(Vec<u8>, bool), Failure>;
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure>;
+    fn save_report(&self, path: &Path, format: &report::Format, data: &CaseData) -> Result<(), Failure>;
+    /// Writes files of the evidence into a folder.
+    fn export(&self, plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) -> Result<Written, Failure>;
+    /// Makes the folder if nothing is there; `true` if it was made.
+    fn make_mount_place(&self, at: &Path) -> Result<bool, Failure>;
+    fn remove_mount_place(&self, at: &Path);
+    /// Until the watch says stop, or somebody unmounts.
+    fn mount(&self, plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure>;
+    /// Programs that use what is mounted there.
+    fn mount_users(&self, at: &Path) -> Vec<String>;
     /// Asks with the desktop's dialog. `None` is both "cancelled" and "there is no such dialog here".
     fn pick(&self, what: &Pick) -> Option<Vec<PathBuf>> {
         desktop_pick(what)
@@ -37,25 +52,60 @@ impl Backend for Session {
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure> {
         session::add_review(case, finding, &review)
     }
-    fn preview(&self, images: &[PathBuf], image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
-        session::preview(&session::looking_at(images.to_vec()), image, offset, len)
+    fn preview(&self, plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+        session::preview(plan, image, offset, len)
+    }
+    fn look(&self, plan: &Plan, place: &str, most: usize) -> Result<(Vec<u8>, bool), Failure> {
+        session::read_start(plan, place, most)
     }
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure> {
         session::save_text(path, text)
+    }
+    fn save_report(&self, path: &Path, format: &report::Format, data: &CaseData) -> Result<(), Failure> {
+        session::save(path, &mut |to| (format.write)(data, to))
+    }
+    fn export(&self, plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) -> Result<Written, Failure> {
+        session::export(plan, places, to, watch)
+    }
+    fn make_mount_place(&self, at: &Path) -> Result<bool, Failure> {
+        session::make_mount_place(at)
+    }
+    fn remove_mount_place(&self, at: &Path) {
+        session::remove_mount_place(at);
+    }
+    fn mount(&self, plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure> {
+        session::mount(plan, at, watch)
+    }
+    fn mount_users(&self, at: &Path) -> Vec<String> {
+        session::mount_users(at)
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
     Images,
+    /// A folder as evidence.
+    Folder,
     Case,
-    Save { table: &'static str, name: String },
+    Save {
+        table: &'static str,
+        name: String,
+    },
+    MountFolder,
+    SaveFolder,
+    Report {
+        name: String,
+    },
 }
 
 fn desktop_pick(what: &Pick) -> Option<Vec<PathBuf>> {
     let dialog = rfd::FileDialog::new();
     match what {
         Pick::Images => dialog.set_title("Open disk images").pick_files(),
+        Pick::Folder => dialog.set_title("Open a folder as evidence").pick_folders(),
+        Pick::MountFolder => dialog.set_title("An empty folder to mount at").pick_folder().map(|p| vec![p]),
+        Pick::SaveFolder => dialog.set_title("An empty folder to save into").pick_folder().map(|p| vec![p]),
+        Pick::Report { name } => dialog.set_title("Write the report").set_file_name(name).save_file().map(|p| vec![p]),
         Pick::Case => {
             dialog.set_title("Open a case").add_filter("Cranescope case", &["cranecase"]).pick_file().map(|p| vec![p])
         }
@@ -76,8 +126,30 @@ pub(crate) enum Done {
     /// The finding, and the case with the review in it.
     Reviewed(String, Result<Arc<CaseData>, Failure>),
     Copied(String, usize),
+    /// The folder that was made for the mount, and how it ended.
+    MountOver(Option<PathBuf>, Result<(), Failure>),
+    Users(Vec<String>),
+    ToSave(Vec<SaveItem>),
+    FilesSaved(Result<Written, Failure>),
+    Looked(LookAt, Result<Arc<Looked>, Failure>),
+    Decoded(LookAt, Encoding, Arc<Text>),
     /// A job ended by a fault of its own.
     Broken(&'static str, String),
+}
+
+/// The beginning of a file, and where it lies.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Looked {
+    pub bytes: Vec<u8>,
+    /// These are all.
+    pub is_whole: bool,
+    /// As the file system says it.
+    pub size: Option<u64>,
+    pub runs: Vec<ImageRun>,
+}
+impl Looked {
+    /// Bytes that are looked at; more are saved.
+    pub(crate) const MOST: usize = 1 << 20;
 }
 
 pub(crate) struct Ordered {

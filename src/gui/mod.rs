@@ -3,11 +3,15 @@
 //! A view draws from an immutable [`Snapshot`] and asks by [`Command`]; whatever takes time (opening,
 //! examining, sorting, filtering, reading bytes, writing files) runs on a named thread in [`job`]
 //! and comes back as a value. No query runs in a frame, and colors stand in [`theme`] alone.
+mod access;
 mod app;
 mod apply;
+mod bring;
 mod command;
 mod csv;
+pub mod file_text;
 pub mod job;
+mod outside;
 mod query;
 mod rows;
 mod snapshot;
@@ -17,8 +21,9 @@ mod views;
 mod ways;
 mod widgets;
 
+pub use access::Access;
 pub use app::App;
-pub use command::Command;
+pub use command::{Command, Leave, LookAt, PlanDraft, SaveItem};
 pub use query::{Query, run as run_query};
 pub use rows::{Rows, Spec};
 pub use snapshot::Snapshot;

@@ -1,6 +1,6 @@
 //! Whatever a table of the window can show: the inventory's tables through their columns, findings,
 //! gaps, applied rules and devices without an image.
-use crate::base::{Evidence, FsId, Gap, Name};
+use crate::base::{Evidence, FsId, Gap};
 use crate::case::CaseData;
 use crate::inventory::{AnyTable, Kind, Value};
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ impl Spec {
                 let text = t.to_string();
                 text.trim_end_matches('Z').split('.').next().unwrap_or_default().replacen('T', " ", 1)
             }
-            other => other.to_string(),
+            other => super::widgets::drawn(&other.to_string()),
         }
     }
 }
@@ -365,11 +365,7 @@ impl Rows for ListRows {
 
 /// A path cell that had to be escaped; it gets a mark of its own.
 pub(super) fn is_marked(value: &Value) -> bool {
-    match value {
-        Value::Path(p) => p.is_marked(),
-        Value::Text(t) => Name::from(&**t).is_marked(),
-        _ => false,
-    }
+    value.is_marked()
 }
 
 #[cfg(test)]

@@ -215,6 +215,37 @@ fn fonts() -> FontDefinitions {
     fonts
 }
 
+/// Whether the fonts above have it, in text and in bytes. What no font has would be drawn as the same box for every
+/// character, and two names would look like one; so it is written as an escape.
+pub fn is_drawn(c: char) -> bool {
+    DRAWN.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+/// Coarse on purpose: Latin, Greek, Cyrillic, punctuation, kana, Chinese, full and half width.
+const DRAWN: &[(char, char)] = &[
+    (' ', '~'),
+    ('\u{a1}', '\u{24f}'),
+    ('\u{38e}', '\u{3a1}'),
+    ('\u{3a3}', '\u{3ce}'),
+    ('\u{400}', '\u{45f}'),
+    ('\u{48a}', '\u{4f9}'),
+    ('\u{2010}', '\u{2027}'),
+    ('\u{2030}', '\u{2037}'),
+    ('\u{20a0}', '\u{20b5}'),
+    ('\u{3001}', '\u{3003}'),
+    ('\u{300a}', '\u{3019}'),
+    ('\u{3041}', '\u{3094}'),
+    ('\u{30a0}', '\u{30f6}'),
+    ('\u{30fb}', '\u{30fe}'),
+    ('\u{3105}', '\u{3129}'),
+    ('\u{3131}', '\u{318e}'),
+    ('\u{3400}', '\u{4db5}'),
+    ('\u{4e00}', '\u{9fa5}'),
+    ('\u{f900}', '\u{fa2d}'),
+    ('\u{ff01}', '\u{ff5e}'),
+    ('\u{ff61}', '\u{ff9f}'),
+    ('\u{ffe0}', '\u{ffe6}'),
+];
+
 fn visuals(theme: Theme) -> Visuals {
     let t = Tokens::of(theme);
     let base = match theme {
@@ -274,6 +305,21 @@ mod tests {
         };
         let (a, b) = (luminance(a), luminance(b));
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn what_is_said_to_be_drawn_has_a_glyph() {
+        let ctx = Context::default();
+        install(&ctx);
+        let _ = ctx.run_ui(egui::RawInput::default(), |_| ());
+        let missing = ctx.fonts_mut(|fonts| {
+            let families = [body(), mono(), medium(SIZE)];
+            let all = DRAWN.iter().flat_map(|(first, last)| *first..=*last);
+            all.filter(|c| families.iter().any(|f| !fonts.has_glyph(f, *c))).collect::<Vec<_>>()
+        });
+        // What is unseen by nature is escaped before.
+        let missing: Vec<char> = missing.into_iter().filter(|c| crate::base::inert::is_plain(&c.to_string())).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -47,6 +47,18 @@ impl fmt::Display for Value {
     }
 }
 
+impl Value {
+    /// Whether something of it had to be escaped to be shown.
+    pub fn is_marked(&self) -> bool {
+        match self {
+            Self::Text(text) => !crate::base::inert::is_plain(text),
+            Self::Path(path) => path.is_marked(),
+            Self::List(list) => !list.iter().all(|one| crate::base::inert::is_plain(one)),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Time(_) => false,
+        }
+    }
+}
+
 /// A cell as it lies in its row: what writes rows out by the ten thousand borrows instead of copying.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellRef<'a> {

@@ -1,6 +1,7 @@
 //! The report JSON, schema `cranescope-report/1`: fixed key order, arrays in their natural order, one
 //! element a line, so that two reports can be compared with `diff`.
 use super::Format;
+use super::inert::Inert;
 use super::layers::{Layering, layerings};
 use crate::base::parallel::{split, stream};
 use crate::case::{CaseData, Exhibit};
@@ -22,6 +23,12 @@ pub(super) const FORMAT: Format =
 
 /// Writes the whole report.
 pub fn json(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
+    let mut to = Inert { to, begun: Vec::new() };
+    whole(case, &mut to)?;
+    to.flush()
+}
+
+fn whole(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
     let ids = Ids::of(&case.scene);
     let volume_ids: Vec<String> = case.scene.volumes.iter().map(|v| v.id.clone()).collect();
     write!(to, "{{\"schema\":{}", text(SCHEMA))?;
@@ -449,11 +456,13 @@ pub fn json_rows(
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let (ids, keys) = (Ids::of(scene), keys(table));
+    let mut to = Inert { to, begun: Vec::new() };
     to.write_all(b"[")?;
     for (n, at) in rows.iter().enumerate() {
         let mut out = if n == 0 { b"\n".to_vec() } else { b",\n".to_vec() };
         row(&mut out, table, &keys, *at, &ids);
         to.write_all(&out)?;
     }
-    to.write_all(b"\n]\n")
+    to.write_all(b"\n]\n")?;
+    to.flush()
 }

@@ -1,11 +1,18 @@
 //! Reports: a case written out for people and for other programs.
 mod csv;
+mod html;
+mod inert;
 mod json;
 mod layers;
+mod place;
+mod sarif;
 mod table;
 
-pub use csv::{csv, csv_cell, inert};
+pub use csv::{ESCAPED, csv, csv_cell, csv_table, inert, marked};
+pub use html::{by_rung, html, html_text};
 pub use json::{json, json_rows};
+pub use place::dd_line;
+pub use sarif::sarif;
 pub use table::text_table;
 
 use crate::case::CaseData;
@@ -19,4 +26,4 @@ pub struct Format {
 }
 
 /// Every kind, by name.
-pub const ALL: &[&Format] = &[&json::FORMAT];
+pub const ALL: &[&Format] = &[&html::FORMAT, &json::FORMAT, &csv::FORMAT, &sarif::FORMAT];

@@ -1,4 +1,4 @@
-//! A table as aligned text for a terminal.
+//! A table as aligned text for a terminal. Where something had to be escaped, the last column names the columns.
 use crate::inventory::AnyTable;
 use std::io::{self, Write};
 
@@ -15,6 +15,15 @@ pub fn text_table(table: &dyn AnyTable, rows: &[usize], to: &mut dyn Write) -> i
         }
         let width = cells.iter().map(|c| c.chars().count()).chain([column.name.len()]).max().unwrap_or(0);
         columns.push((std::iter::once(column.name.to_owned()).chain(cells).collect(), width));
+    }
+    let marks = |row: &usize| -> String {
+        let names = table.table().columns.iter().enumerate();
+        super::marked(names.map(|(n, column)| (column.name, table.value(*row, n).is_marked())))
+    };
+    let marks: Vec<String> = rows.iter().map(marks).collect();
+    if marks.iter().any(|m| !m.is_empty()) {
+        let width = marks.iter().map(String::len).chain([super::ESCAPED.len()]).max().unwrap_or(0);
+        columns.push((std::iter::once(super::ESCAPED.to_owned()).chain(marks).collect(), width));
     }
     for row in 0..=rows.len() {
         let mut line = String::new();

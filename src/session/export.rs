@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where files stand in the folder, and the manifest's name.
 const FILES: &str = "files";
@@ -25,17 +26,57 @@ const MANIFEST: &str = "manifest.json";
 const MAX_DEATHS: u32 = 200;
 
 /// What an export came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Files written, whole or with gaps.
     pub files: u64,
     pub bytes: u64,
     /// Entries of the manifest of which something could not be read.
     pub unread: u64,
+    /// The first of them: the path, escaped, and what could not be read.
+    pub failures: Vec<(String, String)>,
+    /// Where all of this stands.
+    pub manifest: PathBuf,
+}
+
+/// Entries that could not be read whole and are told by name; the manifest names all.
+const MAX_FAILURES: usize = 100;
+
+/// Shared by an export and whoever watches it.
+#[derive(Default)]
+pub struct ExportWatch {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    cancelled: AtomicBool,
+    wake: Option<Box<dyn Fn() + Send + Sync>>,
+}
+impl ExportWatch {
+    /// `wake` is called whenever there is something new to show; it must be cheap.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { wake: Some(Box::new(wake)), ..Self::default() }
+    }
+    /// Files written so far, and bytes.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+    fn count(&self, files: u64, bytes: u64) {
+        self.files.fetch_add(files, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.wake.iter().for_each(|wake| wake());
+    }
 }
 
 /// Writes what lies at and below `places` into an empty folder (made if it is not there).
-pub fn export(plan: &Plan, places: &[String], to: &Path) -> Result<Written, Failure> {
+///
+/// # Errors
+/// [`Failure`]; code 5 where it was cancelled: what was written so far then has its manifest all the same.
+pub fn export(plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) -> Result<Written, Failure> {
     let images = open_all(&plan.images)?;
     let keys = super::keys::read(&plan.keys)?;
     let mut out = Out::new(to)?;
@@ -53,17 +94,27 @@ pub fn export(plan: &Plan, places: &[String], to: &Path) -> Result<Written, Fail
         let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
         let before = out.told;
         let why = loop {
-            match worker.next(&|| false) {
+            if watch.is_cancelled() {
+                return Err(out.cancelled());
+            }
+            match worker.next(&|| watch.is_cancelled()) {
                 Next::Report(Report::Confined(how)) => accept(&how, order.unconfined)?,
                 Next::Report(Report::Scene(scene)) => out.scene = *scene,
                 Next::Report(Report::Entry(entry)) => out.begin(*entry)?,
-                Next::Report(Report::Bytes(bytes)) => out.write(&bytes)?,
-                Next::Report(Report::EntryEnd { gaps }) => out.end(&gaps)?,
+                Next::Report(Report::Bytes(bytes)) => {
+                    out.write(&bytes)?;
+                    watch.count(0, bytes.len() as u64);
+                }
+                Next::Report(Report::EntryEnd { gaps }) => {
+                    let before = out.written.files;
+                    out.end(&gaps)?;
+                    watch.count(out.written.files.saturating_sub(before), 0);
+                }
                 Next::Report(Report::Finished) => return out.finish(),
                 Next::Report(Report::Failed { what }) => return Err(Failure::evidence(what)),
                 Next::Report(_) => {}
                 Next::Dead(why) => break why,
-                Next::Cancelled => return Err(Failure::cancelled()),
+                Next::Cancelled => return Err(out.cancelled()),
             }
         };
         deaths = deaths.saturating_add(1);
@@ -96,6 +147,7 @@ struct Out {
     folders: BTreeMap<Vec<String>, (Option<Time>, Option<Time>)>,
     written: Written,
     shown: String,
+    manifest_at: PathBuf,
 }
 
 impl Out {
@@ -122,6 +174,7 @@ impl Out {
             folders: BTreeMap::new(),
             written: Written::default(),
             shown: name,
+            manifest_at: to.join(MANIFEST),
         };
         let head = json!({"name": "cranescope", "version": env!("CARGO_PKG_VERSION")});
         out.line(&format!("{{\"schema\":\"cranescope-export/1\",\"tool\":{head},\"entries\":["))?;
@@ -194,12 +247,32 @@ impl Out {
             self.written.bytes = self.written.bytes.saturating_add(len);
         }
         self.written.unread = self.written.unread.saturating_add(u64::from(!gaps.is_empty()));
+        if let Some((_, _, what)) = gaps.first().filter(|_| self.written.failures.len() < MAX_FAILURES) {
+            self.written.failures.push((entry.path.display(), what.clone()));
+        }
         let written_as = is_written.then(|| format!("{FILES}/{}", names.join("/")));
         let digest = is_written.then(|| crate::base::hex(&hash.finalize()));
         let line = described(&entry, &self.scene, written_as.as_deref(), digest.as_deref(), len, gaps);
         let comma = if self.told > 0 { ",\n" } else { "\n" };
         self.told = self.told.saturating_add(1);
         self.line(&format!("{comma}{line}"))
+    }
+
+    /// Ends what was begun, so that the manifest is whole as far as it goes.
+    fn cancelled(mut self) -> Failure {
+        if self.is_open()
+            && let Err(failure) = self.end(&[(0, 0, "cancelled: the content is cut short".to_owned())])
+        {
+            return failure;
+        }
+        let (shown, Written { files, bytes, .. }) = (self.shown.clone(), self.written.clone());
+        match self.finish() {
+            Ok(_) => Failure::new(
+                5,
+                format!("cancelled; {files} files, {bytes} bytes are in {shown}, and {MANIFEST} there names them"),
+            ),
+            Err(failure) => failure,
+        }
     }
 
     fn finish(mut self) -> Result<Written, Failure> {
@@ -213,7 +286,7 @@ impl Out {
         }
         self.line("\n]}\n")?;
         self.manifest.flush().map_err(|e| self.fail(&e))?;
-        Ok(self.written)
+        Ok(Written { manifest: self.manifest_at, ..self.written })
     }
 }
 

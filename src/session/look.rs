@@ -7,7 +7,8 @@ use crate::inventory::{Inventory, Scene};
 use crate::worker::protocol::{Checked, FormatInfo, Job, Listed, Order, Report};
 use std::path::PathBuf;
 
-/// The entries at a place of the evidence: `/path` in the first system, `N:/path` in file system N.
+/// The entries at a place of the evidence: `/path` in the first system, `N:/path` in file system N, `N:@INODE` the
+/// node of that number there.
 pub fn list(plan: &Plan, place: &str) -> Result<Vec<Listed>, Failure> {
     let mut all = Vec::new();
     ask(plan, Job::List { place: place.to_owned() }, &mut |report| {
@@ -25,6 +26,23 @@ pub fn read(plan: &Plan, place: &str, each: &mut dyn FnMut(&[u8]) -> Result<(), 
         Report::Bytes(bytes) => each(&bytes),
         _ => Ok(()),
     })
+}
+
+/// The first `most` bytes of a file, and whether these are all.
+pub fn read_start(plan: &Plan, place: &str, most: usize) -> Result<(Vec<u8>, bool), Failure> {
+    let (mut all, mut is_cut) = (Vec::new(), false);
+    let read = read(plan, place, &mut |bytes| {
+        let room = most.saturating_sub(all.len());
+        all.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        is_cut = bytes.len() > room;
+        // The rest is not waited for.
+        if is_cut { Err(Failure::cancelled()) } else { Ok(()) }
+    });
+    match read {
+        Err(_) if is_cut => Ok((all, false)),
+        Err(failure) => Err(failure),
+        Ok(()) => Ok((all, true)),
+    }
 }
 
 /// Raw bytes of an image as acquired, for a hex view; fewer than asked for at its end.

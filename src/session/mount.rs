@@ -68,14 +68,17 @@ impl MountWatch {
     pub fn unmount(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
-    fn is_stopped(&self) -> bool {
+    /// Whether it was told to unmount.
+    pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-    fn set(&self, phase: Phase) {
+    /// For whoever mounts.
+    pub fn set(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         self.wake();
     }
-    fn note(&self, what: String) {
+    /// For whoever mounts: something that other tools cannot read.
+    pub fn note(&self, what: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if notes.1.len() >= MAX_NOTES {
             notes.1.remove(0);

@@ -1,7 +1,9 @@
 //! Looking inside without examining: `ls`, `cat`, and raw bytes for a hex view.
 //!
 //! A place is a path in the first system (or the first file system where no system is installed), or
-//! `N:/path` in file system N; deleted entries stand below the folder they were in.
+//! `N:/path` in file system N, or `N:@INODE` there, by the node's
+//! number (`N:@INODE:/path` chooses among its names); deleted entries stand below the folder they
+//! were in.
 use super::link::Link;
 use super::protocol::Listed;
 use crate::base::{Cancelled, Gap, Gaps, Name, Progress, Stage, Wanted};
@@ -117,6 +119,18 @@ pub(super) fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tre
         let tree = indexed.trees.iter().find(|t| t.id.0 == number);
         let tree = tree.ok_or_else(|| format!("{place}: there is no readable file system {number}"))?;
         let path = if path.is_empty() { "/" } else { path };
+        if let Some(node) = path.strip_prefix('@') {
+            // Of several names the one that the path in the running system ends with.
+            let (node, path) = node.split_once(':').unwrap_or((node, ""));
+            let entry = node.parse().ok().and_then(|node: u64| {
+                let of_node = |e: &&Entry| e.node.number == node;
+                let named = |e: &&Entry| of_node(e) && path.ends_with(&e.path.display());
+                let live = |e: &&Entry| of_node(e) && !e.deleted;
+                let all = || tree.entries.iter();
+                all().find(named).or_else(|| all().find(live)).or_else(|| all().find(of_node))
+            });
+            return entry.map(|e| (tree, e.clone())).ok_or_else(none);
+        }
         let entry = tree.entries.iter().find(|e| e.path.display() == path || e.path.bytes() == path.as_bytes());
         return entry.map(|e| (tree, e.clone())).ok_or_else(none);
     }

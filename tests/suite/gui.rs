@@ -4,7 +4,7 @@ use cranescope::case::CaseData;
 use cranescope::gui::job::{Backend, Pick};
 use cranescope::gui::{App, Command, Settings, VIEWS};
 use cranescope::judge::Review;
-use cranescope::session::{Came, Examined, Failure, Plan, Stage, Watch};
+use cranescope::session::{Came, Examined, ExportWatch, Failure, MountWatch, Phase, Plan, Stage, Watch, Written};
 use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
@@ -23,6 +23,22 @@ pub(crate) struct Fake {
     pub(crate) reviews: Mutex<Vec<(PathBuf, String, Review)>>,
     pub(crate) saved: Mutex<Vec<(PathBuf, String)>>,
     pub(crate) plans: Mutex<Vec<Plan>>,
+    /// What a file of the evidence holds.
+    pub(crate) content: Vec<u8>,
+    /// Programs that use the mount.
+    pub(crate) users: Mutex<Vec<String>>,
+    /// Looks, exports and mounts, in words.
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// This machine cannot confine a worker.
+    pub(crate) unconfined: bool,
+}
+impl Fake {
+    fn confined(&self, plan: &Plan) -> Result<(), Failure> {
+        if self.unconfined && !plan.no_sandbox {
+            return Err(Failure::unconfined(&["Landlock: this kernel does not have it".to_owned()]));
+        }
+        Ok(())
+    }
 }
 impl Backend for Fake {
     fn examine(&self, plan: Plan, watch: Arc<Watch>) -> Result<Examined, Failure> {
@@ -52,8 +68,58 @@ impl Backend for Fake {
         self.reviews.lock().unwrap().push((case.to_owned(), finding.to_owned(), review));
         Ok(())
     }
-    fn preview(&self, _: &[PathBuf], _: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+    fn preview(&self, plan: &Plan, _: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+        self.confined(plan)?;
         Ok(fixture::bytes(offset, len as usize))
+    }
+    fn look(&self, plan: &Plan, place: &str, most: usize) -> Result<(Vec<u8>, bool), Failure> {
+        self.confined(plan)?;
+        self.asked.lock().unwrap().push(format!("look {place}"));
+        let bytes = self.content.clone();
+        Ok((bytes[..bytes.len().min(most)].to_vec(), bytes.len() <= most))
+    }
+    fn save_report(&self, path: &Path, format: &cranescope::report::Format, data: &CaseData) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        (format.write)(data, &mut out).unwrap();
+        self.save_text(path, &String::from_utf8(out).unwrap())
+    }
+    fn export(&self, plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) -> Result<Written, Failure> {
+        self.confined(plan)?;
+        self.asked.lock().unwrap().push(format!("export {} to {}", places.join(" "), to.display()));
+        // Takes until it is cancelled where the folder's name says so.
+        while to.ends_with("slow") {
+            if watch.is_cancelled() {
+                return Err(Failure { code: 5, ..Failure::usage("cancelled; 1 files, 5 bytes are in slow") });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Written {
+            files: 3,
+            bytes: 4096,
+            unread: 1,
+            failures: vec![("/srv/part-1".into(), "read error at the source".into())],
+            manifest: to.join("manifest.json"),
+        })
+    }
+    fn make_mount_place(&self, _: &Path) -> Result<bool, Failure> {
+        Ok(true)
+    }
+    fn remove_mount_place(&self, at: &Path) {
+        self.asked.lock().unwrap().push(format!("remove {}", at.display()));
+    }
+    fn mount(&self, plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure> {
+        self.confined(plan)?;
+        self.asked.lock().unwrap().push(format!("mount {} at {}", plan.images[0].display(), at.display()));
+        watch.set(Phase::Mounted(at.to_owned()));
+        watch.note("2 things could not be read; gaps.txt names them".to_owned());
+        while !watch.is_stopped() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        watch.set(Phase::Over);
+        Ok(())
+    }
+    fn mount_users(&self, _: &Path) -> Vec<String> {
+        self.users.lock().unwrap().clone()
     }
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure> {
         self.saved.lock().unwrap().push((path.to_owned(), text.to_owned()));

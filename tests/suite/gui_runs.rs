@@ -17,7 +17,13 @@ fn fake() -> Fake {
 fn an_empty_window_says_what_to_do() {
     let mut window = window(Arc::new(fake()));
     settle(&mut window);
-    for text in ["Path of an image or a case", "Choose images…", "dropped anywhere", "Nothing was opened yet"] {
+    for text in [
+        "Path of an image, a folder or a case",
+        "Choose images…",
+        "Choose a folder…",
+        "dropped anywhere",
+        "Nothing was opened yet",
+    ] {
         assert!(shows(&window, text) || window.query_by_label("path to open").is_some(), "lacks {text}");
     }
 }

@@ -16,7 +16,7 @@ mod ext;
 mod f2fs;
 mod fat;
 mod faults;
-#[cfg(feature = "gui")]
+#[cfg_attr(not(feature = "gui"), allow(dead_code))]
 mod fixture;
 mod flash;
 mod folder;
@@ -24,11 +24,16 @@ mod gate;
 #[cfg(feature = "gui")]
 mod gui;
 #[cfg(feature = "gui")]
+mod gui_aborts;
+#[cfg(feature = "gui")]
+mod gui_outside;
+#[cfg(feature = "gui")]
 mod gui_runs;
 #[cfg(feature = "gui")]
 mod gui_tables;
 mod host;
 mod host_fs;
+mod html;
 mod intact;
 mod iso;
 mod journal;
@@ -36,6 +41,7 @@ mod lives;
 mod look;
 mod mount;
 mod named_files;
+mod names;
 mod ntfs;
 mod overlay;
 mod resume;

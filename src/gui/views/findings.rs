@@ -4,8 +4,9 @@ use super::View;
 use crate::gui::command::Command;
 use crate::gui::rows::{finding_identity, word};
 use crate::gui::theme;
-use crate::gui::widgets::{Cx, chip, detail, dim, grid, heading, nothing, strong};
-use crate::judge::{Conformity, Finding, Rung, Standing};
+use crate::gui::widgets::{Cx, chip, detail, dim, grid, heading, nothing, safe, strong};
+use crate::judge::{Conformity, Finding, Standing};
+use crate::report::by_rung;
 use egui::{Panel, RichText, Ui};
 
 pub(super) const VIEW: View = View {
@@ -92,7 +93,8 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
         };
         chip(ui, &word(f.conformity), conformity).on_hover_text("What the delivery policy says about it.");
         if f.baseline.verdict != Standing::None {
-            chip(ui, &format!("baseline: {}", word(f.baseline.verdict)), t.text_dim).on_hover_text(&f.baseline.by);
+            chip(ui, &format!("baseline: {}", word(f.baseline.verdict)), t.text_dim)
+                .on_hover_text(safe(&f.baseline.by));
         }
         if cx.provisional {
             chip(ui, if cx.running { "provisional" } else { "partial" }, t.medium);
@@ -149,29 +151,8 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
     ui.add(egui::Label::new(dim(t, ids.join("  ·  ")).font(theme::small())).wrap());
 }
 
-/// What a link's finding observed is told rung by rung; each begins a line of its own.
-fn by_rung(observed: &str) -> String {
-    const STARTS: &[&str] = &["Raised by: ", "Lowered by: "];
-    const RUNGS: &[Rung] =
-        &[Rung::Capable, Rung::Installed, Rung::Altered, Rung::Configured, Rung::Enabled, Rung::Seen, Rung::Used];
-    let mut text = observed.to_owned();
-    let rungs = RUNGS.iter().map(|rung| {
-        let word = word(rung);
-        let (first, rest) = word.split_at(1);
-        format!("{}{rest}: ", first.to_uppercase())
-    });
-    for start in rungs.chain(STARTS.iter().map(ToString::to_string)) {
-        text = text.replace(&format!(". {start}"), &format!(".\n{start}"));
-    }
-    text
-}
-
 fn label(tokens: &theme::Tokens, text: &str) -> RichText {
     RichText::new(text).font(theme::medium(theme::SMALL)).color(tokens.accent)
-}
-
-fn safe(text: &str) -> String {
-    text.trim().lines().map(|l| crate::base::Name::from(l).display_text()).collect::<Vec<_>>().join("\n")
 }
 
 fn section(ui: &mut Ui, tokens: &theme::Tokens, title: &str, text: &str) {
@@ -240,10 +221,10 @@ mod tests {
     #[test]
     fn every_rung_of_a_link_begins_a_line() {
         let told = "Highest rung: used (a record). Capable: the driver a. Seen: x; y. Used: z. Raised by: w.";
-        let lines: Vec<String> = super::by_rung(told).lines().map(str::to_owned).collect();
+        let lines: Vec<String> = crate::report::by_rung(told).lines().map(str::to_owned).collect();
         let starts = ["Highest rung: ", "Capable: ", "Seen: ", "Used: ", "Raised by: "];
         assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
         assert_eq!(lines.join(" "), told);
-        assert_eq!(super::by_rung("The file is empty."), "The file is empty.");
+        assert_eq!(crate::report::by_rung("The file is empty."), "The file is empty.");
     }
 }

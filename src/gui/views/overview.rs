@@ -7,7 +7,7 @@ use crate::case::Outcome;
 use crate::gui::command::Command;
 use crate::gui::rows::{grouped, system_name, word};
 use crate::gui::theme;
-use crate::gui::widgets::{Cx, bytes, chip, dim, plural, strong};
+use crate::gui::widgets::{Cx, bytes, chip, dim, plural, safe, strong};
 use crate::inventory::{BytesRead, ImageInfo, SystemInfo, VolumeState};
 use egui::{Color32, Label, RichText, ScrollArea, Sense, Ui, vec2};
 
@@ -124,18 +124,18 @@ fn hashes(cx: &mut Cx<'_>, ui: &mut Ui, image: &ImageInfo) {
                 None => ("not computed", t.medium),
             };
             chip(ui, word, color);
-            ui.label(RichText::new(format!("{} {}", hash.algorithm, hash.stored)).font(theme::mono()));
+            ui.label(RichText::new(safe(format!("{} {}", hash.algorithm, hash.stored))).font(theme::mono()));
             if hash.matches == Some(false)
                 && let Some(computed) = &hash.computed
             {
-                ui.label(RichText::new(format!("computed {computed}")).font(theme::mono()));
+                ui.label(RichText::new(safe(format!("computed {computed}"))).font(theme::mono()));
             }
         });
     }
     match &image.sha256 {
         Some(hash) if image.stored_hashes.iter().any(|h| h.stored.eq_ignore_ascii_case(hash)) => {}
         Some(hash) => {
-            ui.label(RichText::new(format!("SHA-256 {hash}")).font(theme::mono()));
+            ui.label(RichText::new(safe(format!("SHA-256 {hash}"))).font(theme::mono()));
             if image.stored_hashes.is_empty() {
                 ui.label(dim(t, "No hash of the imager is known to compare it with (give its log in the intake)."));
             }
@@ -185,7 +185,7 @@ fn shares(cx: &mut Cx<'_>, ui: &mut Ui) {
             bytes(volume.size),
             word(volume.state)
         );
-        ui.colored_label(t.medium, text);
+        ui.colored_label(t.medium, safe(text));
     }
     let gaps = data.gaps.len();
     if gaps > 0 && ui.link(format!("{} recorded", plural(gaps, "gap", "gaps"))).clicked() {
@@ -242,7 +242,7 @@ fn devices(cx: &mut Cx<'_>, ui: &mut Ui) {
     for device in &data.scope.devices {
         let role = if device.role.is_empty() { "role not stated" } else { &device.role };
         ui.horizontal_wrapped(|ui| {
-            ui.label(format!("{}: {role}", device.id));
+            ui.label(safe(format!("{}: {role}", device.id)));
             let by = match device.named_by.as_str() {
                 "assumed" => "assumed, as no intake was given".to_owned(),
                 by => format!("named by the {by}"),
@@ -263,7 +263,7 @@ fn system_ui(cx: &mut Cx<'_>, ui: &mut Ui, system: &SystemInfo) {
     ui.horizontal_wrapped(|ui| {
         ui.label(strong(t, crate::base::Name::from(system_name(system)).display_text()));
         let os = [&system.os.name, &system.os.id, &system.os.family].into_iter().find(|s| !s.is_empty());
-        ui.label(os.map_or("unknown system", String::as_str));
+        ui.label(safe(os.map_or("unknown system", String::as_str)));
         ui.label(dim(t, &system.architecture));
     });
     let mut parts = Vec::new();
@@ -297,13 +297,13 @@ fn clock(cx: &mut Cx<'_>, ui: &mut Ui) {
     let mut said = false;
     for system in &data.scene.systems {
         for sign in &system.clone_signs {
-            ui.add(Label::new(RichText::new(format!("{}: {sign}", system_name(system))).color(t.medium)).wrap());
+            ui.add(Label::new(RichText::new(safe(format!("{}: {sign}", system_name(system)))).color(t.medium)).wrap());
             said = true;
         }
     }
     let events = &cx.snapshot.overview.clock;
     for event in events.iter().take(SHORT) {
-        ui.add(Label::new(event).wrap());
+        ui.add(Label::new(safe(event)).wrap());
         said = true;
     }
     let more = events.len().saturating_sub(SHORT);
@@ -388,8 +388,8 @@ fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
     if steps.is_empty() {
         steps.push((
             "Everything found is reviewed and nothing is recorded as unread. Write the report.".to_owned(),
-            "",
-            None,
+            "Report…",
+            Some(Command::ShowReport(true)),
         ));
     }
     for (text, label, command) in steps {

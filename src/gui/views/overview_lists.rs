@@ -5,7 +5,7 @@ use crate::gui::rows::grouped;
 use crate::gui::rows::word;
 use crate::gui::theme;
 use crate::gui::ways::Way;
-use crate::gui::widgets::{Cx, dim, plural, strong};
+use crate::gui::widgets::{Cx, dim, plural, safe, strong};
 use crate::inventory::SystemInfo;
 use egui::{Grid, RichText, Ui};
 
@@ -47,15 +47,15 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
 
 fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
     let t = cx.tokens;
-    ui.label(&way.kind);
+    ui.label(safe(&way.kind));
     let name = shown(&way.name, 34);
     if ui.link(if name.is_empty() { "unnamed".to_owned() } else { name }).clicked() {
         cx.ask(Command::ShowRow { view: "network", table: way.table, row: way.row });
     }
-    ui.label(shown(&way.leads, 56)).on_hover_text(&way.leads);
+    ui.label(shown(&way.leads, 56)).on_hover_text(shown(&way.leads, 2000));
     match way.enabled {
-        Some(true) => ui.label(RichText::new("enabled").color(t.text_strong)).on_hover_text(&way.enabled_by),
-        Some(false) => ui.label(dim(t, "not enabled")).on_hover_text(&way.enabled_by),
+        Some(true) => ui.label(RichText::new("enabled").color(t.text_strong)).on_hover_text(safe(&way.enabled_by)),
+        Some(false) => ui.label(dim(t, "not enabled")).on_hover_text(safe(&way.enabled_by)),
         None => ui.label(dim(t, "not known")),
     };
     match way.last_used {
@@ -78,7 +78,7 @@ fn way_ui(cx: &mut Cx<'_>, ui: &mut Ui, way: &Way) {
 
 /// Text of the evidence, escaped, with its middle left out.
 fn shown(text: &str, most: usize) -> String {
-    let text = crate::base::Name::from(text).display_text();
+    let text = safe(text.replace(['\n', '\r'], " "));
     let n = text.chars().count();
     if n <= most {
         return text;
@@ -99,7 +99,10 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
         return;
     }
     for system in &overview.unvouched_systems {
-        ui.colored_label(t.medium, format!("{system} has no package database: nothing vouches for any of its starts."));
+        ui.colored_label(
+            t.medium,
+            safe(format!("{system} has no package database: nothing vouches for any of its starts.")),
+        );
     }
     if overview.starts.is_empty() {
         let text = format!("None of {} enabled starts that were looked at.", grouped(overview.starts_seen as i128));
@@ -115,9 +118,9 @@ pub(super) fn starts(cx: &mut Cx<'_>, ui: &mut Ui) {
             if ui.link(shown(&start.name, 40)).clicked() {
                 cx.ask(Command::ShowRow { view: "services", table: start.table, row: start.row });
             }
-            ui.label(&start.by);
+            ui.label(safe(&start.by));
             ui.label(shown(&start.program, 52)).on_hover_text(shown(&start.program, 2000));
-            ui.label(RichText::new(&start.why).color(t.medium));
+            ui.label(RichText::new(safe(&start.why)).color(t.medium));
             ui.end_row();
         }
     });
@@ -142,7 +145,7 @@ pub(super) fn logins(cx: &mut Cx<'_>, ui: &mut Ui) {
                 cx.ask(Command::ShowRow { view: "accounts", table: "accounts", row: login.row });
             }
             ui.label(dim(t, format!("uid {}", login.uid)));
-            ui.label(login.how.join(", "));
+            ui.label(safe(login.how.join(", ")));
             ui.end_row();
         }
     });

@@ -1,7 +1,7 @@
 //! All there is to know about one row: its columns, and where each fact was read.
 use super::{Cx, dim, hex, strong};
 use crate::base::{Evidence, Name, PieceKind};
-use crate::gui::command::Command;
+use crate::gui::command::{Command, LookAt};
 use crate::gui::rows::{Rows, grouped};
 use crate::gui::theme;
 use crate::inventory::Value;
@@ -66,7 +66,7 @@ fn fields(cx: &Cx<'_>, ui: &mut Ui, rows: &dyn Rows, row: usize) {
                 ui.set_width(LABEL);
                 ui.add(egui::Label::new(dim(cx.tokens, spec.title())).truncate()).on_hover_text(spec.about);
             });
-            let text = RichText::new(clip(&text));
+            let text = RichText::new(super::drawn(&clip(&text)));
             let text = if is_code(spec.name) { text.font(theme::mono()) } else { text };
             ui.add(egui::Label::new(text).wrap());
         });
@@ -131,13 +131,23 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
     if let Some(excerpt) = &e.excerpt {
         let excerpt: String = excerpt.lines().map(|l| Name::from(l).display_text()).collect::<Vec<_>>().join("\n");
         egui::Frame::new().fill(t.sunken).inner_margin(6).corner_radius(3).show(ui, |ui| {
-            ui.add(egui::Label::new(RichText::new(clip(&excerpt)).font(theme::mono())).wrap());
+            ui.add(egui::Label::new(RichText::new(super::drawn(&clip(&excerpt))).font(theme::mono())).wrap());
         });
     }
     if let Some(digest) = &e.sha256 {
         ui.horizontal_wrapped(|ui| {
             ui.label(dim(t, "SHA-256 of the file"));
             ui.label(RichText::new(digest.to_string()).font(theme::mono()));
+        });
+    }
+    if let Some(at) = LookAt::of(e) {
+        ui.horizontal(|ui| {
+            if ui.button("Look at the file").clicked() {
+                cx.ask(Command::Look(Box::new(at.clone())));
+            }
+            if ui.button("Save as…").on_hover_text("Writes the file or folder, with a manifest").clicked() {
+                cx.ask(Command::SaveAs(vec![at.item()]));
+            }
         });
     }
     runs(cx, ui, key, e);
@@ -198,7 +208,8 @@ fn runs(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
                 cx.state.bytes_page = page.saturating_add(1);
             }
         }
-        let dd = check_command(cx, run.image, run.offset, run.len);
+        let image = cx.snapshot.data.scene.images.get(run.image as usize);
+        let dd = image.and_then(|i| crate::report::dd_line(i, run.offset, run.len));
         if let Some(command) = dd
             && ui.button("Copy dd command").on_hover_text(&command).clicked()
         {
@@ -208,16 +219,4 @@ fn runs(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
     if open {
         hex::show(cx, ui, run.image, at, run.offset..run.offset.saturating_add(run.len));
     }
-}
-
-/// The words that read the same bytes with a standard tool; only for raw images, where it is true.
-fn check_command(cx: &Cx<'_>, image: u32, offset: u64, len: u64) -> Option<String> {
-    let info = cx.snapshot.data.scene.images.get(image as usize)?;
-    let plain = info.container == "raw" && info.segments.len() <= 1 && !info.path.contains('\'');
-    plain.then(|| {
-        format!(
-            "dd if='{}' iflag=skip_bytes,count_bytes skip={offset} count={len} status=none | xxd -o {offset}",
-            info.path
-        )
-    })
 }

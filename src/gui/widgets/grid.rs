@@ -4,7 +4,7 @@
 //! in points: at two million rows a 32-bit distance is off by several points.
 use super::grid_input::{Geometry, keyboard, scroll};
 use super::{Cx, text};
-use crate::gui::command::Command;
+use crate::gui::command::{Command, LookAt};
 use crate::gui::query::Width;
 use crate::gui::rows::{Rows, Spec, is_marked};
 use crate::gui::state::{Shown, TableState};
@@ -43,7 +43,7 @@ fn tools(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableSta
         let search = egui::TextEdit::singleline(&mut state.query.search)
             .id_salt(("search", table))
             .hint_text("Search (Ctrl+F)")
-            .desired_width((ui.available_width() - 430.0).clamp(90.0, 230.0));
+            .desired_width((ui.available_width() - 520.0).clamp(90.0, 230.0));
         let search = ui.add(search).accessible_name("search all columns");
         if std::mem::take(&mut cx.state.focus_search) {
             search.request_focus();
@@ -68,6 +68,13 @@ fn tools(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableSta
             let copy = ui.add_enabled(!state.selection.is_empty(), egui::Button::new("Copy"));
             if copy.on_hover_text("Copies the chosen rows, tab-separated (Ctrl+C)").clicked() {
                 cx.ask(Command::Copy(table));
+            }
+            if table == "files" {
+                let save = ui.add_enabled(!state.selection.is_empty(), egui::Button::new("Save files…"));
+                let hover = "Writes the files and folders of the chosen rows, with a manifest";
+                if save.on_hover_text(hover).on_disabled_hover_text("Choose rows first").clicked() {
+                    cx.ask(Command::SaveRows(table));
+                }
             }
             columns_menu(cx, ui, table);
             let first = crate::gui::Query::of(table);
@@ -430,7 +437,7 @@ impl Cells<'_> {
         }
         response.clone().on_hover_ui_at_pointer(|ui| {
             ui.set_max_width(620.0);
-            ui.label(full);
+            ui.label(super::drawn(&full));
             if marked {
                 ui.label("esc: the name holds bytes or characters that do not show; they are written escaped.");
             }
@@ -446,6 +453,19 @@ impl Cells<'_> {
             let column: Option<usize> = ui.data(|d| d.get_temp(memory)).flatten();
             if ui.button("Copy rows").clicked() {
                 cx.ask(Command::Copy(table));
+            }
+            let at = self.rows.evidence(self.row).first().and_then(LookAt::of);
+            if let Some(at) = at {
+                if ui.button("Look at the file").clicked() {
+                    cx.ask(Command::Look(Box::new(at.clone())));
+                }
+                if table == "files" && state.selection.len(2) > 1 {
+                    if ui.button("Save the chosen files…").clicked() {
+                        cx.ask(Command::SaveRows(table));
+                    }
+                } else if ui.button("Save as…").clicked() {
+                    cx.ask(Command::SaveAs(vec![at.item()]));
+                }
             }
             let Some((column, spec)) = column.and_then(|c| Some((c, self.rows.specs().get(c)?))) else { return };
             let value = self.rows.value(self.row, column);

@@ -24,7 +24,7 @@ const FILTERS: &[(&str, &str)] = &[
 const MOUSE: &[(&str, &str)] = &[
     ("a column's title", "sorts; again: descending; again: the table's own order"),
     ("a column's right edge", "dragged: sets its width, which is kept; Fit widths in the menu Columns undoes that"),
-    ("right button on a cell", "copy it, show only rows like it, or none like it"),
+    ("right button on a cell", "copy it, show only rows like it, or none like it; look at the file, save it"),
 ];
 
 pub(crate) fn show(ui: &mut Ui, tokens: &Tokens, commands: &mut Vec<Command>) {

@@ -21,7 +21,12 @@ pub(crate) fn show(cx: &mut Cx<'_>, ui: &mut Ui, image: u32, offset: u64, marked
             ui.label(super::dim(cx.tokens, "Reading the bytes…"));
         }
         Some(Some(Err(why))) => {
-            ui.colored_label(cx.tokens.critical, format!("The bytes cannot be shown: {why}"));
+            let text = super::safe(&why.message);
+            let unconfined = why.is_unconfined && !cx.unconfined_word;
+            ui.colored_label(cx.tokens.critical, format!("The bytes cannot be shown: {text}"));
+            if unconfined && ui.button(super::READ_UNCONFINED).clicked() {
+                cx.ask(Command::Unconfined);
+            }
         }
         Some(Some(Ok(bytes))) if bytes.is_empty() => {
             ui.label(super::dim(cx.tokens, "The image ends before this offset."));

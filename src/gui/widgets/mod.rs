@@ -4,7 +4,9 @@ pub(crate) mod grid;
 mod grid_input;
 pub(crate) mod help;
 pub(crate) mod hex;
+pub(crate) mod look;
 pub(crate) mod open_form;
+pub(crate) mod outside_forms;
 pub(crate) mod shell;
 pub(crate) mod text;
 
@@ -12,12 +14,16 @@ use super::command::{BytesAt, Command};
 use super::snapshot::Snapshot;
 use super::state::{Settings, ViewState};
 use super::theme::{self, Tokens};
+use crate::session::Failure;
 use egui::{Color32, RichText, Ui};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Bytes that were asked for: `None` while they are being read, an error in plain words if they could not be.
-pub(crate) type Previews = HashMap<BytesAt, Option<Result<Vec<u8>, String>>>;
+/// Bytes that were asked for: `None` while they are being read.
+pub(crate) type Previews = HashMap<BytesAt, Option<Result<Vec<u8>, Failure>>>;
+
+/// The examiner's word, where bytes are to be seen and the worker cannot be confined.
+pub(crate) const READ_UNCONFINED: &str = "Read it all the same: in a process that this machine does not fully confine";
 
 /// What a view draws from, its own state, and where its wishes go.
 pub(crate) struct Cx<'a> {
@@ -31,6 +37,8 @@ pub(crate) struct Cx<'a> {
     pub case: Option<&'a Path>,
     /// An examination is under way.
     pub running: bool,
+    /// The examiner gave the word that this evidence is read without full confinement.
+    pub unconfined_word: bool,
     /// What is shown is not the whole result.
     pub provisional: bool,
 }
@@ -40,14 +48,27 @@ impl Cx<'_> {
     }
 }
 
-pub(crate) fn dim(tokens: &Tokens, text: impl Into<String>) -> RichText {
-    RichText::new(text).color(tokens.text_dim)
+/// Text of the evidence as it may be shown: line by line, what hides, moves or imitates written as an escape. The one
+/// way of such text into the window, beside table cells, which are escaped as values.
+pub(crate) fn safe(text: impl AsRef<str>) -> String {
+    drawn(&crate::base::inert::lines(text.as_ref().trim_end()))
 }
-pub(crate) fn strong(tokens: &Tokens, text: impl Into<String>) -> RichText {
-    RichText::new(text).font(theme::medium(theme::SIZE)).color(tokens.text_strong)
+/// Text that is inert already; characters that no font here has are escaped as well.
+pub(crate) fn drawn(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || theme::is_drawn(c) { out.push(c) } else { out.extend(c.escape_unicode()) }
+    }
+    out
 }
-pub(crate) fn heading(tokens: &Tokens, text: impl Into<String>) -> RichText {
-    RichText::new(text).font(theme::medium(17.0)).color(tokens.text_strong)
+pub(crate) fn dim(tokens: &Tokens, text: impl AsRef<str>) -> RichText {
+    RichText::new(safe(text)).color(tokens.text_dim)
+}
+pub(crate) fn strong(tokens: &Tokens, text: impl AsRef<str>) -> RichText {
+    RichText::new(safe(text)).font(theme::medium(theme::SIZE)).color(tokens.text_strong)
+}
+pub(crate) fn heading(tokens: &Tokens, text: impl AsRef<str>) -> RichText {
+    RichText::new(safe(text)).font(theme::medium(17.0)).color(tokens.text_strong)
 }
 
 /// A word in a frame of its color.
@@ -56,7 +77,7 @@ pub(crate) fn chip(ui: &mut Ui, text: &str, color: Color32) -> egui::Response {
         .stroke(egui::Stroke::new(1.0, color))
         .corner_radius(3)
         .inner_margin(egui::Margin::symmetric(6, 1))
-        .show(ui, |ui| ui.label(RichText::new(text).font(theme::small()).color(color)))
+        .show(ui, |ui| ui.label(RichText::new(safe(text)).font(theme::small()).color(color)))
         .inner
 }
 

@@ -1,6 +1,7 @@
 //! The form that opens images and cases: typed paths, the desktop's dialog, dropped files, recent ones.
 use super::{dim, heading, strong};
 use crate::gui::command::{Command, PlanDraft};
+use crate::gui::job::Pick;
 use crate::gui::state::Settings;
 use crate::gui::theme::Tokens;
 use egui::{Key, Ui};
@@ -59,15 +60,16 @@ pub(crate) fn show(
     commands: &mut Vec<Command>,
 ) {
     ui.label(heading(tokens, "Open"));
-    ui.add(egui::Label::new(dim(tokens, "A raw disk image (one file or the first part of a split one), a block device, or a saved case. Images are opened read-only.")).wrap());
+    ui.add(egui::Label::new(dim(tokens, "Disk images of any kind (the first part of a split one), a block device, an archive, a folder, or a saved case. Evidence is opened read-only.")).wrap());
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let typed = !form.path.trim().is_empty();
             let add = ui.add_enabled(typed, egui::Button::new("Add")).clicked();
             let width = ui.available_width();
-            let edit =
-                egui::TextEdit::singleline(&mut form.path).hint_text("Path of an image or a case").desired_width(width);
+            let edit = egui::TextEdit::singleline(&mut form.path)
+                .hint_text("Path of an image, a folder or a case")
+                .desired_width(width);
             let response = ui.add(edit).accessible_name("path to open");
             if std::mem::take(&mut form.focus) {
                 response.request_focus();
@@ -83,10 +85,13 @@ pub(crate) fn show(
     ui.horizontal(|ui| {
         ui.add_enabled_ui(!form.picking, |ui| {
             if ui.button("Choose images…").clicked() {
-                commands.push(Command::PickImages);
+                commands.push(Command::Pick(Pick::Images));
+            }
+            if ui.button("Choose a folder…").clicked() {
+                commands.push(Command::Pick(Pick::Folder));
             }
             if ui.button("Choose a case…").clicked() {
-                commands.push(Command::PickCase);
+                commands.push(Command::Pick(Pick::Case));
             }
         });
         let hint = if form.picking {
@@ -116,7 +121,7 @@ fn recent(ui: &mut Ui, settings: &Settings, tokens: &Tokens, commands: &mut Vec<
         let Some(first) = paths.first() else { continue };
         ui.horizontal(|ui| {
             ui.label(dim(tokens, if is_case(first) { "case" } else { "image" }));
-            let mut text = first.to_string_lossy().into_owned();
+            let mut text = super::safe(first.to_string_lossy());
             if paths.len() > 1 {
                 text = format!("{text} and {} more", paths.len().saturating_sub(1));
             }
@@ -148,8 +153,8 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
                     removed = Some(n);
                 }
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                    let text = image.to_string_lossy();
-                    ui.add(egui::Label::new(&*text).truncate()).on_hover_text(&*text);
+                    let text = super::safe(image.to_string_lossy());
+                    ui.add(egui::Label::new(&text).truncate()).on_hover_text(&text);
                 });
             });
         });
@@ -171,12 +176,17 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
             "Hash the whole images (a stage of its own; compared with the imager's log)",
         );
         ui.checkbox(&mut draft.second_reader, "Read every ext file system a second time, independently");
+        ui.checkbox(
+            &mut draft.show_secrets,
+            "Show keys, passwords and PINs of the configuration; the case then holds them",
+        );
+        super::outside_forms::access(ui, &mut draft.access, tokens);
     });
     if let Some(why) = &form.unconfined {
         ui.add_space(6.0);
-        ui.add(egui::Label::new(egui::RichText::new(why).color(tokens.high)).wrap());
+        ui.add(egui::Label::new(egui::RichText::new(super::safe(why)).color(tokens.high)).wrap());
         ui.checkbox(
-            &mut draft.no_sandbox,
+            &mut draft.access.no_sandbox,
             "Examine all the same: parse this evidence in a process that this machine does not fully confine",
         );
     }
@@ -185,8 +195,12 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
         let start =
             egui::Button::new(egui::RichText::new("Start examination").color(tokens.on_accent)).fill(tokens.accent);
         let start = ui
-            .add_enabled(!draft.images.is_empty() && !busy, start)
-            .on_disabled_hover_text("An examination is running; wait until it is done, or cancel it");
+            .add_enabled(!draft.images.is_empty() && !busy && draft.access.wrong().is_none(), start)
+            .on_disabled_hover_text(if busy {
+                "An examination is running; wait until it is done, or cancel it"
+            } else {
+                "What is typed under More cannot be used as it is"
+            });
         let enter = ui.memory(|m| m.focused().is_none()) && ui.input(|i| i.key_pressed(Key::Enter));
         if start.clicked() || (enter && start.enabled()) {
             commands.push(Command::Examine(Box::new(draft.clone())));

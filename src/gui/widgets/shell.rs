@@ -2,6 +2,7 @@
 use super::{Cx, dim, strong};
 use crate::case::Outcome;
 use crate::gui::command::Command;
+use crate::gui::outside::Beside;
 use crate::gui::rows::{grouped, word};
 use crate::gui::theme::{self, Tokens};
 use crate::gui::views;
@@ -23,13 +24,19 @@ pub(crate) struct Running {
     pub cancelling: bool,
 }
 
+/// What the bar at the top depends on.
+pub(crate) struct Shown {
+    pub dark: bool,
+    /// A case is in sight.
+    pub open: bool,
+    pub running: bool,
+}
+
 pub(crate) fn top(
     ui: &mut Ui,
     tokens: &Tokens,
-    title: &str,
-    hover: &str,
-    dark: bool,
-    open: bool,
+    (title, hover): (&str, &str),
+    shown: &Shown,
     commands: &mut Vec<Command>,
 ) {
     ui.horizontal_centered(|ui| {
@@ -39,23 +46,31 @@ pub(crate) fn top(
             commands.push(Command::ShowOpen);
         }
         if ui
-            .add_enabled(open, egui::Button::new("Close"))
-            .on_hover_text("Closes what is shown; the case file stays")
+            .add_enabled(shown.open, egui::Button::new("Close"))
+            .on_hover_text("Closes what is shown, and unmounts it; the case file stays")
             .clicked()
         {
             commands.push(Command::CloseCase);
         }
+        let mount = ui.add_enabled(shown.open, egui::Button::new("Mount…"));
+        if mount.on_hover_text("The evidence as a read-only folder for other tools").clicked() {
+            commands.push(Command::ShowMount(true));
+        }
+        let report = ui.add_enabled(shown.open && !shown.running, egui::Button::new("Report…"));
+        if report.on_hover_text("Writes the report: HTML, JSON, CSV, SARIF").clicked() {
+            commands.push(Command::ShowReport(true));
+        }
         ui.separator();
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let label = if dark { "Light" } else { "Dark" };
+            let label = if shown.dark { "Light" } else { "Dark" };
             if ui.button(label).on_hover_text("Changes the look").clicked() {
-                commands.push(Command::SetDark(!dark));
+                commands.push(Command::SetDark(!shown.dark));
             }
             if ui.button("Help").on_hover_text("Keys, filters, version (F1)").clicked() {
                 commands.push(Command::Help(true));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(egui::Label::new(title).truncate()).on_hover_text(hover);
+                ui.add(egui::Label::new(super::safe(title)).truncate()).on_hover_text(super::safe(hover));
             });
         });
     });
@@ -144,18 +159,21 @@ pub(crate) fn status(
     tokens: &Tokens,
     running: Option<&Running>,
     idle: &str,
-    verdict: Option<Outcome>,
+    (verdict, beside): (Option<Outcome>, Option<&Beside>),
     commands: &mut Vec<Command>,
 ) {
     ui.horizontal_centered(|ui| {
         let Some(running) = running else {
-            ui.add(egui::Label::new(dim(tokens, idle)).truncate()).on_hover_text(idle);
-            if let Some(outcome) = verdict {
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if let Some(outcome) = verdict {
                     ui.label(egui::RichText::new(format!("policy: {}", word(outcome))).color(tokens.outcome(outcome)))
                         .on_hover_text("Conformity to the named policy; no statement of fitness for service.");
+                }
+                beside_ui(ui, tokens, beside, commands);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(egui::Label::new(dim(tokens, idle)).truncate()).on_hover_text(super::safe(idle));
                 });
-            }
+            });
             return;
         };
         let status = &running.status;
@@ -188,8 +206,37 @@ pub(crate) fn status(
         if let Some(left) = status.time_left().filter(|_| share.is_some()) {
             text = format!("{text}   {} left in this stage", super::duration(left));
         }
-        ui.add(egui::Label::new(text).truncate());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            beside_ui(ui, tokens, beside, commands);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(egui::Label::new(text).truncate());
+            });
+        });
     });
+}
+
+/// What goes on beside the case in sight; a click leads to it.
+fn beside_ui(ui: &mut Ui, tokens: &Tokens, beside: Option<&Beside>, commands: &mut Vec<Command>) {
+    let (text, hover, command) = match beside {
+        None => return,
+        Some(Beside::Mounting) => ("mounting…".to_owned(), String::new(), Command::ShowMount(true)),
+        Some(Beside::Mounted(at)) => {
+            let at = at.to_string_lossy().into_owned();
+            (
+                super::safe(format!("mounted at {at}")),
+                "Shows the mount; unmounts it".to_owned(),
+                Command::ShowMount(true),
+            )
+        }
+        Some(Beside::Saving(files, bytes)) => {
+            let text = format!("saving: {} files, {}", grouped((*files).into()), super::bytes(*bytes));
+            (text, "Shows what is saved; cancels it".to_owned(), Command::SaveAs(Vec::new()))
+        }
+    };
+    let button = egui::Button::new(egui::RichText::new(text).color(tokens.accent)).small().truncate();
+    if ui.add(button).on_hover_text(hover).clicked() {
+        commands.push(command);
+    }
 }
 
 fn bar(ui: &mut Ui, tokens: &Tokens, share: f64, stage: Stage) {
@@ -222,7 +269,7 @@ pub(crate) fn notices(ctx: &egui::Context, tokens: &Tokens, notices: &[Notice], 
                 frame.show(ui, |ui| {
                     ui.set_width(430.0);
                     ui.label(strong(tokens, if notice.error { "This did not work" } else { "Done" }).color(color));
-                    ui.add(egui::Label::new(&notice.text).wrap());
+                    ui.add(egui::Label::new(super::safe(&notice.text)).wrap());
                     ui.horizontal(|ui| {
                         if ui.button("Dismiss").on_hover_text("Esc").clicked() {
                             commands.push(Command::Dismiss(n));
