@@ -44,7 +44,11 @@ fn look(html: &str) -> Seen {
                 }
             }
             NodeData::Text { contents } if in_style => seen.style.push_str(&contents.borrow()),
-            NodeData::Text { contents } => seen.text.push_str(&contents.borrow()),
+            NodeData::Text { contents } => {
+                // Apart, as words of two elements are no word.
+                seen.text.push_str(&contents.borrow());
+                seen.text.push('\n');
+            }
             NodeData::Comment { .. } | NodeData::ProcessingInstruction { .. } => seen.comments += 1,
             NodeData::Doctype { .. } | NodeData::Document => {}
         }

@@ -155,7 +155,7 @@ fn mount(
             });
             ui.label(dim(
                 tokens,
-                "volumes/, systems/, deleted/ and disks/ hold what their names say; README.txt there says more.",
+                "volumes/, systems/, deleted/ and disks/ hold what their names say; about.txt says more, gaps.txt what could not be read.",
             ));
         }
         Phase::Over => {

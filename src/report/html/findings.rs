@@ -179,11 +179,7 @@ fn evidence(page: &mut Page, case: &CaseData, e: &Evidence) {
     }
     if let Some(excerpt) = &e.excerpt {
         page.tagged("<pre>", excerpt, "</pre>\n");
-        hex(
-            page,
-            "<p class=\"dim\">Bytes of the excerpt as it is recorded (secrets are masked in it):</p>\n",
-            excerpt.as_bytes(),
-        );
+        hex(page, "<p class=\"dim\">Bytes of the excerpt as it is recorded:</p>\n", excerpt.as_bytes());
     }
     if let Some(digest) = &e.sha256 {
         page.tagged("<p class=\"mono\">SHA-256 of the file ", &digest.to_string(), "</p>\n");

@@ -153,7 +153,11 @@ fn scope(page: &mut Page, case: &CaseData) {
         page.raw("<h3>Devices</h3>\n<table><thead><tr><th>device</th><th>role</th><th>named by</th><th>exhibits</th></tr></thead><tbody>\n");
         for device in case.scope.devices.iter().take(MOST) {
             let by = if device.named_by == "assumed" { "assumed: no intake was given" } else { &device.named_by };
-            page.tagged("<tr><td>", &device.id, "</td>").tagged("<td>", &device.role, "</td>");
+            page.tagged("<tr><td>", &device.id, "</td>").tagged(
+                "<td>",
+                if device.role.is_empty() { "not stated" } else { &device.role },
+                "</td>",
+            );
             page.tagged("<td>", by, "</td>").tagged("<td>", &device.exhibits.join(", "), "</td></tr>\n");
         }
         page.raw("</tbody></table>\n");
