@@ -344,7 +344,7 @@ impl App {
                     self.ctx.copy_text(text);
                     self.done(format!("{} copied.", super::widgets::plural(rows, "row", "rows")));
                 }
-                Done::MountOver(made, outcome) => self.mount_over(made, outcome),
+                Done::MountOver(made, outcome) => self.mount_over(made.as_deref(), outcome),
                 Done::Users(users) => self.users_found(users),
                 Done::ToSave(items) => self.save_as(items),
                 Done::FilesSaved(ended) => self.files_saved(ended),

@@ -151,8 +151,8 @@ impl App {
         });
     }
 
-    pub(super) fn mount_over(&mut self, made: Option<PathBuf>, outcome: Result<(), Failure>) {
-        if let Some(made) = &made {
+    pub(super) fn mount_over(&mut self, made: Option<&Path>, outcome: Result<(), Failure>) {
+        if let Some(made) = made {
             self.jobs.backend.remove_mount_place(made);
         }
         let asked = self.outside.mounting.watch.take().is_some_and(|w| w.is_stopped());

@@ -43,7 +43,7 @@ fn tools(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str, state: &mut TableSta
         let search = egui::TextEdit::singleline(&mut state.query.search)
             .id_salt(("search", table))
             .hint_text("Search (Ctrl+F)")
-            .desired_width((ui.available_width() - 520.0).clamp(90.0, 230.0));
+            .desired_width((ui.available_width() - if table == "files" { 520.0 } else { 430.0 }).clamp(90.0, 230.0));
         let search = ui.add(search).accessible_name("search all columns");
         if std::mem::take(&mut cx.state.focus_search) {
             search.request_focus();
