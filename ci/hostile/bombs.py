@@ -236,7 +236,7 @@ def sparse(at, *mkfs, size="64M", length=15 << 40):
 
 
 def sparse_ext4(at):
-    return sparse(at, "mkfs.ext4", "-q", "-F", length=(15 << 40))
+    return sparse(at, "mkfs.ext4", "-q", "-F", "-b", "4096")
 
 
 def sparse_xfs(at):
@@ -265,7 +265,8 @@ def shared(at, options, *mkfs):
     with Mounted(image, at, *options) as m:
         with open(f"{m}/one", "wb") as f:
             f.write(b"A" * (64 << 20))
-        os.fsync(os.open(f"{m}/one", os.O_RDONLY))
+            f.flush()
+            os.fsync(f.fileno())
         with open(f"{m}/one", "rb") as one, open(f"{m}/b.bin", "wb") as f:
             for n in range(1 << 14):
                 fcntl.ioctl(f, 0x4020940D, struct.pack("=qQQQ", one.fileno(), 0, 64 << 20, n << 26))
