@@ -1,8 +1,11 @@
 //! Which compressions are read, by their first bytes, and one step of each.
+use super::bzip2::Bzip2;
 use super::framed::{Lz4Frame, Lz4Legacy, Lzop};
 use crate::image::{Source, read_exact};
 use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rust2::{Action, LzmaStream, XzStream};
+use miniz_oxide::inflate::stream::InflateState;
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 use std::io;
 use zstd::stream::raw::Operation;
 
@@ -36,7 +39,15 @@ pub(super) struct Step {
 pub(super) trait Steps: Send {
     /// `last`: no further input exists. A step that neither reads nor writes waits for more of either.
     fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, String>;
+    /// A decoder that goes on from here on its own, where the format and the decoder allow it at this moment. It costs
+    /// [`SAVED`] bytes at most.
+    fn save(&self) -> Option<Box<dyn Steps>> {
+        None
+    }
 }
+
+/// Bytes that a saved decoder takes: the window of deflate, and its tables.
+pub(super) const SAVED: u64 = 64 << 10;
 
 impl Codec {
     pub(crate) fn name(self) -> &'static str {
@@ -75,9 +86,9 @@ impl Codec {
         Ok(match self {
             Self::Gzip => Box::new(Gzip::default()),
             Self::Deflate => Box::new(Deflate(Decompress::new(false))),
-            Self::Xz => Box::new(Xz(XzStream::new_mem_limit(false, 1 << (WINDOW_LOG + 1 - 10)))),
+            Self::Xz => Box::new(Xz(xz())),
             Self::Lzma => Box::new(Lzma(LzmaStream::new_mem_limit(1 << (WINDOW_LOG + 1 - 10), None))),
-            Self::Bzip2 => Box::new(Bzip2(bzip2::Decompress::new(false))),
+            Self::Bzip2 => Box::new(Bzip2::default()),
             Self::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new().map_err(|e| e.to_string())?;
                 decoder
@@ -154,12 +165,15 @@ impl Steps for Deflate {
 }
 
 /// A member of a gzip file: header, deflated bytes, their CRC-32 and length.
+#[derive(Clone)]
 struct Gzip {
     part: GzipPart,
-    decoder: Decompress,
+    /// Of another crate than elsewhere: its state can be copied, so that decoding can begin within a member.
+    decoder: Box<InflateState>,
     sum: crc32fast::Hasher,
     len: u32,
 }
+#[derive(Clone)]
 enum GzipPart {
     /// Bytes of the header so far.
     Header(Vec<u8>),
@@ -168,7 +182,7 @@ enum GzipPart {
 }
 impl Default for Gzip {
     fn default() -> Self {
-        let decoder = Decompress::new(false);
+        let decoder = InflateState::new_boxed(DataFormat::Raw);
         Self { part: GzipPart::Header(Vec::new()), decoder, sum: crc32fast::Hasher::new(), len: 0 }
     }
 }
@@ -208,7 +222,14 @@ impl Steps for Gzip {
                 Ok(Step { read: len.saturating_sub(before), wrote: 0, end: false })
             }
             GzipPart::Body => {
-                let mut step = inflate(&mut self.decoder, input, out)?;
+                let done = miniz_oxide::inflate::stream::inflate(&mut self.decoder, input, out, MZFlush::None);
+                let end = match done.status {
+                    Ok(status) => status == MZStatus::StreamEnd,
+                    // It can do nothing with what it was given.
+                    Err(MZError::Buf) => false,
+                    Err(_) => return Err("damaged: its compressed data are none".into()),
+                };
+                let mut step = Step { read: done.bytes_consumed, wrote: done.bytes_written, end };
                 let got = out.get(..step.wrote).unwrap_or_default();
                 self.sum.update(got);
                 self.len = self.len.wrapping_add(u32::try_from(got.len()).unwrap_or(0));
@@ -232,8 +253,16 @@ impl Steps for Gzip {
             }
         }
     }
+    fn save(&self) -> Option<Box<dyn Steps>> {
+        // Within a header there is nothing to be gained.
+        matches!(self.part, GzipPart::Body).then(|| Box::new(self.clone()) as Box<dyn Steps>)
+    }
 }
 
+/// A decoder of one xz stream.
+pub(super) fn xz() -> XzStream {
+    XzStream::new_mem_limit(false, 1 << (WINDOW_LOG + 1 - 10))
+}
 struct Xz(XzStream);
 impl Steps for Xz {
     fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, String> {
@@ -253,17 +282,6 @@ impl Steps for Lzma {
         // It takes all of its input and gives back what stands behind its end.
         let unused = if end { self.0.unused_input().len() } else { 0 };
         Ok(Step { read: done.bytes_consumed.saturating_sub(unused), wrote: done.bytes_produced, end })
-    }
-}
-
-struct Bzip2(bzip2::Decompress);
-impl Steps for Bzip2 {
-    fn step(&mut self, input: &[u8], out: &mut [u8], _last: bool) -> Result<Step, String> {
-        let (read, wrote) = (self.0.total_in(), self.0.total_out());
-        let status = self.0.decompress(input, out).map_err(|e| format!("damaged: {e}"))?;
-        let moved = |now: u64, before: u64| usize::try_from(now.saturating_sub(before)).unwrap_or(0);
-        let end = status == bzip2::Status::StreamEnd;
-        Ok(Step { read: moved(self.0.total_in(), read), wrote: moved(self.0.total_out(), wrote), end })
     }
 }
 

@@ -32,6 +32,35 @@ pub(crate) struct Decoder {
     pub(super) behind: Option<u64>,
     /// Byte after the last member.
     pub(super) end: u64,
+    /// Bytes that came out so far.
+    total: u64,
+    marks: Option<Marks>,
+}
+
+/// A place at which decoding can begin: byte of the output, byte of the input, and the decoder, where it is not a new
+/// one.
+pub(super) struct Mark {
+    pub(super) out: u64,
+    pub(super) position: u64,
+    pub(super) steps: Option<Box<dyn Steps>>,
+}
+
+/// A member: its bytes of input, and the byte of the output at which it begins.
+pub(super) struct Member {
+    pub(super) input: Run,
+    pub(super) out: u64,
+}
+
+/// What is noted on the way through a stream.
+#[derive(Default)]
+struct Marks {
+    /// Bytes of output between two marks.
+    spacing: u64,
+    last: u64,
+    found: Vec<Mark>,
+    /// Where the member began that is being decoded.
+    begun: (u64, u64),
+    members: Vec<Member>,
 }
 
 impl Decoder {
@@ -49,6 +78,33 @@ impl Decoder {
             is_over: false,
             behind: None,
             end: from,
+            total: 0,
+            marks: None,
+        }
+    }
+    /// Goes on from a mark.
+    pub(super) fn resume(source: &Source, codec: Codec, position: u64, steps: Option<Box<dyn Steps>>) -> Self {
+        Self { steps, ..Self::new(source, position, source.len(), codec) }
+    }
+    /// Notes from now on where decoding could begin, every so many bytes of output.
+    pub(super) fn mark(&mut self, spacing: u64) {
+        let begun = (self.position(), self.total);
+        self.marks.get_or_insert_with(|| Marks { begun, ..Marks::default() }).spacing = spacing;
+    }
+    /// What was noted since it was asked for last.
+    pub(super) fn take_marks(&mut self) -> (Vec<Mark>, Vec<Member>) {
+        self.marks.as_mut().map(|m| (std::mem::take(&mut m.found), std::mem::take(&mut m.members))).unwrap_or_default()
+    }
+    /// Notes this place, if it is time to and possible.
+    fn note(&mut self, begins: bool) {
+        let position = self.position();
+        let Some(marks) = self.marks.as_mut().filter(|m| self.total >= m.last.saturating_add(m.spacing)) else {
+            return;
+        };
+        let saved = if begins { None } else { self.steps.as_ref().and_then(|s| s.save()) };
+        if begins || saved.is_some() {
+            marks.last = self.total;
+            marks.found.push(Mark { out: self.total, position, steps: saved });
         }
     }
     /// The byte of the source that is decoded next.
@@ -100,11 +156,27 @@ impl Decoder {
             let step = steps.step(input, room, last).map_err(|e| (here, e))?;
             self.from = self.from.saturating_add(step.read).min(self.to);
             *done = done.saturating_add(step.wrote).min(out.len());
+            self.total = self.total.saturating_add(step.wrote as u64);
             if step.end {
                 self.steps = None;
                 self.end = self.position();
+                let end = self.end;
+                if let Some(marks) = &mut self.marks {
+                    let (from, out) = marks.begun;
+                    marks.members.push(Member { input: Run::new(from, end.saturating_sub(from)), out });
+                }
                 self.next_member()?;
+                let here = (self.position(), self.total);
+                if let Some(marks) = &mut self.marks {
+                    marks.begun = here;
+                }
+                if !self.is_over {
+                    self.note(true);
+                }
                 continue;
+            }
+            if self.marks.is_some() && step.wrote > 0 {
+                self.note(false);
             }
             idle = if step.read == 0 && step.wrote == 0 { idle.saturating_add(1) } else { 0 };
             if idle > 0 && !last {

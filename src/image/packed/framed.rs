@@ -14,7 +14,7 @@ const REACH: usize = 64 << 10;
 const LEGACY_MAGIC: u32 = 0x184c_2102;
 
 /// What was read of the next structure, and what was decoded and not handed out yet.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Pending {
     input: Vec<u8>,
     out: Vec<u8>,
@@ -70,8 +70,9 @@ enum Flow {
 const SHORT: usize = 64;
 
 /// The way through a frame: gather a head of known length, learn what follows, gather that.
-trait Blocks: Send {
+trait Blocks: Clone + Send + 'static {
     fn pending(&mut self) -> &mut Pending;
+    fn pending_now(&self) -> &Pending;
     /// Bytes that are needed before [`Self::take`] can go on.
     fn want(&self) -> usize;
     /// Uses what was gathered.
@@ -100,10 +101,19 @@ impl<B: Blocks> Steps for B {
         let wrote = self.pending().give(out);
         Ok(Step { read: if flow == Flow::Before { 0 } else { read }, wrote, end: flow != Flow::On })
     }
+    fn save(&self) -> Option<Box<dyn Steps>> {
+        // Between blocks there is little to be kept.
+        let pending = self.pending_now();
+        (pending.is_given() && pending.input.is_empty()).then(|| {
+            let mut saved = self.clone();
+            saved.pending().set(Vec::new());
+            Box::new(saved) as Box<dyn Steps>
+        })
+    }
 }
 
 /// Magic, then blocks of a length and its bytes, without an end mark.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Lz4Legacy {
     pending: Pending,
     block: Option<usize>,
@@ -113,6 +123,9 @@ pub(super) struct Lz4Legacy {
 impl Blocks for Lz4Legacy {
     fn pending(&mut self) -> &mut Pending {
         &mut self.pending
+    }
+    fn pending_now(&self) -> &Pending {
+        &self.pending
     }
     fn want(&self) -> usize {
         self.block.unwrap_or(4)
@@ -143,7 +156,7 @@ impl Blocks for Lz4Legacy {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum FramePart {
     #[default]
     Magic,
@@ -156,7 +169,7 @@ enum FramePart {
     Sum,
 }
 /// The frame of `lz4`. Its checksums are xxHash and are not compared.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Lz4Frame {
     pending: Pending,
     part: FramePart,
@@ -169,6 +182,9 @@ pub(super) struct Lz4Frame {
 impl Blocks for Lz4Frame {
     fn pending(&mut self) -> &mut Pending {
         &mut self.pending
+    }
+    fn pending_now(&self) -> &Pending {
+        &self.pending
     }
     fn want(&self) -> usize {
         let sum = |bit: u8| usize::from(self.flags >> bit & 1).saturating_mul(4);
@@ -238,7 +254,7 @@ impl Blocks for Lz4Frame {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum LzopPart {
     #[default]
     Head,
@@ -251,7 +267,7 @@ enum LzopPart {
     Block(usize, usize),
 }
 /// The file of `lzop`. Its checksums are not compared.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Lzop {
     pending: Pending,
     part: LzopPart,
@@ -267,6 +283,9 @@ impl Lzop {
 impl Blocks for Lzop {
     fn pending(&mut self) -> &mut Pending {
         &mut self.pending
+    }
+    fn pending_now(&self) -> &Pending {
+        &self.pending
     }
     fn want(&self) -> usize {
         match self.part {

@@ -1,14 +1,19 @@
-//! Compressed streams as containers: what lies in one is decoded in one pass from its start to its end, and read
-//! like any disk from then on.
+//! Compressed streams as containers: what lies in one is decoded once from its start to its end, and read like any
+//! disk from then on; on that way the places are noted at which decoding can begin.
 //!
 //! Formats: gzip (RFC 1952), xz (xz-file-format.txt), lzma (lzma-file-format.txt), Zstandard (RFC 8878), bzip2, LZ4
 //! (lz4_Frame_format.md, with the legacy frame of Linux), lzop.
+mod bzip2;
 mod codec;
 mod decoder;
 mod framed;
 mod lzo;
+mod marks;
 mod store;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod xz;
 
 use super::{Container, Format, OpenError, Opening, Source};
 use crate::base::Gaps;
@@ -22,7 +27,7 @@ pub(crate) use stream::{Opened, Unpacked};
 const PEEK: usize = 128 << 10;
 /// Magic of the archives that Linux boots from.
 const CPIO: [&[u8]; 2] = [b"070701", b"070702"];
-const LIMITS: &str = "decoded from its start to its end in one pass; up to 192 MiB of all streams together stay decoded in memory, of longer ones the rest is decoded again as it is read; more than a thousand times its own size is not decoded (budget)";
+const LIMITS: &str = "decoded once when it is opened; up to 192 MiB of all streams together stay decoded in memory, of longer ones the rest is decoded again as it is read: from the nearest member, block or saved state before it, and from the start of the member where there is none (one frame of Zstandard, one block of xz, lzma); more than a thousand times its own size is not decoded (budget)";
 
 macro_rules! formats {
     ($($constant:ident $codec:ident $name:literal $about:literal;)*) => {$(

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Decoded bytes that stay in memory from a stream's opening on.
 const KEPT: u64 = 192 << 20;
+/// Bytes that places in streams may take, at which decoding can begin.
+const PLACES: u64 = 128 << 20;
 /// Pieces of longer streams that were decoded last, and decoders on their way through one.
 const RECENT: usize = 48;
 const DECODERS: usize = 4;
@@ -15,6 +17,7 @@ const DECODERS: usize = 4;
 pub struct Store(Arc<Inner>);
 struct Inner {
     left: AtomicU64,
+    places: AtomicU64,
     next: AtomicU64,
     /// The one used last in front.
     recent: Mutex<VecDeque<((u64, u64), Arc<Vec<u8>>)>>,
@@ -23,12 +26,22 @@ struct Inner {
 }
 impl Default for Store {
     fn default() -> Self {
-        let (recent, decoders) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { left: AtomicU64::new(KEPT), next: AtomicU64::new(0), recent, decoders }))
+        Self::of(KEPT)
     }
 }
 
 impl Store {
+    /// A store that keeps so many bytes of streams decoded for good.
+    pub(super) fn of(kept: u64) -> Self {
+        let (recent, decoders) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner {
+            left: AtomicU64::new(kept),
+            places: AtomicU64::new(PLACES),
+            next: AtomicU64::new(0),
+            recent,
+            decoders,
+        }))
+    }
     /// A number for a stream.
     pub(super) fn number(&self) -> u64 {
         self.0.next.fetch_add(1, Ordering::Relaxed)
@@ -40,6 +53,13 @@ impl Store {
     /// Such bytes are kept no more.
     pub(super) fn give_back(&self, bytes: u64) {
         self.0.left.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Whether places may take so many bytes more.
+    pub(super) fn take_places(&self, bytes: u64) -> bool {
+        self.0.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+    pub(super) fn give_back_places(&self, bytes: u64) {
+        self.0.places.fetch_add(bytes, Ordering::Relaxed);
     }
     pub(super) fn recent(&self, stream: u64, piece: u64) -> Option<Arc<Vec<u8>>> {
         let mut all = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,10 +74,10 @@ impl Store {
         all.push_front(((stream, piece), bytes));
         all.truncate(RECENT);
     }
-    /// The decoder of a stream that is closest before a piece.
-    pub(super) fn decoder(&self, stream: u64, piece: u64) -> Option<(u64, Decoder)> {
+    /// The decoder of a stream that is closest before a piece, and not before `from`.
+    pub(super) fn decoder(&self, stream: u64, piece: u64, from: u64) -> Option<(u64, Decoder)> {
         let mut all = self.0.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_it = all.iter().enumerate().filter(|(_, (s, next, _))| *s == stream && *next <= piece);
+        let of_it = all.iter().enumerate().filter(|(_, (s, next, _))| *s == stream && (from..=piece).contains(next));
         let at = of_it.max_by_key(|(_, (_, next, _))| *next).map(|(at, _)| at)?;
         all.remove(at).map(|(_, next, decoder)| (next, decoder))
     }

@@ -2,6 +2,7 @@
 //! stays decoded, the rest is decoded again piece by piece as it is read, by one decoder at a time.
 use super::codec::Codec;
 use super::decoder::{Decoder, Stop, decoded};
+use super::marks::Places;
 use super::store::Store;
 use crate::base::{Piece, Run};
 use crate::image::{ReadAt, ReadError, Source};
@@ -22,6 +23,8 @@ pub(crate) struct Unpacked {
     starts: Vec<u64>,
     /// The first pieces.
     kept: Vec<Vec<u8>>,
+    /// Where decoding can begin.
+    places: Option<Places>,
     store: Store,
     number: u64,
     /// One decodes, the others wait and find what they want.
@@ -49,11 +52,13 @@ impl Unpacked {
             len: 0,
             starts: Vec::new(),
             kept: Vec::new(),
+            places: None,
             store: store.clone(),
             number: store.number(),
             turn: Mutex::default(),
         };
         let mut decoder = Decoder::new(source, from, source.len(), codec);
+        let mut places = Places::new(&mut decoder);
         let mut keeping = true;
         let mut spare = Vec::new();
         let stopped = loop {
@@ -82,6 +87,7 @@ impl Unpacked {
             } else {
                 spare = piece;
             }
+            places.gather(&mut decoder, source, codec, store);
             match (result, over) {
                 (Err(stop), _) => break Some(stop),
                 (Ok(()), Some(what)) => break Some((decoder.position(), what)),
@@ -89,6 +95,7 @@ impl Unpacked {
                 (Ok(()), None) => {}
             }
         };
+        stream.places = Some(places);
         let (end, behind) = if stopped.is_none() { (decoder.end, decoder.behind) } else { (source.len(), None) };
         Opened { stream, end, behind, stopped }
     }
@@ -100,14 +107,34 @@ impl Unpacked {
         let start = piece.saturating_mul(PIECE as u64);
         usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX).min(PIECE)
     }
+    /// A decoder at the start of a piece, this one or one before it.
+    fn near(&self, wanted: u64) -> Result<(u64, Decoder), String> {
+        let start = wanted.saturating_mul(PIECE as u64);
+        let place = self.places.as_ref().and_then(|p| p.before(start));
+        let reached = place.as_ref().map_or(0, |(out, ..)| out / PIECE as u64);
+        // One on its way is better where it is not further off.
+        if let Some(found) = self.store.decoder(self.number, wanted, reached) {
+            return Ok(found);
+        }
+        let Some((out, position, steps)) = place else {
+            return Ok((0, Decoder::new(&self.source, self.from, self.source.len(), self.codec)));
+        };
+        let mut decoder = Decoder::resume(&self.source, self.codec, position, steps);
+        let next = out.div_ceil(PIECE as u64);
+        let mut skipped = vec![0; usize::try_from(next.saturating_mul(PIECE as u64).saturating_sub(out)).unwrap_or(0)];
+        let (n, result) = decoder.read(&mut skipped);
+        if n < skipped.len() {
+            return Err(result.err().map_or_else(|| "the stream is shorter than before".to_owned(), |s| s.1));
+        }
+        Ok((next, decoder))
+    }
     /// A piece that is not kept.
     fn decode(&self, wanted: u64) -> Result<Arc<Vec<u8>>, String> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = self.store.recent(self.number, wanted) {
             return Ok(bytes);
         }
-        let begin = || (0, Decoder::new(&self.source, self.from, self.source.len(), self.codec));
-        let (mut next, mut decoder) = self.store.decoder(self.number, wanted).unwrap_or_else(begin);
+        let (mut next, mut decoder) = self.near(wanted)?;
         loop {
             let mut bytes = vec![0; self.len_of(next)];
             let (n, result) = decoder.read(&mut bytes);
@@ -128,6 +155,7 @@ impl Unpacked {
 
 impl Drop for Unpacked {
     fn drop(&mut self) {
+        self.store.give_back_places(self.places.as_ref().map_or(0, Places::taken));
         self.store.give_back(self.kept.iter().map(|p| p.len() as u64).fold(0, u64::saturating_add));
     }
 }
