@@ -110,6 +110,9 @@ fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
                 ui.colored_label(cx.tokens.medium, text);
             }
         }
+        for change in &image.changed {
+            ui.colored_label(cx.tokens.critical, safe(format!("Changed during the examination: {change}")));
+        }
         hashes(cx, ui, image);
     }
 }

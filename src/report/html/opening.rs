@@ -224,6 +224,9 @@ fn one_image(page: &mut Page, case: &CaseData, n: usize, image: &ImageInfo) {
         }
         page.fact("write blocker", &exhibit.write_blocker).fact("imager's log", &exhibit.acquisition_log);
     }
+    for change in image.changed.iter().take(MOST) {
+        page.fact("changed meanwhile", change);
+    }
     for (field, value) in image.details.iter().take(MOST) {
         page.fact("of the container", &format!("{field}: {value}"));
     }
