@@ -1,4 +1,5 @@
 //! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
+pub(crate) mod boot_environment;
 mod executables;
 mod linux;
 mod loose;
@@ -58,6 +59,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::net::iptables::ARTIFACT,
     &linux::net::firewalld::ARTIFACT,
     &linux::net::listeners::ARTIFACT,
+    &linux::backup::ARTIFACT,
     &linux::accounts::ARTIFACT,
     &linux::ssh::ARTIFACT,
     &linux::sshd::ARTIFACT,
@@ -66,6 +68,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::access::ARTIFACT,
     &linux::sysctl::ARTIFACT,
     &linux::bootargs::ARTIFACT,
+    &boot_environment::ARTIFACT,
     &linux::udev::ARTIFACT,
     &linux::logs::ARTIFACT,
     &linux::logins::ARTIFACT,
@@ -90,8 +93,14 @@ pub struct Content {
 pub const CONTENT_LIMIT: u64 = 256 << 20;
 
 /// Every content reader of phase C.
-pub const CONTENTS: &[&Content] =
-    &[&executables::CONTENT, &linux::modules::CONTENT, &loose::modem_talk::CONTENT, &loose::plc::CONTENT];
+pub const CONTENTS: &[&Content] = &[
+    &executables::CONTENT,
+    &linux::modules::CONTENT,
+    &loose::firmware::CONTENT,
+    &loose::modem_talk::CONTENT,
+    &loose::plc::CONTENT,
+    &loose::router::CONTENT,
+];
 
 /// What a content reader may know of the file before it.
 pub struct Sight<'a> {

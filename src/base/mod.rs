@@ -24,7 +24,7 @@ pub use folder::{Folder, Item, ItemKind, Opener};
 pub use gap::{Gap, Gaps};
 pub use ids::short_id;
 pub use name::Name;
-pub use nand::Nand;
+pub use nand::{Bch, Nand};
 pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
 pub use progress::{Cancelled, Progress};
 pub use stage::Stage;

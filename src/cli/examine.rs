@@ -49,7 +49,8 @@ pub(super) struct Arguments {
     /// What opens an encrypted volume: its id or UUID, and a file with the passphrase, key or recovery key.
     #[arg(long, value_name = "VOLUME=FILE", value_parser = key)]
     key: Vec<(String, PathBuf)>,
-    /// The images are raw dumps of NAND flash: bytes of a page and of the spare area behind it, as 2048+64.
+    /// The images are raw dumps of NAND flash: bytes of a page and of the spare area behind it, as 2048+64;
+    /// with the BCH code in that, if it has one (bits in bytes), as 2048+64,bch:4/512.
     #[arg(long, value_name = "PAGE+SPARE", value_parser = crate::base::Nand::parse)]
     nand: Option<crate::base::Nand>,
     /// The day against which validity is judged: YYYY-MM-DD; by default today.

@@ -84,6 +84,7 @@ pub(super) fn parameters(line: &str) -> Vec<(String, String)> {
 /// All command lines and what loaders remember, of all file systems, in their order.
 pub(super) fn all(candidates: &[Candidate<'_>], gaps: &Gaps) -> (Vec<BootLine>, Vec<BootState>) {
     let (mut lines, mut states) = (Vec::new(), Vec::new());
+    let unused = super::copies::unused(candidates);
     for (number, candidate) in candidates.iter().enumerate() {
         let image = candidate.volume.image;
         for entry in candidate.tree.entries.iter().filter(|e| !e.deleted && e.is_file()) {
@@ -91,6 +92,9 @@ pub(super) fn all(candidates: &[Candidate<'_>], gaps: &Gaps) -> (Vec<BootLine>, 
             let ends = |list: &[&[u8]]| list.iter().any(|t| path.ends_with(t));
             let bls = path.ends_with(b".conf") && entry.path.parent().ends_with(b"/loader/entries");
             if !ends(TEXTS) && !ends(ENVIRONMENTS) && !bls {
+                continue;
+            }
+            if unused.contains(&(candidate.tree.id, entry.node)) {
                 continue;
             }
             let Some(bytes) = small(candidate, entry, gaps) else { continue };

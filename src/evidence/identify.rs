@@ -34,7 +34,7 @@ pub fn find_systems(candidates: &[Candidate<'_>], gaps: &Gaps) -> Vec<System> {
             n != number
                 && s.as_ref().is_some_and(|s| s.lowers.iter().any(is) || matches!(&s.upper, stack::Upper::Disk(u) if is(u)))
                 // Of two that are layers of one stack, the earlier stands for it.
-                && (n < number || !first)
+                && (n < number || !first || own.partial.is_some())
         })
     };
     let kept: Vec<bool> = (0..found.len()).map(|n| !layer_of_another(n)).collect();
@@ -53,7 +53,7 @@ fn same_folder(a: &Folder, b: &Folder) -> bool {
 
 /// One system, put together from its layers and mounts.
 fn system(index: u32, found: Found<'_, '_>, stack: Option<stack::Stack>, all: &[Candidate<'_>], gaps: &Gaps) -> System {
-    let Found { candidate, folder, alone, family, .. } = found;
+    let Found { candidate, folder, alone, family, partial, .. } = found;
     let gaps = gaps.at(|p| p.filesystem = Some(candidate.tree.id));
     let mut maker = Maker::new(all, candidate, gaps.clone());
     let (mut space, recurse, whole) = match stack {
@@ -91,6 +91,9 @@ fn system(index: u32, found: Found<'_, '_>, stack: Option<stack::Stack>, all: &[
         mount_notes: notes,
         ..describe(&Look { system: &system, gaps: &gaps }, family, candidate.filesystem)
     };
+    if let Some(partial) = partial {
+        super::partial::mark(&mut system, partial, &gaps);
+    }
     let id = [candidate.filesystem.id.as_bytes(), system.info.machine_id.as_bytes(), folder.path.as_slice()];
     // A root at the top of its file system has the id it always had.
     let parts = id.get(..if folder.path.is_empty() { 2 } else { 3 }).unwrap_or_default();

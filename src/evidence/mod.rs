@@ -1,6 +1,7 @@
 //! Files of the evidence, indexed once: every file system's tree, and the systems installed on them.
 //! Everything after asks the index, not the disk.
 mod boot;
+mod copies;
 mod devices;
 mod glob;
 mod identify;
@@ -9,6 +10,7 @@ mod layered_tests;
 mod mounts;
 mod namespace;
 mod overlay;
+mod partial;
 mod roots;
 mod script;
 mod slots;
@@ -21,6 +23,7 @@ mod tree;
 mod view;
 mod walk;
 
+pub use copies::{ENVIRONMENT, ENVIRONMENT_FILES};
 pub use glob::matches;
 pub use identify::{Candidate, find_systems, looks_installed};
 pub use overlay::{Layer, Marks, layer_name, merge};

@@ -5,6 +5,7 @@ use super::devices::names;
 use super::identify::{Candidate, family};
 use super::mounts::{default_part, part};
 use super::namespace::{Namespace, is_subvolume};
+use super::partial;
 use super::stack::Root;
 use super::system::{Shown, System};
 use super::table::{self, Line};
@@ -21,6 +22,8 @@ pub(super) struct Found<'a, 'c> {
     pub(super) folder: Folder,
     pub(super) alone: System,
     pub(super) family: &'static str,
+    /// What of the system is there, where it is not all of it.
+    pub(super) partial: Option<&'static str>,
     pub(super) gaps: Gaps,
 }
 
@@ -65,7 +68,9 @@ fn of<'a, 'c>(candidate: &'a Candidate<'c>, lines: &[BootLine], gaps: &Gaps) -> 
         let family = family(&|p| space.canonical(p.as_bytes()).is_some());
         // A text tree shows only what matters to a test; it is a Linux system whatever it lacks.
         let text = (candidate.filesystem.kind == "text" && folder.path.is_empty()).then_some("linux");
-        Some((folder, family.or(text)?))
+        let has = |p: &str| space.canonical(p.as_bytes()).is_some();
+        let partial = partial::of(&candidate.filesystem.kind, family.is_some(), &has).filter(|_| text.is_none());
+        Some((folder, family.or(text).or(partial.map(|_| "linux"))?, partial))
     };
     let entries = candidate.tree.entries.iter().filter(|e| !e.deleted && e.is_dir());
     let mut parts: Vec<Vec<u8>> = entries
@@ -76,13 +81,15 @@ fn of<'a, 'c>(candidate: &'a Candidate<'c>, lines: &[BootLine], gaps: &Gaps) -> 
         gaps.add("identify", format!("budget: {MAX_SUBVOLUMES} subvolumes; no system is looked for in the others"), 0);
         parts.truncate(MAX_SUBVOLUMES);
     }
-    let whole = |(folder, family): (Folder, &'static str)| {
+    let whole = |(folder, family, partial): (Folder, &'static str, Option<&'static str>)| {
         let shown = vec![Shown { at: Vec::new(), folder: folder.clone(), without: Vec::new() }];
         let alone = System::of(0, SystemInfo::default(), shown, Vec::new());
-        Found { candidate, folder, alone, family, gaps: gaps.clone() }
+        Found { candidate, folder, alone, family, partial, gaps: gaps.clone() }
     };
     if parts.is_empty() {
-        return found(Vec::new()).map(whole).into_iter().collect();
+        // The writable layer of a system whose other layers are not in the evidence.
+        let upper = || found(b"/upper".to_vec()).filter(|(_, _, partial)| partial.is_some());
+        return found(Vec::new()).or_else(upper).map(whole).into_iter().collect();
     }
     parts.push(Vec::new());
     parts.sort();

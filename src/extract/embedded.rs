@@ -25,6 +25,8 @@ const SMALLEST: u64 = 4096;
 /// Words in the names of archives; firmware packages of routers and gateways among them.
 const ARCHIVES: &[&str] =
     &[".tar", ".tgz", ".txz", ".tbz", ".tzst", ".tlz", ".zip", ".cpio", ".ipk", ".swu", "initrd", "initramfs"];
+/// Files without an extension in the folder of a firmware archive (`sysupgrade-BOARD/`), as OpenWrt's tools write it.
+const FIRMWARE: &[&[u8]] = &[b"root", b"rootfs", b"kernel"];
 /// No archive that holds anything is smaller.
 const SMALLEST_ARCHIVE: u64 = 64;
 /// How deep in other evidence disk images are still opened, and how many of one file system.
@@ -127,6 +129,10 @@ impl Layout {
             }
             info.size = disk.len();
         }
+        if let Some(found) = image::fwtool::read(&**source, &above.gaps).filter(|f| !f.device.is_empty()) {
+            let told = format!("firmware for {}", found.device);
+            info.type_name = if info.type_name.is_empty() { told } else { format!("{}, {told}", info.type_name) };
+        }
         let id = self.volume_id(above.volume);
         let of: [&[u8]; 3] = [id.as_bytes(), SCHEME.as_bytes(), entry.path.bytes()];
         let Some(volume) = self.add_volume(info, &of, disk.clone(), &above.gaps) else { return };
@@ -150,6 +156,10 @@ fn may_be_image(entry: &Entry) -> bool {
     }
     if entry.len() < SMALLEST {
         return false;
+    }
+    let folder = entry.path.parent().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if folder.starts_with(b"sysupgrade-") && FIRMWARE.contains(&name.as_slice()) {
+        return true;
     }
     let extension = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(dot.saturating_add(1)..));
     let known = extension.is_some_and(|e| EXTENSIONS.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(e)));

@@ -2,7 +2,7 @@
 //! Every volume is scanned the same way, at any depth (`scan.rs`); what several volumes make together is put
 //! together when all images were seen (`assemble.rs`).
 use super::Sink;
-use super::bytes::Claims;
+use super::bytes::{Claims, Class as Bytes};
 use crate::base::{Folder, FsId, Gaps, Key, Nand, NodeId, Opener, Progress, Wanted, short_id};
 use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
@@ -171,6 +171,19 @@ impl Layout {
         self.images.push(disk.clone());
         if !disk.is_empty() {
             self.scan_image(index, &id, &disk, means, &gaps);
+            self.note_firmware(index, &disk, means, &gaps);
+        }
+    }
+
+    /// What is appended to a firmware image is told with it.
+    fn note_firmware(&mut self, index: u32, disk: &Source, means: &Means<'_>, gaps: &Gaps) {
+        if !image::fwtool::is_there(&**disk) || !(means.enter)(&format!("metadata behind image {index}")) {
+            return;
+        }
+        let Some(found) = image::fwtool::read(&**disk, gaps) else { return };
+        self.claims.add(disk, found.run, Bytes::Read);
+        if let Some(info) = self.scene.images.get_mut(index as usize) {
+            info.details.extend(found.details);
         }
     }
 

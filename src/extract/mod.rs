@@ -13,6 +13,7 @@ pub mod contents;
 mod contents_tests;
 mod density;
 mod embedded;
+mod environments;
 mod extra;
 mod file_events;
 mod file_row;
@@ -146,7 +147,15 @@ pub fn index(
     let mut trees = Vec::new();
     // Disk images found in files append further file systems while this goes on.
     let mut number = 0;
-    while let Some(fs) = layout.filesystems.get(number).cloned() {
+    let mut settings_followed = false;
+    loop {
+        let Some(fs) = layout.filesystems.get(number).cloned() else {
+            // Settings of the systems lead to further volumes, once all trees are known.
+            if std::mem::replace(&mut settings_followed, true) || !layout.open_environments(&trees, &means, &gaps) {
+                break;
+            }
+            continue;
+        };
         let id = crate::base::FsId(u32::try_from(number).unwrap_or(u32::MAX));
         let name = format!("walk of file system {number}");
         let key = item_key(&("walk", number));
@@ -208,6 +217,7 @@ pub fn run(
     }
     file_events::run(&mut indexed.layout, &indexed.trees, &indexed.systems, sink, progress)?;
     sink.scene(&indexed.layout.scene);
+    environments::run(&indexed.layout, &indexed.trees, &indexed.systems, request, sink);
     let (archived, listed_only) = (&indexed.layout.archived, &indexed.layout.listed_only);
     let archived = archived.iter().filter_map(|n| u32::try_from(*n).ok().map(FsId)).collect();
     let archives = indexed.layout.archives(&indexed.trees);

@@ -363,7 +363,10 @@ impl Layout {
                 Spot { volume, image: above.image, depth: above.depth, in_file: above.in_file, role: Role::Part, gaps };
             match part.kind {
                 PartKind::Table => self.claim(&spot, &source, Run::new(0, source.len()), Bytes::Read),
-                PartKind::Unallocated => self.unclaimed(&spot, &source),
+                PartKind::Unallocated => {
+                    self.unclaimed(&spot, &source);
+                    self.environments_in(&spot, &source, part.run.offset, means);
+                }
                 // The table of a hybrid names the disc itself as a partition; its files are listed once.
                 PartKind::Partition if hybrid(disk).is_some() && fs::same_disc(disk, &source) => {}
                 PartKind::Partition => self.scan(&spot, &source, means),
@@ -406,6 +409,11 @@ impl Layout {
     /// multiple of 64 KiB.
     fn behind(&mut self, spot: &Spot, format: &Format, source: &Source, means: &Means<'_>) {
         const ALIGNMENT: u64 = 64 << 10;
+        if format.name == crate::evidence::ENVIRONMENT {
+            let size = (format.size)(source).unwrap_or(ALIGNMENT);
+            self.environments_behind(spot, source, size, means);
+            return;
+        }
         let end = (format.size)(source).filter(|_| format.name == "squashfs");
         let Some(at) = end.and_then(|e| e.checked_next_multiple_of(ALIGNMENT)).filter(|at| *at < source.len()) else {
             return;

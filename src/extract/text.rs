@@ -1,5 +1,5 @@
 //! The pipeline in this process over file systems written as text: what rules and artifacts are tested on.
-use super::{Request, Sink, bulk, configuration};
+use super::{Layout, Request, Sink, bulk, configuration, environments};
 use crate::base::{FsId, Gap, Gaps, Progress, Stage};
 use crate::evidence::{Candidate, Tree, find_systems};
 use crate::fs::MemFs;
@@ -65,6 +65,8 @@ pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
     sink.commit(&[], Vec::new(), gaps.take());
     let request = Request::default();
     let ran = configuration::run(&systems, &request, &sink, &progress).and_then(|found| {
+        let layout = Layout { scene: scene.clone(), ..Layout::default() };
+        environments::run(&layout, std::slice::from_ref(&tree), &systems, &request, &sink);
         let kinds =
             bulk::Kinds { archives: &BTreeMap::new(), archived: &BTreeSet::new(), listed_only: &BTreeSet::new() };
         bulk::run(&[tree], &systems, &found.owners, &kinds, request.threads, &sink, &progress)

@@ -271,6 +271,7 @@ pub const ALL: &[&Format] = &[
     &boot::FIT,
     &boot::TRX,
     &boot::ANDROID,
+    &boot::VENDOR,
     &boot::ENVIRONMENT,
     &archive::CPIO,
     &archive::ZIP,

@@ -57,6 +57,11 @@ pub const ALL: &[Magic] = &[
     whole(Boot, "TRX firmware", "", 0, b"HDR0"),
     whole(Boot, "device tree or FIT image", "device-tree", 0, &[0xd0, 0x0d, 0xfe, 0xed]),
     whole(Boot, "Android boot image", "android-boot", 0, b"ANDROID!"),
+    whole(Boot, "SEAMA firmware", "router-firmware", 0, &[0x5e, 0xa3, 0xa4, 0x17]),
+    whole(Boot, "Netgear CHK firmware", "router-firmware", 0, b"*#$^"),
+    whole(Boot, "D-Link SHRS firmware (encrypted)", "router-firmware", 0, b"SHRS"),
+    whole(Boot, "TP-Link firmware", "router-firmware", 4, b"TP-LINK Technologies"),
+    whole(Boot, "Broadcom image tag", "router-firmware", 4, b"Broadcom Corporatio"),
     file("gzip", 0, &[0x1f, 0x8b]),
     file("xz", 0, b"\xfd7zXZ\0"),
     file("zstd", 0, &[0x28, 0xb5, 0x2f, 0xfd]),
@@ -106,6 +111,11 @@ pub const ALL: &[Magic] = &[
     whole(FileSystem, "EROFS", "erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0]),
     whole(FileSystem, "SquashFS", "squashfs", 0, b"hsqs"),
     whole(FileSystem, "SquashFS (big-endian)", "squashfs", 0, b"sqsh"),
+    Magic { fits: is_squashfs, ..whole(FileSystem, "SquashFS (a maker's signature)", "squashfs", 0, b"shsq") },
+    Magic { fits: is_squashfs, ..whole(FileSystem, "SquashFS (a maker's signature)", "squashfs", 0, b"qshs") },
+    Magic { fits: is_squashfs, ..whole(FileSystem, "SquashFS (a maker's signature)", "squashfs", 0, b"hsqt") },
+    Magic { fits: is_squashfs, ..whole(FileSystem, "SquashFS (a maker's signature)", "squashfs", 0, b"tqsh") },
+    Magic { fits: is_squashfs, ..whole(FileSystem, "SquashFS (a maker's signature)", "squashfs", 0, b"sqlz") },
     whole(FileSystem, "NTFS", "ntfs", 3, b"NTFS    "),
     whole(FileSystem, "exFAT", "exfat", 3, b"EXFAT   "),
     whole(FileSystem, "ISO 9660", "iso9660", 0x8001, b"CD001"),
@@ -212,6 +222,11 @@ fn is_minix(head: &[u8]) -> bool {
     let counted = [1024, 1028, 1030, 1032].iter().all(|at| short(head, *at) > 0);
     counted && short(head, 1034) <= 8
 }
+/// A version that exists, in either order of bytes.
+fn is_squashfs(head: &[u8]) -> bool {
+    let version = short(head, 28);
+    (1..=4).contains(&version) || (1..=4).contains(&version.swap_bytes())
+}
 fn is_minix3(head: &[u8]) -> bool {
     short(head, 1024) > 0 && short(head, 1030) > 0 && matches!(short(head, 1052), 1024 | 2048 | 4096)
 }
@@ -289,6 +304,7 @@ mod tests {
                     bytes.splice(1024..1025, [2]);
                     bytes.splice(1033..1034, [1]);
                 }
+                name if name.starts_with("SquashFS (a") => drop(bytes.splice(28..29, [3])),
                 "Minix 3" => {
                     bytes.splice(1024..1032, [1; 8]);
                     bytes.splice(1053..1054, [4]);

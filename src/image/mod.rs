@@ -10,6 +10,7 @@ mod decoded;
 mod ewf;
 mod fields;
 mod file;
+pub mod fwtool;
 mod inflate;
 mod joined;
 pub mod magic;

@@ -172,6 +172,7 @@ tables! {
     sudoers: SudoRule,
     keys: Key,
     settings: Setting,
+    boot_environment: BootVariable,
     events: Event,
     file_events: FileEvent,
 }

@@ -220,6 +220,9 @@ pub struct LogWindow {
 pub struct SystemInfo {
     pub id: String,
     pub os: OsInfo,
+    /// What of it is there, where only a part is: `configuration of Linux`; empty for an installed system.
+    #[serde(default)]
+    pub partial: String,
     pub hostname: String,
     pub machine_id: String,
     pub architecture: String,

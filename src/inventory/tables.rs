@@ -441,6 +441,27 @@ record! {
     }
 }
 record! {
+    /// Variables of boot loaders' environments (U-Boot), of every copy.
+    BootVariable in "boot_environment", key [place, name] {
+        name: String,
+        value: String,
+        /// Where the copy lies: a volume with its offset in the image, or a file.
+        place: String,
+        /// Number of the copy, where there are two; else 0.
+        copy: u32,
+        /// The boot loader uses this copy; `None` for a text whose use nothing tells.
+        used: Option<bool>,
+        /// Of the copy: ok, differs, none (a text without one).
+        checksum: Arc<str>,
+        /// Of one of two copies: its counter or mark.
+        flag: String,
+        /// command (bootcmd, and what it runs), arguments (of the kernel), network, slot, delay; empty for others.
+        role: Arc<str>,
+        /// Value in the other copy, where that holds and has another one; `(not set)` where it has none.
+        other: String,
+    }
+}
+record! {
     /// What logs recorded, as far as it bears on links out and in.
     Event in "events", key [kind, time, text] {
         /// `None` where the line has no usable time.

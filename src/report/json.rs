@@ -275,6 +275,7 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
     struct System {
         id: String,
         os: crate::inventory::OsInfo,
+        partial: String,
         hostname: String,
         machine_id: String,
         architecture: String,
@@ -313,6 +314,7 @@ fn system(s: &SystemInfo, ids: &Ids) -> impl Serialize + use<> {
     System {
         id: s.id,
         os: s.os,
+        partial: s.partial,
         hostname: s.hostname,
         machine_id: s.machine_id,
         architecture: s.architecture,

@@ -43,7 +43,7 @@ fn row(scope: &str, parameter: &str, effective: bool, evidence: Evidence) -> Set
 }
 
 /// Parameters of a command line: blanks separate, double quotes hold them together.
-fn parameters(line: &str) -> Vec<String> {
+pub(crate) fn parameters(line: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut word = String::new();
     let mut quoted = false;

@@ -1,6 +1,7 @@
 //! Linux systems.
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod backup;
 pub(crate) mod bootargs;
 pub(crate) mod cron;
 pub(crate) mod dpkg;

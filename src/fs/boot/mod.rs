@@ -1,10 +1,11 @@
 //! What boot loaders load, as small trees of files: the parts of U-Boot images, FIT images, TRX firmware and Android
-//! boot images, the environment of U-Boot, device trees. What lies in the parts is opened like any file.
+//! boot images, the makers' wrappings of routers' firmware, the environment of U-Boot, device trees. What lies in the parts is opened like any file.
 mod android;
 mod environment;
 mod fit;
 mod legacy;
 mod trx;
+mod vendor;
 
 use crate::base::{Gaps, Name, NodeId, Piece, PieceKind, Run, Time};
 use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, NodeKind, Options, Stat, Stream, Times};
@@ -15,9 +16,9 @@ use std::sync::Arc;
 pub(super) const ENVIRONMENT: Format = Format {
     name: "u-boot-env",
     about: "the environment of U-Boot, alone or one of two copies: its variables as text",
-    limits: "sizes from 2 to 256 KiB; text files of the same kind are files",
+    limits: "sizes from 2 to 256 KiB, others where fw_env.config tells them; a copy whose checksum does not fit is read where a volume or fw_env.config says that one lies there; text files of the same kind are files",
     probe: |s| environment::size(s).is_some(),
-    probe_damaged: |_| false,
+    probe_damaged: environment::is_damaged,
     size: environment::size,
     open: |s, o| opened(s, o, environment::open),
 };
@@ -58,9 +59,19 @@ pub(super) const ANDROID: Format = Format {
     open: |s, o| opened(s, o, android::open),
 };
 
+pub(super) const VENDOR: Format = Format {
+    name: "router-firmware",
+    about: "firmware of routers in its maker's wrapping: SEAMA (D-Link and others), Broadcom's image tag, TP-Link (header versions 1 and 2), Netgear CHK; kernel and root as files, checksums compared",
+    limits: "TP-Link's checksum has a secret in it and is not checked; D-Link's SHRS and Buffalo's wrapping are encrypted and named only",
+    probe: |s| vendor::size(s).is_some(),
+    probe_damaged: |_| false,
+    size: vendor::size,
+    open: |s, o| opened(s, o, vendor::open),
+};
+
 /// Whether a format is one of those whose images lie in a volume among other things.
 pub(super) fn is_piece(format: &Format) -> bool {
-    [ENVIRONMENT.name, UIMAGE.name, FIT.name, TRX.name, ANDROID.name].contains(&format.name)
+    [ENVIRONMENT.name, UIMAGE.name, FIT.name, TRX.name, ANDROID.name, VENDOR.name].contains(&format.name)
 }
 
 /// The reader's name in gaps.

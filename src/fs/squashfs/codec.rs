@@ -16,7 +16,21 @@ pub(super) enum Codec {
     Xz,
     Lz4,
     Zstd,
+    /// LZMA without the header of a file, as in the builds of some makers.
+    Bare(Bare),
 }
+
+/// What stands in front of a bare LZMA stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bare {
+    /// Properties and the size of the dictionary.
+    Properties,
+    /// Nothing: literal context of 3 bits, literal position of 0, position of 2.
+    Nothing,
+}
+/// What a file system's blocks may be, where its header does not say.
+pub(super) const UNTOLD: [Codec; 5] =
+    [Codec::Gzip, Codec::Lzma, Codec::Xz, Codec::Bare(Bare::Properties), Codec::Bare(Bare::Nothing)];
 
 impl Codec {
     pub(super) fn of(number: u16) -> Option<Self> {
@@ -38,6 +52,8 @@ impl Codec {
             Self::Xz => "xz",
             Self::Lz4 => "lz4",
             Self::Zstd => "zstd",
+            Self::Bare(Bare::Properties) => "lzma with short headers",
+            Self::Bare(Bare::Nothing) => "lzma without headers",
         }
     }
     /// The decoded block, at most `cap` bytes. An error where the data contradicts the format or gives more.
@@ -64,10 +80,39 @@ impl Codec {
                     Err(e) => Err(e.to_string()),
                 }
             }
+            Self::Bare(form) => bare(form, packed, cap),
             Self::Lzo => expand_lzo(packed, cap).ok_or_else(|| "contradicts its format".to_owned()),
         }
         .map_err(|e| said(&e))
     }
+}
+
+/// A stream whose length nothing tells: it ends with its input, at a mark, or when a block is full.
+fn bare(form: Bare, packed: &[u8], cap: usize) -> Result<Vec<u8>, String> {
+    const WHOLE: u32 = 1 << 20;
+    let (properties, dictionary, rest) = match form {
+        Bare::Nothing => (2 * 45 + 3, WHOLE, packed),
+        Bare::Properties => {
+            let (head, rest) = packed.split_first_chunk::<5>().ok_or("shorter than its header")?;
+            let [first, size @ ..] = head;
+            (*first, u32::from_le_bytes(size.to_owned()).clamp(4096, WHOLE), rest)
+        }
+    };
+    let reader = lzma_rust2::LzmaReader::new_with_props(rest, u64::MAX, properties, dictionary, None);
+    let mut reader = reader.map_err(|e| e.to_string())?;
+    let mut out = vec![0; cap];
+    let mut done = 0_usize;
+    while let Some(to) = out.get_mut(done..).filter(|to| !to.is_empty()) {
+        match reader.read(to) {
+            Ok(0) => break,
+            Ok(n) => done = done.saturating_add(n),
+            // Without a mark the end of the input is the end.
+            Err(e) if done > 0 && e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    out.truncate(done);
+    Ok(out)
 }
 
 fn read(reader: impl Read, cap: usize) -> Result<Vec<u8>, String> {

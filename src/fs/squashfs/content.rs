@@ -49,12 +49,13 @@ impl Content {
         let mut lost = String::new();
         let wanted = count.min(MAX_BLOCKS);
         let mut cursor = file.sizes;
+        let number: fn([u8; 4]) -> u32 = if cursor.is_big() { u32::from_be_bytes } else { u32::from_le_bytes };
         while (words.len() as u64) < wanted {
             let n = wanted.saturating_sub(words.len() as u64).min(READ);
             let mut before = cursor;
             match cursor.bytes(size(n.saturating_mul(4))) {
                 Ok(bytes) => {
-                    words.extend(bytes.chunks_exact(4).filter_map(|w| w.first_chunk().map(|w| u32::from_le_bytes(*w))));
+                    words.extend(bytes.chunks_exact(4).filter_map(|w| w.first_chunk().map(|w| number(*w))));
                 }
                 Err(e) => {
                     // What stands before the damage still counts.
@@ -163,7 +164,7 @@ impl Volume {
         let stored = stored.ok_or_else(|| "a block lies beyond the end of the volume".to_owned())?;
         let cap = usize::try_from(self.superblock.block).unwrap_or(0);
         let failed = |e| format!("compressed block at volume_offset {}: {e}", run.offset);
-        self.superblock.codec.decode(&stored, cap).map_err(failed)
+        self.codec.decode(&stored, cap).map_err(failed)
     }
     fn kept(&self, run: Run) -> Result<Arc<Vec<u8>>, String> {
         // The length belongs to the key: damaged tables may give one place several.

@@ -4,6 +4,7 @@
 use super::Volume;
 use super::inode::{Body, Inode, ListAt, id, kind, parse};
 use super::meta::{BLOCK, Cursor};
+use super::old;
 use crate::base::{Name, NodeId};
 use crate::fs::raw::corrupt;
 use crate::fs::{DirEntry, FsError, NodeKind};
@@ -24,11 +25,12 @@ struct Index {
     block: u32,
 }
 
-fn index(list: &ListAt<'_>) -> Vec<Index> {
+fn index(list: &ListAt<'_>, old: bool) -> Vec<Index> {
     let mut out = Vec::new();
     let Some((count, mut cursor)) = list.index else { return out };
     let mut next = || -> Result<Option<Index>, FsError> {
-        let (byte, block, len) = (u64::from(cursor.u32()?), cursor.u32()?, cursor.u32()?);
+        let (byte, block) = (u64::from(cursor.u32()?), cursor.u32()?);
+        let len = if old { u32::from(cursor.u8()?) } else { cursor.u32()? };
         if len >= MAX_NAME {
             return Ok(None);
         }
@@ -66,7 +68,7 @@ pub(super) fn read_dir(
             Ok(()) => break,
             Err(FsError::Unsupported(what)) => return Err(FsError::Unsupported(what)),
             Err(e) => {
-                let known = known.get_or_insert_with(|| index(list));
+                let known = known.get_or_insert_with(|| index(list, volume.superblock.version == 3));
                 let next = known.iter().find(|i| i.byte > walk.done && i.byte < total);
                 let end = next.map_or(total, |i| i.byte);
                 let what = format!(
@@ -97,10 +99,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn old(&self) -> bool {
+        self.volume.superblock.version == 3
+    }
     fn runs(&mut self, total: u64, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError> {
         while self.done < total {
-            let (count, block, base) = (self.cursor.u32()?, self.cursor.u32()?, self.cursor.u32()?);
-            self.done = self.done.saturating_add(12);
+            let (count, block, base) = if self.old() {
+                old::run(&mut self.cursor)?
+            } else {
+                (self.cursor.u32()?, self.cursor.u32()?, self.cursor.u32()?)
+            };
+            self.done = self.done.saturating_add(if self.old() { old::RUN } else { 12 });
             if count >= MAX_RUN {
                 return Err(corrupt(self.cursor.at, format!("run of {count} entries in a directory")));
             }
@@ -120,14 +129,19 @@ impl Walk<'_> {
             return Err(FsError::Unsupported("budget: entries of all directories".to_owned()));
         }
         let at = self.cursor.at;
-        let (offset, delta) = (self.cursor.u16()?, self.cursor.u16()?);
-        let (number, len) = (self.cursor.u16()?, self.cursor.u16()?);
+        let (offset, delta, number, len) = if self.old() {
+            let (offset, delta, number, len) = old::entry(&mut self.cursor)?;
+            (offset, delta, number, len)
+        } else {
+            (self.cursor.u16()?, self.cursor.u16()?, self.cursor.u16()?, self.cursor.u16()?)
+        };
         let len = u32::from(len).saturating_add(1);
         if len > MAX_NAME {
             return Err(corrupt(at, format!("name of {len} bytes in a directory")));
         }
         let name = self.cursor.bytes(usize::try_from(len).unwrap_or(0))?;
-        self.done = self.done.saturating_add(8).saturating_add(u64::from(len));
+        let own = if self.old() { old::ENTRY } else { 8 };
+        self.done = self.done.saturating_add(own).saturating_add(u64::from(len));
         let stated = base.wrapping_add_signed(i32::from(delta.cast_signed()));
         let stated_kind = kind(number).unwrap_or(NodeKind::Unknown);
         let reference = u64::from(block) << 16 | u64::from(offset);

@@ -8,9 +8,9 @@ use crate::fs::raw::corrupt;
 use crate::fs::{FsError, NodeKind, Stat, Times};
 
 /// No fragment, no attributes.
-const NO_INDEX: u32 = u32::MAX;
+pub(super) const NO_INDEX: u32 = u32::MAX;
 /// Bytes of a link's target; Linux takes no more than 4095.
-const MAX_TARGET: u32 = 64 << 10;
+pub(super) const MAX_TARGET: u32 = 64 << 10;
 
 /// Where a file's bytes stand.
 #[derive(Clone, Copy)]
@@ -49,11 +49,12 @@ pub(super) struct Inode<'a> {
     pub(super) kind: NodeKind,
     pub(super) number: u32,
     pub(super) links: u32,
-    mode: u16,
-    owner: u16,
-    group: u16,
-    modified: u32,
-    xattrs: Option<u32>,
+    pub(super) mode: u16,
+    /// Positions in the table of ids.
+    pub(super) owner: u16,
+    pub(super) group: u16,
+    pub(super) modified: u32,
+    pub(super) xattrs: Option<u32>,
     pub(super) body: Body<'a>,
     /// Byte of the volume of its metadata block.
     pub(super) at: u64,
@@ -91,6 +92,9 @@ pub(super) fn read(volume: &Volume, node: NodeId) -> Result<Inode<'_>, FsError> 
 }
 
 pub(super) fn parse(volume: &Volume, reference: u64) -> Result<Inode<'_>, FsError> {
+    if volume.superblock.version == 3 {
+        return super::old::inode(volume, reference);
+    }
     let superblock = &volume.superblock;
     let mut c = volume.meta.at(superblock.inode_table, reference)?;
     let at = c.at;

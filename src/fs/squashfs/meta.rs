@@ -1,6 +1,7 @@
 //! Metadata blocks: at most 8 KiB each, stored as they are or compressed, one after the other; what they
 //! hold runs on from one to the next. Few are kept; a reader of one structure is a [`Cursor`].
 use super::codec::Codec;
+use super::superblock::Superblock;
 use crate::fs::FsError;
 use crate::fs::raw::{corrupt, size, u16_at};
 use crate::image::cache::Cache;
@@ -23,12 +24,17 @@ pub(super) struct Meta {
     codec: Codec,
     /// Byte of the volume behind all metadata.
     end: u64,
+    /// The numbers are big-endian.
+    big: bool,
+    /// Bytes of a block's head: its length, and in some a mark.
+    head: u64,
     kept: Cache<Block>,
 }
 
 impl Meta {
-    pub(super) fn new(source: &Source, codec: Codec, end: u64) -> Self {
-        Self { source: source.clone(), codec, end, kept: Cache::new(KEPT) }
+    pub(super) fn new(source: &Source, codec: Codec, end: u64, superblock: &Superblock) -> Self {
+        let head = if superblock.marked { 3 } else { 2 };
+        Self { source: source.clone(), codec, end, big: superblock.big, head, kept: Cache::new(KEPT) }
     }
     pub(super) fn block(&self, at: u64) -> Result<Arc<Block>, FsError> {
         self.kept.get(at, || self.decode(at))
@@ -36,12 +42,13 @@ impl Meta {
     /// Where the block's bytes begin and end, and whether they are compressed.
     fn head(&self, at: u64) -> Result<((u64, u64), bool), FsError> {
         let head = read_exact(&*self.source, at, 2)?.and_then(|b| u16_at(&b, 0));
+        let head = head.map(|n| if self.big { n.swap_bytes() } else { n });
         let head = head.ok_or_else(|| corrupt(at, "metadata block beyond the end of the volume"))?;
         let len = u64::from(head & 0x7fff);
         if len == 0 || len > BLOCK as u64 {
             return Err(corrupt(at, format!("metadata block of {len} bytes")));
         }
-        let from = at.saturating_add(2);
+        let from = at.saturating_add(self.head);
         let end = from.saturating_add(len);
         if end > self.end {
             return Err(corrupt(at, "metadata block reaches beyond the file system"));
@@ -112,19 +119,28 @@ impl Cursor<'_> {
         self.fill(&mut out)?;
         Ok(out)
     }
+    pub(super) fn is_big(&self) -> bool {
+        self.meta.big
+    }
+    pub(super) fn u8(&mut self) -> Result<u8, FsError> {
+        let mut out = [0];
+        self.fill(&mut out)?;
+        let [byte] = out;
+        Ok(byte)
+    }
     pub(super) fn u16(&mut self) -> Result<u16, FsError> {
         let mut out = [0; 2];
         self.fill(&mut out)?;
-        Ok(u16::from_le_bytes(out))
+        Ok(if self.meta.big { u16::from_be_bytes(out) } else { u16::from_le_bytes(out) })
     }
     pub(super) fn u32(&mut self) -> Result<u32, FsError> {
         let mut out = [0; 4];
         self.fill(&mut out)?;
-        Ok(u32::from_le_bytes(out))
+        Ok(if self.meta.big { u32::from_be_bytes(out) } else { u32::from_le_bytes(out) })
     }
     pub(super) fn u64(&mut self) -> Result<u64, FsError> {
         let mut out = [0; 8];
         self.fill(&mut out)?;
-        Ok(u64::from_le_bytes(out))
+        Ok(if self.meta.big { u64::from_be_bytes(out) } else { u64::from_le_bytes(out) })
     }
 }

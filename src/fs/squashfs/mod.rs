@@ -1,4 +1,4 @@
-//! SquashFS 4.0: a compressed, read-only file system of gateways, installers and live systems. Tolerant of
+//! SquashFS 4.0 and 3: a compressed, read-only file system of gateways, installers and live systems. Tolerant of
 //! damage, with the place of every byte. Inode numbers are the file system's own.
 //! Format: "SquashFS binary format" (dr-emann.github.io/squashfs) and the Linux kernel's
 //! Documentation/filesystems/squashfs.rst.
@@ -7,15 +7,17 @@ mod content;
 mod folder;
 mod inode;
 mod meta;
+mod old;
 mod superblock;
 mod tables;
 mod xattr;
 
 use super::damage::Damage;
-use crate::base::{NodeId, Run, Time};
+use crate::base::{Gaps, NodeId, Run, Time};
 use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, Options, Stat, Stream};
 use crate::image::Source;
 use crate::image::cache::Cache;
+use codec::{Codec, UNTOLD};
 use inode::Body;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -29,8 +31,8 @@ const KEPT: u64 = 32 << 20;
 
 pub(super) const FORMAT: Format = Format {
     name: "squashfs",
-    about: "SquashFS 4.0, compressed by gzip, lzma, lzo, xz, lz4 or zstd",
-    limits: "versions 1 to 3, big-endian ones and the vendor signatures sqsh, hsqt, tqsh, shsq, qshs and sqlz are named but not read; files of a directory whose listing is lost are not found otherwise; only the time of modification is kept, in whole seconds",
+    about: "SquashFS 4.0, compressed by gzip, lzma, lzo, xz, lz4 or zstd; version 3 of old routers in either byte order, by gzip or lzma, also with the makers' signatures hsqt, tqsh, shsq, qshs and sqlz",
+    limits: "versions 1 and 2 are named but not read; LZMA without a header is read where it has the usual properties; files of a directory whose listing is lost are not found otherwise; only the time of modification is kept, in whole seconds",
     probe: superblock::probe,
     // No copy of the superblock exists.
     probe_damaged: |_| false,
@@ -42,6 +44,7 @@ pub(super) const FORMAT: Format = Format {
 struct Volume {
     source: Source,
     superblock: superblock::Superblock,
+    codec: Codec,
     meta: meta::Meta,
     ids: Vec<Option<u32>>,
     blocks: Cache<Vec<u8>>,
@@ -75,31 +78,39 @@ pub(super) struct SquashFs {
 
 fn open(source: &Source, options: &Options) -> Result<SquashFs, FsError> {
     let superblock = superblock::read(source)?;
-    let damage = Damage::new(options.gaps.clone(), BY, "inodes", STRETCH);
     if superblock.used > source.len() {
         let what = format!("file system of {} bytes on a volume of {}", superblock.used, source.len());
-        damage.once(40, what, superblock.used.saturating_sub(source.len()));
+        options.gaps.add_at(BY, "volume_offset", 40, what, superblock.used.saturating_sub(source.len()));
     }
     let behind = source.len().min(superblock.used).saturating_sub(superblock.directory_table);
     // No compressor gets an entry into an eighth of a byte, but for short listings.
     let most = behind.saturating_mul(8).saturating_add(1 << 16).min(options.budget.steps);
-    let mut volume = Volume {
-        source: source.clone(),
-        meta: meta::Meta::new(source, superblock.codec, source.len()),
-        ids: Vec::new(),
-        blocks: Cache::of_bytes(KEPT, u64::from(superblock.block)),
-        damage,
-        listed: Mutex::new(Listed { each: HashMap::new(), all: 0, most }),
-        superblock,
+    let with = |codec: Codec, superblock: superblock::Superblock, gaps: Gaps| {
+        let mut volume = Volume {
+            source: source.clone(),
+            meta: meta::Meta::new(source, codec, source.len(), &superblock),
+            codec,
+            ids: Vec::new(),
+            blocks: Cache::of_bytes(KEPT, u64::from(superblock.block)),
+            damage: Damage::new(gaps, BY, "inodes", STRETCH),
+            listed: Mutex::new(Listed { each: HashMap::new(), all: 0, most }),
+            superblock,
+        };
+        volume.ids = tables::ids(&volume);
+        volume
     };
-    volume.ids = tables::ids(&volume);
+    let codec = if superblock.told { superblock.codec } else { codec(source, &superblock, &with)? };
+    let volume = with(codec, superblock, options.gaps.clone());
     let superblock = &volume.superblock;
     let root = match inode::parse(&volume, superblock.root) {
         Ok(root) => inode::id(root.number, superblock.root),
         Err(e) => return Err(e),
     };
     let mut features: Vec<String> = superblock.flags.iter().map(|f| (*f).to_owned()).collect();
-    features.push(format!("compressor-{}", superblock.codec.name()));
+    features.push(format!("compressor-{}", codec.name().replace(' ', "-")));
+    features.extend((superblock.version < 4).then(|| format!("version-{}.{}", superblock.version, superblock.minor)));
+    features.extend(superblock.big.then(|| "big-endian".to_owned()));
+    features.extend(superblock.vendor.as_ref().map(|name| format!("signature-{name}")));
     features.sort();
     let made = Some(Time::seconds(i64::from(superblock.made)));
     let info = FsInfo {
@@ -111,6 +122,35 @@ fn open(source: &Source, options: &Options) -> Result<SquashFs, FsError> {
         ..FsInfo::default()
     };
     Ok(SquashFs { volume: Arc::new(volume), info, root })
+}
+
+type With<'a> = dyn Fn(Codec, superblock::Superblock, Gaps) -> Volume + 'a;
+
+/// The compressor, where the header does not tell it: the first by which the root is a directory that can be listed.
+fn codec(source: &Source, stated: &superblock::Superblock, with: &With<'_>) -> Result<Codec, FsError> {
+    let fits = |codec: Codec, whole: bool| {
+        let Ok(superblock) = superblock::read(source) else { return false };
+        let gaps = Gaps::default();
+        let volume = with(codec, superblock, gaps.clone());
+        let at = volume.superblock.root;
+        let listed = inode::parse(&volume, at).and_then(|root| {
+            folder::read_dir(&volume, inode::id(root.number, at), &root, &mut |_| {})?;
+            Ok(root.number)
+        });
+        // What its own damage is, the reading proper tells.
+        drop(volume);
+        listed.is_ok() && (gaps.take().is_empty() || !whole)
+    };
+    let all = || std::iter::once(stated.codec).chain(UNTOLD);
+    // A root with damage is better than none.
+    let found = all().find(|codec| fits(*codec, true)).or_else(|| all().find(|codec| fits(*codec, false)));
+    found.ok_or_else(|| {
+        let what = format!(
+            "SquashFS version {}.{}: its root can be read by none of gzip, lzma and xz",
+            stated.version, stated.minor
+        );
+        FsError::Unsupported(what)
+    })
 }
 
 impl FileSystem for SquashFs {

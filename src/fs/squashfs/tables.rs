@@ -4,7 +4,7 @@ use super::Volume;
 use super::meta::{BLOCK, Cursor};
 use super::superblock::NONE;
 use crate::fs::FsError;
-use crate::fs::raw::{corrupt, u64_at};
+use crate::fs::raw::{corrupt, u32_at, u64_at};
 use crate::image::read_exact;
 
 /// A fragment block: tails of several files.
@@ -24,12 +24,16 @@ pub(super) fn entry(volume: &Volume, list: u64, number: u64, width: u64) -> Resu
     let (block, offset) = (byte / BLOCK as u64, byte % BLOCK as u64);
     let at = block.saturating_mul(8).saturating_add(list);
     let place = read_exact(&*volume.source, at, 8)?.and_then(|b| u64_at(&b, 0));
+    let place = place.map(|n| if volume.superblock.big { n.swap_bytes() } else { n });
     let place = place.ok_or_else(|| corrupt(list, "list of a table's blocks reaches beyond the volume"))?;
     volume.meta.at(place, offset)
 }
 
 /// Owners and groups; what cannot be read is `None`.
 pub(super) fn ids(volume: &Volume) -> Vec<Option<u32>> {
+    if volume.superblock.version == 3 {
+        return old_ids(volume);
+    }
     let mut out = Vec::with_capacity(usize::from(volume.superblock.ids));
     let mut lost = None;
     for number in 0..u64::from(volume.superblock.ids) {
@@ -41,6 +45,25 @@ pub(super) fn ids(volume: &Volume) -> Vec<Option<u32>> {
         let unread = out.iter().filter(|id| id.is_none()).count();
         let what = format!("table of owners: {unread} of {} entries not read; {e}", out.len());
         volume.damage.once(volume.superblock.id_table, what, 0);
+    }
+    out
+}
+
+/// Owners, then groups, of version 3: two lists that are not compressed.
+fn old_ids(volume: &Volume) -> Vec<Option<u32>> {
+    let s = &volume.superblock;
+    let mut out = Vec::new();
+    for (table, count) in [(s.id_table, s.ids), (s.group_table, s.groups)] {
+        let mut lost = false;
+        for number in 0..u64::from(count) {
+            let at = number.saturating_mul(4).saturating_add(table);
+            let id = read_exact(&*volume.source, at, 4).ok().flatten().and_then(|b| u32_at(&b, 0));
+            lost |= id.is_none();
+            out.push(id.map(|n| if s.big { n.swap_bytes() } else { n }));
+        }
+        if lost {
+            volume.damage.once(table, "table of owners or groups not all read".to_owned(), 0);
+        }
     }
     out
 }

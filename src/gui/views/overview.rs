@@ -270,6 +270,9 @@ fn system_ui(cx: &mut Cx<'_>, ui: &mut Ui, system: &SystemInfo) {
         ui.label(dim(t, &system.architecture));
     });
     let mut parts = Vec::new();
+    if !system.partial.is_empty() {
+        parts.push("only a part of it is in the evidence".to_owned());
+    }
     if !system.kernels.is_empty() {
         parts.push(format!("kernels {}", system.kernels.join(", ")));
     }

@@ -37,8 +37,8 @@ view!(
     DRIVERS,
     "drivers",
     "Drivers",
-    "Kernel modules, what the configuration says of them, hardware that was recorded",
-    ["drivers", "driver_settings", "devices"]
+    "Kernel modules, what the configuration says of them, hardware that was recorded, what the boot loader is told",
+    ["drivers", "driver_settings", "devices", "boot_environment"]
 );
 view!(PACKAGES, "packages", "Packages", "Installed packages, and whether their files are as shipped", ["packages"]);
 view!(

@@ -175,7 +175,7 @@ fn of_tree(tree: &DeviceTree, at: u64, len: u64) -> Vec<Layout> {
         tree.node("/chosen").and_then(|n| tree.text(n, "bootargs")).filter(|t| t.contains("mtdparts="))
     {
         let variables = vec![(b"bootargs".to_vec(), chosen.into_bytes(), Run::default())];
-        all.extend(of_environment(&environment::Environment { size: 0, flag: None, variables }, at, len));
+        all.extend(of_environment(&environment::Environment { size: 0, fits: true, flag: None, variables }, at, len));
     }
     for table in tree.nodes.iter().filter(|n| tree.texts(n, "compatible").iter().any(|c| c == "fixed-partitions")) {
         let width = |name| tree.number(table, name).and_then(|n| usize::try_from(n).ok()).unwrap_or(1).clamp(1, 2);

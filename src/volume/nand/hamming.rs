@@ -1,10 +1,9 @@
 //! The kernel's software Hamming code: three bytes for every 256, in the spare area where its drivers put them by
 //! default. Format: the kernel's `drivers/mtd/nand/ecc-sw-hamming.c` and Documentation/driver-api/mtd/nand_ecc.rst.
-use super::{BY, FEW, MOST, SAMPLED, SEARCHED, named, page};
-use crate::base::{Gaps, Nand, Piece, PieceKind, Run};
-use crate::image::{ReadAt, ReadError, Source};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use super::check::Outcome;
+use super::{FEW, SAMPLED, SEARCHED, page};
+use crate::base::Nand;
+use crate::image::Source;
 
 /// Bytes that one code covers.
 const STEP: usize = 256;
@@ -13,13 +12,6 @@ const STEP: usize = 256;
 pub(super) struct Code {
     geometry: Nand,
     places: Vec<usize>,
-}
-
-/// What a check of all pages gave.
-#[derive(Default)]
-pub(super) struct Checked {
-    pub(super) fixed: BTreeMap<u64, Source>,
-    pub(super) bits: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,55 +115,24 @@ impl Code {
         looked >= FEW && fitting.saturating_mul(10) >= looked.saturating_mul(9)
     }
 
-    /// Checks every page.
-    pub(super) fn check(&self, raw: &Source, pages: u64, gaps: &Gaps) -> Checked {
-        let mut out = Checked::default();
-        let (mut lost, mut unread, mut full) = (Vec::new(), Vec::new(), 0_u64);
-        for number in 0..pages {
-            let Some(mut bytes) = page(raw, self.geometry, number) else {
-                unread.push(number);
-                continue;
-            };
-            if bytes.iter().all(|b| *b == 0xff) {
-                continue;
-            }
-            let wrong: Vec<(usize, Verdict)> = self.verdicts(&bytes).filter(|(_, v)| *v != Verdict::Fits).collect();
-            if wrong.iter().any(|(_, v)| *v == Verdict::Lost) {
-                lost.push(number);
-            }
-            let mut bits = 0_u64;
-            for (step, verdict) in wrong {
-                let Verdict::Wrong(byte, bit) = verdict else { continue };
-                if let Some(byte) = bytes.get_mut(step.saturating_mul(STEP).saturating_add(byte)) {
-                    *byte ^= 1 << bit;
-                    bits = bits.saturating_add(1);
+    /// Puts a page right; behind it stands its spare area.
+    pub(super) fn correct(&self, bytes: &mut [u8]) -> Outcome {
+        let wrong: Vec<(usize, Verdict)> = self.verdicts(bytes).filter(|(_, v)| *v != Verdict::Fits).collect();
+        let mut outcome = Outcome::default();
+        for (step, verdict) in wrong {
+            match verdict {
+                Verdict::Wrong(byte, bit) => {
+                    if let Some(byte) = bytes.get_mut(step.saturating_mul(STEP).saturating_add(byte)) {
+                        *byte ^= 1 << bit;
+                        outcome.bits = outcome.bits.saturating_add(1);
+                    }
                 }
+                Verdict::WrongCode => outcome.code_bits = outcome.code_bits.saturating_add(1),
+                Verdict::Lost => outcome.lost = outcome.lost.saturating_add(1),
+                Verdict::Fits => {}
             }
-            if bits == 0 {
-                continue;
-            }
-            if out.fixed.len() >= MOST {
-                full = full.saturating_add(1);
-                continue;
-            }
-            out.bits = out.bits.saturating_add(bits);
-            bytes.truncate(usize::try_from(self.geometry.page).unwrap_or(0));
-            let at = number.saturating_mul(self.geometry.both());
-            out.fixed.insert(number, Arc::new(Fixed { bytes, raw: raw.clone(), at }));
         }
-        let each = u64::from(self.geometry.page);
-        let tell = |pages: &[u64], what: &str| {
-            let Some(first) = pages.first() else { return };
-            let text = format!("{} pages {what}: {}", pages.len(), named(pages));
-            let bytes = each.saturating_mul(pages.len() as u64);
-            gaps.add_at(BY, "image_offset", first.saturating_mul(self.geometry.both()), text, bytes);
-        };
-        tell(&lost, "have more wrong bits than their code can put right; they are read as they are");
-        tell(&unread, "cannot be read");
-        if full > 0 {
-            gaps.add(BY, format!("budget: {full} further pages have wrong bits that are not put right"), 0);
-        }
-        out
+        outcome
     }
 }
 
@@ -181,32 +142,14 @@ fn is_plain(bytes: &[u8]) -> bool {
     bytes.chunks_exact(STEP).filter(|step| !plain(step)).count() < 2
 }
 
-/// A page with bits put right; the bytes come out of the page as it lies in the dump.
-struct Fixed {
-    bytes: Vec<u8>,
-    raw: Source,
-    at: u64,
-}
-impl ReadAt for Fixed {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.bytes.read_at(offset, buf)
-    }
-    fn locate(&self, bytes: Run) -> Vec<Piece> {
-        let len = bytes.len.min(ReadAt::len(self).saturating_sub(bytes.offset));
-        let decoded = |p: Piece| Piece { kind: PieceKind::Decoded, ..p };
-        self.raw.locate(Run::new(self.at.saturating_add(bytes.offset), len)).into_iter().map(decoded).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::super::super::testing::image;
     use super::super::{guess, split};
     use super::*;
+    use crate::base::{Gaps, PieceKind, Run};
+    use std::sync::Arc;
 
     fn noise(seed: u64, len: usize) -> Vec<u8> {
         let mut state = seed;
@@ -275,7 +218,7 @@ mod tests {
     #[test]
     fn pages_are_told_from_spare_areas_and_put_right() {
         for (page, spare) in [(512, 16), (2048, 64), (4096, 128)] {
-            let geometry = Nand { page, spare };
+            let geometry = Nand::of(page, spare);
             let (plain, mut raw) = dump(geometry, 128);
             let both = usize::try_from(geometry.both()).unwrap();
             raw[both * 9 + 300] ^= 0x10;
@@ -301,7 +244,10 @@ mod tests {
                 "1 pages have more wrong bits than their code can put right; they are read as they are: 20"
             ));
             assert_eq!(gaps[0].at.offset, Some(("image_offset".to_owned(), both as u64 * 20)));
-            assert_eq!(parts.details[1].1, "software Hamming code; 1 bits put right in 1 pages");
+            assert_eq!(
+                parts.details[1].1,
+                "software Hamming code; 1 bits put right in 1 pages, 1 wrong in the codes; 1 pages with more wrong bits than it puts right"
+            );
             let pieces = parts.data.locate(Run::new(u64::from(page) * 8, u64::from(page) * 2));
             let kinds: Vec<_> = pieces.iter().map(|p| (p.offset, p.len, p.kind)).collect();
             let at = |n: usize| (both * n) as u64;
@@ -321,7 +267,7 @@ mod tests {
         let zero: Source = Arc::new(vec![0; 2112 * 256]);
         assert!(guess(&zero).is_none());
         let gaps = Gaps::default();
-        let parts = split(&raw, Nand { page: 2048, spare: 64 }, "given", &gaps);
+        let parts = split(&raw, Nand::of(2048, 64), "given", &gaps);
         assert_eq!(parts.data.len(), 2048 * 256);
         assert!(gaps.take().iter().any(|g| g.what.contains("bit errors are not put right")));
     }

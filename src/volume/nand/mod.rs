@@ -1,6 +1,8 @@
 //! A raw NAND dump with its spare areas: the pages one after the other are the flash as its driver sees it, the spare
 //! areas are kept apart. Where these hold the kernel's software Hamming code, it is checked, and single bits are put
-//! right; other codes (BCH, and those of controllers) depend on the controller and are not known here.
+//! right; a BCH code is applied where the examiner names it. Codes that controllers lay out otherwise are not known here.
+mod bch;
+mod check;
 mod hamming;
 
 use crate::base::{Gaps, Nand};
@@ -54,16 +56,40 @@ pub fn split(raw: &Source, geometry: Nand, how: &str, gaps: &Gaps) -> Parts {
     }
     let mut details = vec![("NAND page and spare bytes".to_owned(), format!("{geometry} ({how})"))];
     let mut fixed = BTreeMap::new();
-    if let Some(code) = hamming::Code::of(geometry).filter(|code| code.fits(raw, pages)) {
-        let checked = code.check(raw, pages, gaps);
-        let value = format!("software Hamming code; {} bits put right in {} pages", checked.bits, checked.fixed.len());
-        details.push(("NAND error correction".to_owned(), value));
-        fixed = checked.fixed;
-    } else {
-        let what = "the code of the spare areas is not known (BCH or a controller's own): bit errors are not put right";
-        gaps.add(BY, what, 0);
-        details.push(("NAND error correction".to_owned(), "not known, not applied".to_owned()));
-    }
+    let page = usize::try_from(geometry.page).unwrap_or(0);
+    let told = match (geometry.ecc, hamming::Code::of(geometry)) {
+        (Some(shape), _) => match bch::Bch::new(geometry, shape) {
+            Ok(code) => {
+                let checked = check::all(raw, geometry, pages, gaps, &|bytes| code.correct(bytes, page));
+                let told = checked.told(&shape.to_string());
+                if checked.holds() {
+                    fixed = checked.fixed;
+                    told
+                } else {
+                    // Where it does not fit, what it seems to put right is chance.
+                    let what = format!("{shape} does not fit most pages: it is another code, or lies elsewhere");
+                    gaps.add(BY, format!("{what}; bit errors are not put right"), 0);
+                    format!("{told}; not applied")
+                }
+            }
+            Err(e) => {
+                gaps.add(BY, format!("{shape}: {e}; bit errors are not put right"), 0);
+                format!("{shape}: {e}; not applied")
+            }
+        },
+        (None, Some(code)) if code.fits(raw, pages) => {
+            let checked = check::all(raw, geometry, pages, gaps, &|bytes| code.correct(bytes));
+            let told = checked.told("software Hamming code");
+            fixed = checked.fixed;
+            told
+        }
+        _ => {
+            let what = "the code of the spare areas is not known (BCH or a controller's own): bit errors are not put right; a BCH code can be named, as --nand 2048+64,bch:4/512";
+            gaps.add(BY, what, 0);
+            "not known, not applied".to_owned()
+        }
+    };
+    details.push(("NAND error correction".to_owned(), told));
     let part = |is_spare| Pages { raw: raw.clone(), geometry, count: pages, is_spare, fixed: BTreeMap::new() };
     let data = Pages { fixed, ..part(false) };
     Parts { geometry, data: Arc::new(Mapped(data)), spare: Arc::new(Mapped(part(true))), details }
@@ -74,7 +100,7 @@ pub fn split(raw: &Source, geometry: Nand, how: &str, gaps: &Gaps) -> Parts {
 /// without them. Says by what.
 pub fn guess(raw: &Source) -> Option<(Nand, &'static str)> {
     for (page, spare) in COMMON {
-        let geometry = Nand { page: *page, spare: *spare };
+        let geometry = Nand::of(*page, *spare);
         let pages = raw.len() / geometry.both();
         if pages < 64 || !raw.len().is_multiple_of(geometry.both()) {
             continue;

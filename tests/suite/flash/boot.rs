@@ -12,7 +12,7 @@ fn look(bytes: &[u8], format: &str) -> Look {
     assert_eq!((crate::look::format(format).size)(&source), Some(bytes.len() as u64), "{format}");
     Look::at(&source, format).unwrap()
 }
-fn made(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
+pub(super) fn made(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
     let out = folder.join("made");
     let _ = std::fs::remove_file(&out);
     run(tool(program).current_dir(folder).args(arguments));
@@ -161,7 +161,10 @@ fn trx_and_android_images_give_their_parts() {
 }
 
 fn examined(at: &Path, more: &[&str]) -> Value {
-    let all = [&["examine", "flash.bin", "--json", "r.json", "--overwrite", "--as-of", "2026-01-01"], more].concat();
+    examined_as(at, "flash.bin", more)
+}
+pub(super) fn examined_as(at: &Path, image: &str, more: &[&str]) -> Value {
+    let all = [&["examine", image, "--json", "r.json", "--overwrite", "--as-of", "2026-01-01"], more].concat();
     let (code, _, err) = cranescope(at, &all);
     assert_eq!(code, 0, "{err}");
     report(&at.join("r.json"))
@@ -174,7 +177,7 @@ fn labels(report: &Value, scheme: &str) -> Vec<(String, u64, u64, String)> {
 }
 
 /// A dump of 4 MiB: boot loader, environment, kernel, root.
-fn dump(folder: &Path) -> Vec<u8> {
+pub(super) fn dump(folder: &Path) -> Vec<u8> {
     std::fs::write(folder.join("env.txt"), ENVIRONMENT).unwrap();
     std::fs::write(folder.join("kernel"), pattern(5, 200_000)).unwrap();
     std::fs::create_dir_all(folder.join("root/etc")).unwrap();

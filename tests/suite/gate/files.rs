@@ -267,6 +267,14 @@ const BOXES: &[(&str, &[&str], &str, &str)] = &[
         "/partition-1",
     ),
     ("u-boot-env", &["mkenvimage"], "echo bootcmd=run >env; mkenvimage -s 0x4000 -o made env", "/uboot.env"),
+    (
+        "router-firmware",
+        &["python3"],
+        "python3 -c \"import struct, hashlib; p = open('part', 'rb').read(); m = b'signature=x' + bytes(1); \
+         h = bytes.fromhex('5ea3a4170000') + struct.pack('>H', len(m)); \
+         open('made', 'wb').write(h + struct.pack('>I', len(p)) + hashlib.md5(p).digest() + m + p)\"",
+        "/image",
+    ),
     ("android-boot", &["mkbootimg"], "mkbootimg --kernel part -o made", "/kernel"),
 ];
 
