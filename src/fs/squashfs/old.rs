@@ -110,8 +110,8 @@ mod tests {
         // Type 2 and mode 0644, as either machine writes them.
         assert_eq!(split(0x1a42, 16, 4, false), (2, 0o644));
         assert_eq!(split(0x21a4, 16, 4, true), (2, 0o644));
-        assert_eq!(split(5 << 19 | 100, 32, 19, false), (100, 5));
-        assert_eq!(split(100 << 13 | 5, 32, 19, true), (100, 5));
+        assert_eq!(split(5 << 19 | 0x64, 32, 19, false), (100, 5));
+        assert_eq!(split(0x64 << 13 | 5, 32, 19, true), (100, 5));
         assert_eq!(split(0xff_ffff_ffff, 40, 27, false), (0x7ff_ffff, 0x1fff));
     }
 }

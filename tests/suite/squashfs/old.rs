@@ -231,7 +231,7 @@ fn tree() -> Item {
     ])
 }
 
-fn image(big: bool, magic: &[u8; 4], pack: Pack, marked: bool) -> Vec<u8> {
+fn image(big: bool, magic: [u8; 4], pack: Pack, marked: bool) -> Vec<u8> {
     let order = Order(big);
     let meta = || Meta { out: Vec::new(), open: Vec::new(), order, pack, marked };
     let (inodes, folders) = (meta(), meta());
@@ -328,7 +328,7 @@ fn same(look: &Look) {
 
 #[test]
 fn both_byte_orders_as_unsquashfs_reads_them() {
-    for (big, magic) in [(false, b"hsqs"), (true, b"sqsh")] {
+    for (big, magic) in [(false, *b"hsqs"), (true, *b"sqsh")] {
         let image = Image::from_bytes(&image(big, magic, zlib, false));
         let look = image.look("squashfs");
         same(&look);
@@ -363,7 +363,7 @@ fn makers_signatures_and_compressors() {
         (b"hsqs", false, lzma_bare, "lzma-without-headers"),
     ];
     for (magic, big, pack, name) in packs {
-        let source: Source = Arc::new(image(big, magic, pack, magic == b"shsq"));
+        let source: Source = Arc::new(image(big, *magic, pack, magic == b"shsq"));
         let look = Look::at(&source, "squashfs").unwrap();
         same(&look);
         let features = &look.fs().info().features;
@@ -373,7 +373,7 @@ fn makers_signatures_and_compressors() {
 
 #[test]
 fn damage_and_cuts() {
-    let whole = image(true, b"sqsh", zlib, false);
+    let whole = image(true, *b"sqsh", zlib, false);
     for len in (0..200).chain((200..whole.len()).step_by(whole.len() / 60)) {
         exercise(&(Arc::new(whole[..len].to_vec()) as Source), "squashfs");
     }
