@@ -98,6 +98,11 @@ impl Siblings for Parent<'_> {
 }
 
 impl Layout {
+    /// A scene whose volumes have no bytes of their own.
+    pub(super) fn of(scene: Scene) -> Self {
+        Self { scene, ..Self::default() }
+    }
+
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
         let mut layout = Self { archive_left: super::archives::ALL, ..Self::default() };

@@ -65,7 +65,7 @@ pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
     sink.commit(&[], Vec::new(), gaps.take());
     let request = Request::default();
     let ran = configuration::run(&systems, &request, &sink, &progress).and_then(|found| {
-        let layout = Layout { scene: scene.clone(), ..Layout::default() };
+        let layout = Layout::of(scene.clone());
         environments::run(&layout, std::slice::from_ref(&tree), &systems, &request, &sink);
         let kinds =
             bulk::Kinds { archives: &BTreeMap::new(), archived: &BTreeSet::new(), listed_only: &BTreeSet::new() };
