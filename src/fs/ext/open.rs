@@ -26,7 +26,7 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<ExtFs, FsError>
 fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volume {
     let blocks = Blocks::new(source.clone(), sb.block_size);
     if !sb.features.has_compat(HAS_JOURNAL) {
-        return volume(blocks, sb, options, options.gaps.clone());
+        return volume(blocks, sb, options);
     }
     // Damage on the way to the journal may be what the journal repairs: it is not told yet.
     let unsaid = Gaps::default();
@@ -37,7 +37,7 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
         Err(what) => {
             let effect = if sb.needs_recovery() { "; what it holds was not replayed" } else { "" };
             say(at, format!("{what}{effect}"));
-            return volume(blocks, sb, options, options.gaps.clone());
+            return volume(blocks, sb, options);
         }
     };
     // A backup superblock does not know whether the journal is needed; the journal does.
@@ -51,23 +51,23 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
         say(journal.offset, "the journal holds newer copies of blocks; left out as asked".to_owned());
     }
     if !wanted || !options.replay_journal {
-        return volume(blocks, sb, options, options.gaps.clone());
+        return volume(blocks, sb, options);
     }
     let damage = Damage::new(&options.gaps, sb.inodes_per_group);
     let overlay = journal.replay(&raw, &damage);
     if overlay.is_empty() {
-        return volume(blocks, sb, options, options.gaps.clone());
+        return volume(blocks, sb, options);
     }
     let mut blocks = blocks;
     blocks.lay_over(overlay);
     // The journal may hold a newer superblock, which must still be one.
     let newer = blocks.read(at, LEN).ok().and_then(|b| Super::parse(&b).ok());
     let sb = newer.filter(|new| new.block_size == sb.block_size).unwrap_or(sb);
-    volume(blocks, sb, options, options.gaps.clone())
+    volume(blocks, sb, options)
 }
 
-fn volume(blocks: Blocks, sb: Super, options: &Options, gaps: Gaps) -> Volume {
-    let damage = Damage::new(&gaps, sb.inodes_per_group);
+fn volume(blocks: Blocks, sb: Super, options: &Options) -> Volume {
+    let damage = Damage::new(&options.gaps, sb.inodes_per_group);
     let groups = group::load(&blocks, &sb, &damage);
     Volume {
         blocks,
