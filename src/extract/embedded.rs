@@ -72,7 +72,13 @@ impl Layout {
         let image = self.scene.volumes.get(volume as usize).map_or(0, |v| v.image);
         let within = self.file_of(number).is_some();
         let mut opened = 0_usize;
+        // Files that are not even looked at: to read what lies in four archives decodes all four.
+        let (mut passed, mut bytes) = (0_u64, 0_u64);
         for entry in tree.entries.iter().filter(|e| may_be_image(e)) {
+            if depth > MAX_DEPTH || (within && self.nested >= MAX_NESTED) {
+                (passed, bytes) = (passed.saturating_add(1), bytes.saturating_add(entry.len()));
+                continue;
+            }
             let gaps = gaps.at(|p| {
                 p.filesystem = Some(tree.id);
                 p.path = Some(entry.path.clone());
@@ -83,7 +89,7 @@ impl Layout {
             if !holds_disk(&source) {
                 continue;
             }
-            if depth > MAX_DEPTH || opened >= MAX_IMAGES || (within && self.nested >= MAX_NESTED) {
+            if opened >= MAX_IMAGES {
                 gaps.add("volume", "budget: an image or archive within images and archives; not opened", entry.len());
                 continue;
             }
@@ -91,6 +97,12 @@ impl Layout {
             self.nested = self.nested.saturating_add(usize::from(within));
             let at = Spot { volume, image, depth, in_file: true, role: Role::Disk, gaps };
             self.open_file_image(&at, tree, entry, &source, means);
+        }
+        if passed > 0 {
+            let what = format!(
+                "budget: images and archives within images and archives; {passed} files here that may be such are not opened"
+            );
+            gaps.at(|p| p.filesystem = Some(tree.id)).add("volume", what, bytes);
         }
     }
 
