@@ -87,31 +87,22 @@ fn any_changed_byte_of_the_log_is_found() {
             flips += 1;
             let told = verify(&case, false).unwrap();
             let words = told.lines.join("\n");
-            match line {
-                Some(line) => {
-                    assert!(!told.whole, "byte {byte} of line {line}, mask {mask:#x}: {words}");
-                    assert!(
-                        words.contains(&format!("log: line {line} ")),
-                        "byte {byte} of line {line}, {mask:#x}: {words}"
-                    );
-                }
-                // The page's own header: found, or of no effect on what the log says.
-                None if told.whole => {
-                    harmless += 1;
-                    assert_eq!(
-                        log(&case).as_ref(),
-                        Some(&before),
-                        "byte {byte} of the header, mask {mask:#x}: {words}"
-                    );
-                }
-                None => {}
+            if told.whole {
+                // SQLite reads past it: the page's own header, and the kind of a number that stands elsewhere.
+                harmless += 1;
+                assert_eq!(log(&case).as_ref(), Some(&before), "byte {byte} of {line:?}, mask {mask:#x}: {words}");
+            } else if let Some(line) = line {
+                let named = format!("log: line {line} ");
+                assert!(words.contains(&named), "byte {byte} of line {line}, mask {mask:#x}: {words}");
             }
             file.write_all_at(&page[byte..=byte], page_at + byte as u64).unwrap();
         }
     }
     assert!(verify(&case, false).unwrap().whole);
+    assert!(harmless * 100 <= flips, "{harmless} of {flips}");
     println!(
-        "{flips} bytes flipped: all found, the line named; {harmless} in the page's header changed nothing that the log says"
+        "{flips} bytes flipped: {} found, the line named; the other {harmless} change nothing that the log says",
+        flips - harmless
     );
 }
 
