@@ -6,6 +6,8 @@ use super::{ReadError, Source, read_exact};
 const PAGE: u64 = 16 << 10;
 /// Pages that are kept.
 const PAGES: usize = 64;
+/// Entries that are held against each other: a disk of 8 TiB in blocks of 2 MiB has so many.
+const MAX_CHECKED: u64 = 4 << 20;
 
 /// Entries of equal size, read as they are asked for.
 pub(super) struct BlockTable {
@@ -21,6 +23,27 @@ pub(super) struct BlockTable {
 impl BlockTable {
     pub(super) fn new(file: Source, at: u64, count: u64, width: u64, is_big: bool) -> Self {
         Self { file, at, count, width, is_big, pages: Cache::new(PAGES) }
+    }
+    /// Tells of entries whose blocks of `size` bytes lie over one another or before byte `from` of the file, which no
+    /// writer makes: at least one of them leads to bytes that are not its own. `place` gives the byte of an entry's
+    /// block; `None` where it has none.
+    pub(super) fn check(&self, place: impl Fn(u64) -> Option<u64>, size: u64, from: u64) -> Option<String> {
+        let mut all = Vec::new();
+        for number in 0..self.count.min(MAX_CHECKED) {
+            match self.entry(number) {
+                Ok(entry) => all.extend(place(entry).map(|at| (at, number))),
+                // Each read of such a block says so itself.
+                Err(_) => break,
+            }
+        }
+        all.sort_unstable();
+        let early = all.first().filter(|(at, _)| *at < from);
+        if let Some((at, number)) = early {
+            return Some(format!("block {number} is said to lie at byte {at} of the file, where no block can"));
+        }
+        let mut pairs = all.iter().zip(all.iter().skip(1));
+        let (one, other) = pairs.find(|(one, other)| other.0 < one.0.saturating_add(size))?;
+        Some(format!("blocks {} and {} are said to lie over one another: not both are as written", one.1, other.1))
     }
     pub(super) fn entry(&self, number: u64) -> Result<u64, String> {
         if number >= self.count {

@@ -60,7 +60,12 @@ pub(super) const FORMAT: Format = Format {
             opening.gaps.add(BY, what, 0);
         }
         let table = BlockTable::new(source.clone(), word(0x154)?, blocks, 4, false);
-        let disk = Disk { file: source.clone(), table, data: word(0x158)?, block, extra, len, parent };
+        let (data, step) = (word(0x158)?, block.saturating_add(extra));
+        let place = |entry: u64| (entry < DISCARDED).then(|| entry.saturating_mul(step).saturating_add(data));
+        if let Some(what) = table.check(place, step, data) {
+            opening.gaps.add_at(BY, "image_offset", word(0x154)?, what, 0);
+        }
+        let disk = Disk { file: source.clone(), table, data, block, extra, len, parent };
         Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })
     },
 };

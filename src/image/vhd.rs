@@ -122,9 +122,15 @@ fn dynamic(
     }
     let below = if is_differencing { parent(opening, &head, details) } else { Below::Nothing };
     let bitmap = block.div_euclid(512).div_ceil(8).next_multiple_of(512);
+    let blocks = BlockTable::new(source.clone(), table, count, 4, true);
+    let place = |entry: u64| (entry != NOT_WRITTEN).then(|| entry.saturating_mul(512));
+    let behind = if table < source.len() { table.saturating_add(count.saturating_mul(4)) } else { 0 };
+    if let Some(what) = blocks.check(place, bitmap.saturating_add(block), behind) {
+        opening.gaps.add_at(BY, "image_offset", table, what, 0);
+    }
     Ok(Dynamic {
         file: source.clone(),
-        table: BlockTable::new(source.clone(), table, count, 4, true),
+        table: blocks,
         bitmaps: is_differencing.then(|| Cache::new(64)),
         bitmap,
         block,

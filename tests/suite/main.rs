@@ -37,9 +37,13 @@ mod html;
 mod intact;
 mod iso;
 mod journal;
+#[path = "../../fuzz/src/kit/mod.rs"]
+#[allow(clippy::all, clippy::pedantic, dead_code, unreachable_pub)]
+mod kit;
 mod lives;
 mod look;
 mod mount;
+mod mutate;
 mod named_files;
 mod names;
 mod ntfs;
@@ -49,8 +53,12 @@ mod rules;
 mod same;
 mod samples;
 mod secrets;
+mod seeds;
 mod squashfs;
 mod survive;
 mod systemd;
+#[path = "../../fuzz/src/targets/mod.rs"]
+#[allow(clippy::all, clippy::pedantic, dead_code, unreachable_pub)]
+mod targets;
 mod tidy;
 mod xfs;

@@ -1,8 +1,9 @@
 //! What was deleted and can still be seen: names in the slack of directory blocks, and inodes
 //! without a name whose content can still be found.
 use super::Volume;
+use super::damage::Of;
 use super::dir::{Part, Raw, chain, entry, index_at};
-use super::inode::{FLAG_CASEFOLD, FLAG_ENCRYPTED, FLAG_EXTENTS, FLAG_INDEX, FLAG_INLINE, Inode};
+use super::inode::{FLAG_CASEFOLD, FLAG_EA_INODE, FLAG_ENCRYPTED, FLAG_EXTENTS, FLAG_INDEX, FLAG_INLINE, Inode};
 use super::raw::u16_at;
 use super::table::REUSED;
 use crate::base::{Name, NodeId};
@@ -10,6 +11,7 @@ use crate::fs::{DirEntry, NodeKind};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+const ROOT: u32 = 2;
 /// Names kept per directory; more come only from a crafted one.
 const MAX_NAMES: usize = 1 << 20;
 
@@ -21,6 +23,7 @@ type Found = (Vec<u8>, u32, u8);
 pub(super) fn deleted(volume: &Arc<Volume>, each: Each<'_>) {
     let mut named = BTreeSet::new();
     let mut nameless = Vec::new();
+    let (mut unnamed, mut is_walked) = (Vec::new(), volume.listed.holds(ROOT));
     for group in 0..u32::try_from(volume.groups.len()).unwrap_or(u32::MAX) {
         volume.each_slot(group, &mut |inode| {
             if inode.kind() == NodeKind::Directory && has_content(inode) {
@@ -29,7 +32,20 @@ pub(super) fn deleted(volume: &Arc<Volume>, each: Each<'_>) {
             if !inode.is_used() && inode.number >= volume.sb.first_inode && has_content(inode) {
                 nameless.push((inode.number, inode.id(), inode.kind()));
             }
+            if inode.is_used() && !inode.has(FLAG_EA_INODE) && !volume.sb.is_own(inode.number) {
+                match volume.named.holds(inode.number) {
+                    false => unnamed.push((inode.number, inode.offset(), inode.id(), inode.kind())),
+                    true if inode.kind() == NodeKind::Directory => is_walked &= volume.listed.holds(inode.number),
+                    true => {}
+                }
+            }
         });
+    }
+    // Only after a whole walk is it known that nothing names an inode.
+    for (number, offset, node, kind) in unnamed.into_iter().filter(|_| is_walked) {
+        let what = "inode in use that no directory names; listed among the deleted";
+        volume.damage.note(what, Of::Inode(number), offset, 0);
+        each(None, DirEntry { name: Name::default(), node, kind });
     }
     for (number, node, kind) in nameless {
         if !named.contains(&number) {

@@ -161,6 +161,7 @@ impl Volume {
     pub(super) fn live_entries(self: &Arc<Self>, dir: &Inode, each: &mut dyn FnMut(&Raw<'_>)) {
         let of = Of::Inode(dir.number);
         let seed = self.sb.has_metadata_csum().then(|| dir.seed(&self.sb));
+        let mut numbers = Vec::new();
         self.dir_parts(dir, &mut |part| {
             if let Some(seed) = seed
                 && !part.inline
@@ -169,6 +170,7 @@ impl Volume {
                 self.damage.note("checksum of a directory block differs", of, part.offset, part.bytes.len() as u64);
             }
             let mut index = 0_usize;
+            let mut own = part.logical != 0 || part.inline;
             let broken = chain(part.bytes, |e| {
                 let place = index;
                 index = index.saturating_add(1);
@@ -177,7 +179,7 @@ impl Volume {
                     return;
                 }
                 match e.name {
-                    b"." if part.logical == 0 && place == 0 && !part.inline => {}
+                    b"." if part.logical == 0 && place == 0 && !part.inline => own = e.inode == dir.number,
                     b".." if part.logical == 0 && place == 1 && !part.inline => {}
                     b"." | b".." => {
                         self.damage.note("entry named '.' or '..' out of its place; not followed", of, here, 0);
@@ -190,10 +192,15 @@ impl Volume {
                         if e.inode > self.sb.inodes {
                             self.damage.note("directory entry with an inode number out of range", of, here, 0);
                         }
+                        numbers.push(e.inode);
                         each(&e);
                     }
                 }
             });
+            if !own {
+                let what = "first block of a directory does not begin with the directory itself: it may be another's";
+                self.damage.note(what, of, part.offset, part.bytes.len() as u64);
+            }
             if let Err(at) = broken {
                 let lost = part.bytes.len().saturating_sub(at) as u64;
                 let here = part.offset.saturating_add(at as u64);
@@ -205,6 +212,7 @@ impl Volume {
                 );
             }
         });
+        self.named.add(&numbers);
     }
     /// What an entry says of its kind.
     pub(super) fn kind_of(&self, entry: &Raw<'_>) -> NodeKind {

@@ -11,6 +11,7 @@ mod group;
 mod inode;
 mod journal;
 mod map;
+mod named;
 mod open;
 mod raw;
 mod second;
@@ -47,6 +48,9 @@ struct Volume {
     cache: table::Cache,
     xattrs: xattr::Cache,
     budget: Budget,
+    /// Inodes that a live entry names, and directories that were listed.
+    named: named::Numbers,
+    listed: named::Numbers,
 }
 
 pub(super) struct ExtFs {
@@ -115,13 +119,19 @@ impl FileSystem for ExtFs {
         self.root
     }
     fn read_dir(&self, dir: NodeId, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError> {
+        self.volume.listed.add(&u32::try_from(dir.number).map_or([0], |number| [number]));
         let inode = self.volume.inode(dir)?;
         if inode.kind() != NodeKind::Directory {
             return Err(raw::corrupt(inode.offset(), "not a directory"));
         }
         self.volume.live_entries(&inode, &mut |e| {
             let number = u64::from(e.inode);
-            let node = self.volume.slot(e.inode).map_or(NodeId { number, generation: 0 }, |i| i.id());
+            let found = self.volume.slot(e.inode);
+            if let Some(inode) = found.as_ref().ok().filter(|i| i.kind() == NodeKind::Unknown) {
+                let what = "inode that a directory names, and that holds nothing: never written, or erased";
+                self.volume.damage.note(what, damage::Of::Inode(e.inode), inode.offset(), 0);
+            }
+            let node = found.map_or(NodeId { number, generation: 0 }, |i| i.id());
             each(DirEntry { name: Name::new(e.name), node, kind: self.volume.kind_of(e) });
         });
         Ok(())

@@ -77,6 +77,8 @@ fn volume(blocks: Blocks, sb: Super, options: &Options) -> Volume {
         cache: table::Cache::default(),
         xattrs: xattr::Cache::default(),
         budget: options.budget,
+        named: super::named::Numbers::default(),
+        listed: super::named::Numbers::default(),
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Super {
     pub(super) first_meta_bg: u32,
     backup_groups: [u32; 2],
     pub(super) journal_inode: u32,
+    /// Inodes of the file system's own beside the reserved ones: project quotas, orphans.
+    own: [u32; 2],
     pub(super) journal_uuid: [u8; 16],
     /// The journal inode's block map and size, kept for when that inode is damaged.
     pub(super) journal_backup: Option<([u8; 60], u64)>,
@@ -108,6 +110,7 @@ impl Super {
             first_meta_bg: u32_at(b, 0x104)?,
             backup_groups: [u32_at(b, 0x24c)?, u32_at(b, 0x250)?],
             journal_inode: u32_at(b, 0xe0)?,
+            own: [u32_at(b, 0x26c)?, u32_at(b, 0x280)?],
             journal_uuid: *b.get(0xd0..)?.first_chunk()?,
             journal_backup: (u8_at(b, 0xfd)? == 1).then_some((*journal_map, journal_size)),
             seed,
@@ -121,6 +124,10 @@ impl Super {
             checksum_fits: !features.has_read_only(METADATA_CSUM)
                 || u32_at(b, CHECKSUM_AT)? == crc32c(!0, b.get(..CHECKSUM_AT)?),
         }))
+    }
+    /// Whether an inode is the file system's own, which no directory names.
+    pub(super) fn is_own(&self, number: u32) -> bool {
+        number < self.first_inode || number == self.journal_inode || self.own.contains(&number)
     }
     /// Refuses geometry that no reader could follow.
     fn check(self) -> Result<Self, String> {

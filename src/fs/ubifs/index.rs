@@ -70,8 +70,9 @@ pub(super) struct Walked {
 pub(super) fn walk(volume: &Volume, root: Spot, budget: &mut Budget) -> Walked {
     let mut out = Walked { index: Index::default(), blocks: BTreeSet::new(), lost: Vec::new() };
     let mut seen = HashSet::new();
-    let mut todo = vec![(root, Key::default()..=Key::MAX, MAX_LEVELS)];
-    while let Some((spot, keys, levels)) = todo.pop() {
+    // With the level that the parent makes it stand on.
+    let mut todo = vec![(root, Key::default()..=Key::MAX, MAX_LEVELS, None)];
+    while let Some((spot, keys, levels, stands)) = todo.pop() {
         let lose = |why: &str, out: &mut Walked| {
             let what = format!("node of the index: {why}; what it leads to is searched for among all nodes");
             volume.damage.once(volume.at(spot), what, u64::from(spot.len));
@@ -96,8 +97,14 @@ pub(super) fn walk(volume: &Volume, root: Spot, budget: &mut Budget) -> Walked {
             lose("its branches do not fit into it", &mut out);
             continue;
         };
+        // A whole node that stands in another's place has keys of its own: those of its place would be lost unnoticed.
+        let level = u16_at(&node, 26).unwrap_or(0);
+        if stands.is_some_and(|s| s != level) || !fit(&branches, &keys) {
+            lose("it is another one: its keys or its level are not those of its place", &mut out);
+            continue;
+        }
         out.blocks.insert(spot.block);
-        let is_leaf = u16_at(&node, 26) == Some(0);
+        let is_leaf = level == 0;
         for (n, (key, branch)) in branches.iter().enumerate() {
             if is_leaf {
                 if budget.step(1).is_ok() {
@@ -106,10 +113,15 @@ pub(super) fn walk(volume: &Volume, root: Spot, budget: &mut Budget) -> Walked {
                 continue;
             }
             let next = branches.get(n.saturating_add(1)).map_or(*keys.end(), |(key, _)| *key);
-            todo.push((*branch, *key..=next, levels.saturating_sub(1)));
+            todo.push((*branch, *key..=next, levels.saturating_sub(1), Some(level.saturating_sub(1))));
         }
     }
     out
+}
+
+/// Whether branches are in order, and within the keys that the parent gives them.
+fn fit(branches: &[(Key, Spot)], keys: &RangeInclusive<Key>) -> bool {
+    branches.is_sorted_by_key(|(key, _)| *key) && branches.iter().all(|(key, _)| keys.contains(key))
 }
 
 fn branches(node: &[u8]) -> Option<Vec<(Key, Spot)>> {

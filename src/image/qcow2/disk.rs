@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Bytes of tables that are kept.
 const KEPT: u64 = 16 << 20;
-const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
 const ZERO: u64 = 1;
 /// Set where a cluster is this image's alone; in an external data file it tells byte 0 from nowhere.
@@ -39,6 +39,8 @@ pub(super) struct Tables {
     has_zeros: bool,
     /// Clusters lie in another file, and may begin with its first byte.
     is_external: bool,
+    /// Bytes of the file that hold something else than clusters and their tables.
+    taken: Vec<Run>,
     l2: Cache<Vec<u64>>,
 }
 
@@ -52,14 +54,23 @@ enum Kind {
 }
 
 impl Tables {
-    pub(super) fn new(file: Source, l1: Vec<u64>, bits: u32, size: u64, features: Features) -> Self {
+    pub(super) fn new(file: Source, l1: Vec<u64>, bits: u32, size: u64, features: Features, taken: Vec<Run>) -> Self {
         let l2 = Cache::of_bytes(KEPT, 1_u64.checked_shl(bits).unwrap_or(u64::MAX));
         let Features { is_extended, has_zeros, is_external } = features;
-        Self { file, l1, bits, size, is_extended, has_zeros, is_external, l2 }
+        Self { file, l1, bits, size, is_extended, has_zeros, is_external, taken, l2 }
     }
     /// Whether an entry names a place.
     fn is_placed(&self, entry: u64) -> bool {
         entry & OFFSET != 0 || (self.is_external && entry & OWN != 0)
+    }
+    /// What is wrong with a place where a cluster is said to begin.
+    fn misplaced(&self, offset: u64) -> Option<&'static str> {
+        if offset.rem_euclid(self.cluster()) != 0 {
+            return Some("which is within a cluster");
+        }
+        let end = offset.saturating_add(self.cluster());
+        let is_taken = self.taken.iter().any(|run| run.offset < end && offset < run.end());
+        is_taken.then_some("where the image's own tables stand")
     }
     fn cluster(&self) -> u64 {
         1_u64.checked_shl(self.bits).unwrap_or(1)
@@ -75,6 +86,9 @@ impl Tables {
         let offset = entry.ok_or("the table of the first level ends before it")? & OFFSET;
         if offset == 0 {
             return Ok(None);
+        }
+        if let Some(why) = self.misplaced(offset) {
+            return Err(format!("its table is said to stand at byte {offset}, {why}"));
         }
         let read = || {
             let len = usize::try_from(self.cluster()).map_err(|e| e.to_string())?;
@@ -97,7 +111,10 @@ impl Tables {
                 e if e & COMPRESSED != 0 => Kind::Compressed(e),
                 e if e & ZERO != 0 && self.has_zeros => Kind::Zero,
                 e if !self.is_placed(e) => Kind::Below,
-                e => Kind::Stored((e & OFFSET).saturating_add(inside)),
+                e => match self.misplaced(e & OFFSET).filter(|_| !self.is_external) {
+                    Some(why) => return Err(format!("it is said to stand at byte {}, {why}", e & OFFSET)),
+                    None => Kind::Stored((e & OFFSET).saturating_add(inside)),
+                },
             };
             return Ok((kind, rest));
         }

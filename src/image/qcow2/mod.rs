@@ -7,7 +7,7 @@ mod disk;
 use super::fields::Fields;
 use super::parent::Below;
 use super::{Container, Format, Mapped, OpenError, Opening, Source, read_exact};
-use crate::base::{Name, Wanted};
+use crate::base::{Name, Run, Wanted};
 use disk::{Disk, Features, Tables};
 use std::sync::Arc;
 
@@ -92,7 +92,8 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
     };
     let features =
         Features { is_extended: features & EXTENDED != 0, has_zeros: is_3, is_external: features & EXTERNAL != 0 };
-    let tables = Arc::new(Tables::new(source.clone(), l1, bits, size, features));
+    let taken = taken(opening, &head, &l1, bits);
+    let tables = Arc::new(Tables::new(source.clone(), l1, bits, size, features, taken));
     let disk = Disk::new(tables, data, below, is_zstd);
     Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })
 }
@@ -125,6 +126,25 @@ fn table(opening: &Opening<'_>, head: &Fields, size: u64, bits: u32, extended: b
         return Err(OpenError::Corrupt { at, what: "the file ends before its first table does".into() });
     };
     Ok(bytes.chunks_exact(8).filter_map(|c| c.try_into().ok().map(u64::from_be_bytes)).collect())
+}
+
+/// What stands in the file beside clusters and their tables: the header, the table of the first level, that of the
+/// counts of use. A table that two entries lead to is a gap, as one of them must be wrong.
+fn taken(opening: &Opening<'_>, head: &Fields, l1: &[u64], bits: u32) -> Vec<Run> {
+    let cluster = 1_u64.checked_shl(bits).unwrap_or(u64::MAX);
+    let mut tables: Vec<u64> = l1.iter().map(|entry| entry & disk::OFFSET).filter(|at| *at != 0).collect();
+    tables.sort_unstable();
+    let same = |pair: &[u64]| pair.first().filter(|at| pair.get(1) == Some(at)).copied();
+    let mut twice: Vec<u64> = tables.windows(2).filter_map(same).collect();
+    twice.dedup();
+    for at in twice {
+        let what =
+            "two entries of the first table lead to one table of the second; a part of the disk is not as written";
+        opening.gaps.add_at(BY, "image_offset", at, what, cluster);
+    }
+    let first = Run::new(head.be64(40).unwrap_or(0), (l1.len() as u64).saturating_mul(8));
+    let counts = Run::new(head.be64(48).unwrap_or(0), u64::from(head.be32(56).unwrap_or(0)).saturating_mul(cluster));
+    vec![Run::new(0, 104), first, counts].into_iter().filter(|run| run.len > 0).collect()
 }
 
 fn backing(

@@ -219,7 +219,11 @@ impl Tables {
                 Some(bytes.chunks_exact(4).filter_map(|c| c.try_into().ok().map(u32::from_le_bytes)).collect())
             };
             let lost = || format!("the grain table at sector {main} lies beyond the file's end");
-            read(main).or_else(|| read(spare)).ok_or_else(lost)
+            let (first, second): (Option<Vec<u32>>, Option<Vec<u32>>) = (read(main), read(spare));
+            match (first, second) {
+                (Some(first), Some(second)) => first.iter().zip(&second).map(|(a, b)| agreed(*a, *b)).collect(),
+                (first, second) => first.or(second).ok_or_else(lost),
+            }
         })?;
         let entry = usize::try_from(number.rem_euclid(self.entries)).ok().and_then(|n| table.get(n)).copied();
         Ok(match entry.ok_or("the grain table is cut")? {
@@ -227,6 +231,15 @@ impl Tables {
             1 if self.has_zeroed => Grain::Zero,
             sector => Grain::At(u64::from(sector).saturating_mul(512)),
         })
+    }
+}
+
+/// What both copies of a table say of a grain: an entry that one of them lacks was lost, or not yet written there.
+fn agreed(one: u32, other: u32) -> Result<u32, String> {
+    match (one, other) {
+        (0, sector) | (sector, 0) => Ok(sector),
+        (one, other) if one == other => Ok(one),
+        (one, other) => Err(format!("the two copies of its grain table lead to sectors {one} and {other}")),
     }
 }
 

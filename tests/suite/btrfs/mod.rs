@@ -7,4 +7,3 @@ mod devices;
 mod image;
 mod layout;
 mod log;
-mod mutate;

@@ -6,5 +6,4 @@ mod damage;
 mod image;
 mod journal;
 mod layout;
-mod mutate;
 mod second;

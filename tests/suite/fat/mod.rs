@@ -6,4 +6,3 @@ mod corpus;
 mod damage;
 mod exfat;
 mod layout;
-mod mutate;

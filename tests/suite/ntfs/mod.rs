@@ -8,7 +8,6 @@ mod damage;
 mod image;
 mod journal;
 mod layout;
-mod mutate;
 mod overlay;
 mod owners;
 mod second;

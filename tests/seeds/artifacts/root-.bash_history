@@ -1,0 +1,3 @@
+/root/.bash_history
+#1700000000
+ssh a@b
