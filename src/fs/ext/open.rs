@@ -30,7 +30,8 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
     }
     // Damage on the way to the journal may be what the journal repairs: it is not told yet.
     let unsaid = Gaps::default();
-    let raw = Arc::new(volume(blocks.clone(), sb.clone(), options, unsaid));
+    let quiet = Options { gaps: unsaid, ..options.clone() };
+    let raw = Arc::new(volume(blocks.clone(), sb.clone(), &quiet));
     let say = |offset: u64, what: String| options.gaps.add_at(BY, "volume_offset", offset, what, 0);
     let journal = match Journal::find(&raw) {
         Ok(journal) => journal,
