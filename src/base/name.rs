@@ -123,7 +123,7 @@ impl Serialize for Name {
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
+        impl<'de> serde::de::Visitor<'de> for Bytes {
             type Value = Name;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("bytes")
@@ -140,14 +140,31 @@ impl<'de> Deserialize<'de> for Name {
             fn visit_byte_buf<E>(self, v: Vec<u8>) -> Result<Name, E> {
                 Ok(v.into())
             }
+            /// As JSON writes bytes.
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut all: A) -> Result<Name, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = all.next_element::<u8>()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes.into())
+            }
         }
         d.deserialize_bytes(Bytes)
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn documents_keep_every_byte() {
+        for raw in [b"/boot/initrd".as_slice(), b"\xff\0", b""] {
+            let text = serde_json::to_string(&Name::new(raw)).unwrap();
+            assert_eq!(serde_json::from_str::<Name>(&text).unwrap(), Name::new(raw), "{text}");
+        }
+    }
 
     #[test]
     fn display_is_lossless_and_inert() {

@@ -105,6 +105,7 @@ pub(super) fn read_with(
 ) -> Result<(), Cancelled> {
     let order = in_disk_order(jobs, threads.max(1), progress, announce)?;
     let bytes = jobs.iter().map(|j| j.entry.len()).fold(0, u64::saturating_add);
+    let lanes = (threads.max(1) as u64).saturating_mul(FLIGHTS as u64);
     let pass = Pass {
         jobs,
         readers,
@@ -113,6 +114,7 @@ pub(super) fn read_with(
         before_parse,
         done,
         sha256_in_lanes: sha256_pays(),
+        longest: jobs.iter().map(cost).fold(0, u64::saturating_add).div_euclid(lanes).saturating_mul(2).max(EARLY),
         queue: Mutex::new(Queue { waiting: order.into(), bytes }),
         threads: threads.max(1) as u64,
         held: Held::default(),
@@ -186,6 +188,8 @@ pub(super) struct Pass<'a> {
     pub jobs: &'a [Job<'a>],
     pub readers: &'a [&'static Content],
     pub sha256_in_lanes: bool,
+    /// A longer file would go on in its lane long after all others are through in theirs.
+    pub longest: u64,
     progress: &'a Progress,
     announce: &'a Announce<'a>,
     pub before_parse: &'a (dyn Fn(usize) -> bool + Sync),

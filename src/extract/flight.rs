@@ -1,7 +1,7 @@
 //! One file on its way through the pass: its bytes as they come, its hashes, and what the content readers
 //! make of it. A panic in a reader of hostile bytes costs the file, not the pass.
 use super::contents::{Done, Hold, Job, Pass};
-use super::lanes::{BLOCK, Function, Md5Lanes, Sha256Lanes, digest};
+use super::lanes::{Alone, BLOCK, Function, Md5Lanes, Sha256Lanes, digest};
 use super::sniff::{HEAD, sniff};
 use crate::artifact::{CONTENT_LIMIT, Content, Out, Sight};
 use crate::base::{Digest, Evidence, Gap, Gaps, ImageRun, Md5};
@@ -16,6 +16,8 @@ use std::sync::MutexGuard;
 /// Most bytes of one file that a round takes; files up to this size are read in one go. A multiple of [`BLOCK`].
 /// A round's pieces together fit into a processor's own cache: the lanes read them all side by side.
 pub(super) const PIECE: usize = 64 << 10;
+/// Pieces that a round takes of a file that is hashed by itself.
+const ALONE: usize = 16;
 /// Bytes of one read call: they are hashed while the processor still has them at hand.
 const READ: usize = 256 << 10;
 /// Larger files that a content reader wants are hashed first and read again for it, one at a time: kept in memory
@@ -56,10 +58,16 @@ enum Sha {
     Stream(Box<Sha256>),
     /// In lanes, once a round.
     Lanes([u32; 8]),
+    /// By itself beside the lanes, as the bytes come.
+    Alone(Box<Alone>),
 }
 impl Sha {
-    fn new(pass: &Pass<'_>) -> Self {
-        if pass.sha256_in_lanes { Self::Lanes(Sha256Lanes::START) } else { Self::Stream(Box::default()) }
+    fn new(in_lanes: bool, alone: bool) -> Self {
+        match (in_lanes, alone) {
+            (_, true) => Self::Alone(Box::new(Alone::new())),
+            (true, false) => Self::Lanes(Sha256Lanes::START),
+            (false, false) => Self::Stream(Box::default()),
+        }
     }
 }
 
@@ -97,6 +105,8 @@ pub(super) struct Flight<'a> {
     hold_to: u64,
     /// To be read again for the content readers.
     again: bool,
+    /// So long that all other files would be through before it in its lane.
+    alone: bool,
     piece: Option<At>,
     gaps: Gaps,
 }
@@ -131,13 +141,14 @@ impl<'a> Flight<'a> {
         let len = source.len();
         let reason = unhashed(len, entry.stat.as_ref().map_or(len, |s| s.allocated));
         let hashing = reason.is_none() && job.known.is_none();
+        let alone = !job.want_md5 && len > pass.longest;
         let mut flight = Self {
             index,
             job,
             len,
             at: 0,
             stop: len,
-            sha256: hashing.then(|| Sha::new(pass)),
+            sha256: hashing.then(|| Sha::new(pass.sha256_in_lanes, alone)),
             md5: (hashing && job.want_md5).then_some(Md5Lanes::START),
             unhashed: if job.known.is_some() { String::new() } else { reason.unwrap_or_default() },
             content: "",
@@ -145,6 +156,7 @@ impl<'a> Flight<'a> {
             hold: None,
             hold_to: 0,
             again: false,
+            alone,
             piece: None,
             gaps,
             source,
@@ -224,9 +236,20 @@ impl<'a> Flight<'a> {
         self.stop = self.at;
     }
 
-    /// Reads the next piece, into `arena` from `free` on (which it moves) or into the file's own buffer.
-    /// Gives the number of bytes.
+    /// Reads the next piece, into `arena` from `free` on (which it moves) or into the file's own buffer; several
+    /// pieces, one after the other, of a file that is hashed by itself. Gives the number of bytes.
     pub(super) fn read(&mut self, arena: &mut [u8], free: &mut usize) -> u64 {
+        let mut all = 0_u64;
+        for _ in 1..ALONE {
+            if !self.alone || self.hold_to > 0 || self.stop.saturating_sub(self.at) <= PIECE as u64 {
+                break;
+            }
+            all = all
+                .saturating_add(self.fill(arena.get_mut(*free..free.saturating_add(PIECE)).unwrap_or_default()) as u64);
+        }
+        all.saturating_add(self.read_piece(arena, free))
+    }
+    fn read_piece(&mut self, arena: &mut [u8], free: &mut usize) -> u64 {
         let want = usize::try_from(self.stop.saturating_sub(self.at)).unwrap_or(usize::MAX).min(PIECE);
         let mut hold = if self.at < self.hold_to { self.hold.take() } else { None };
         // A held piece ends where the held part ends: what comes behind it goes into the arena.
@@ -256,8 +279,10 @@ impl<'a> Flight<'a> {
             let asked = part.len();
             match guard(|| self.source.read_at(self.at, part)) {
                 Ok(Ok(got)) => {
-                    if let (Some(Sha::Stream(sha256)), Some(part)) = (&mut self.sha256, part.get(..got)) {
-                        sha256.update(part);
+                    match (&mut self.sha256, part.get(..got)) {
+                        (Some(Sha::Stream(sha256)), Some(part)) => sha256.update(part),
+                        (Some(Sha::Alone(sha256)), Some(part)) => sha256.update(part),
+                        _ => {}
                     }
                     n = n.saturating_add(got);
                     self.at = self.at.saturating_add(got as u64);
@@ -334,6 +359,7 @@ impl<'a> Flight<'a> {
         let sha256 = self.sha256.take().map(|s| match s {
             Sha::Stream(s) => Digest(s.finalize().into()),
             Sha::Lanes(state) => Digest(digest::<Sha256Lanes, 8, 32>(state)),
+            Sha::Alone(s) => Digest(s.finish(self.len)),
         });
         let sha256 = sha256.or(known.map(|k| k.sha256));
         let md5 = self.md5.take().map(|s| Md5(digest::<Md5Lanes, 4, 16>(s))).or(known.map(|k| k.md5));

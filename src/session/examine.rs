@@ -3,6 +3,7 @@ use super::gap_ledger::GapLedger;
 use super::intake::Intake;
 use super::open::{OpenedImage, open_all};
 use super::resume::{self, Past};
+use super::rows::Rows;
 use super::supervisor::{self, Taker};
 use super::{Came, Examined, Failure, Plan, Watch};
 use crate::base::{Evidence, FsId, Gap, Stage, Time};
@@ -87,6 +88,7 @@ fn finish(
     {
         return Err(failure.clone());
     }
+    taking.rows.unpack(&mut taking.data.inventory)?;
     taking.stamp(images);
     taking.stage(Stage::Joining, 0)?;
     taking.data.scope = intake.scope(&taking.data.scene);
@@ -169,6 +171,7 @@ struct Taking<'a> {
     as_of: String,
     examiner: String,
     data: CaseData,
+    rows: Rows,
     ids: Ids,
     gaps: GapLedger,
     /// Of the findings that a case had before.
@@ -197,6 +200,7 @@ impl<'a> Taking<'a> {
             as_of: plan.as_of.clone().unwrap_or_else(today),
             examiner: plan.examiner.clone(),
             data: CaseData::default(),
+            rows: Rows::default(),
             ids: Ids::default(),
             gaps: GapLedger::default(),
             reviews: HashMap::new(),
@@ -319,7 +323,7 @@ impl Taker for Taking<'_> {
         self.pending.rows = self.pending.rows.saturating_add(rows.len());
         self.pending.items.extend(items);
         self.pending.gaps.extend(gaps);
-        rows.into_iter().for_each(|row| self.data.inventory.push(row));
+        self.rows.take(rows, &mut self.data.inventory)?;
         let since = self.pending.since.map(|s| s.elapsed()).unwrap_or_default();
         if self.pending.rows >= TRANSACTION || since >= TRANSACTION_TIME {
             self.end_transaction()?;
@@ -345,6 +349,7 @@ impl Taker for Taking<'_> {
         self.watch.stage(stage, total, stage.unit());
         // At the end of a phase: what is known so far is judged and shown, provisionally.
         if stage > Stage::Configuration && stage < Stage::Judging && self.watch.is_watched() {
+            self.rows.unpack(&mut self.data.inventory)?;
             self.data.gaps = self.gaps.list();
             self.judge(None, stage > Stage::Contents);
             self.watch.publish(Arc::new(self.data.clone()));

@@ -17,6 +17,7 @@ mod mount_place;
 mod open;
 mod process;
 mod resume;
+mod rows;
 mod safe_name;
 mod saved;
 mod siblings;

@@ -25,6 +25,10 @@ const QUEUE: usize = 64;
 const WAITING: u64 = 64 << 20;
 /// A worker that says nothing for this long hangs.
 const SILENCE: Duration = super::Limits::DEFAULT.silence;
+/// For the GNU C library's memory: what is large goes back to the system when it is freed (glibc would learn from the
+/// first such piece to keep them), what is small stays for the next. Others do not look at it.
+const MEMORY: [(&str, &str); 3] =
+    [("MALLOC_MMAP_THRESHOLD_", "1048576"), ("MALLOC_TRIM_THRESHOLD_", "33554432"), ("MALLOC_TOP_PAD_", "1048576")];
 /// How often the parent looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a worker that closed its socket has for ending, and one that is told something for listening.
@@ -88,6 +92,7 @@ impl<'a> Worker<'a> {
         let child = command
             .arg("worker")
             .env_clear()
+            .envs(MEMORY.iter().copied())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

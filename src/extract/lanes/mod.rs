@@ -9,11 +9,13 @@ mod sha256;
 #[cfg(test)]
 mod tests;
 mod transpose;
+mod zeros;
 
 pub(super) use md5::Md5Lanes;
 use pulp::{Arch, Simd, WithSimd};
 pub(super) use sha256::{Sha256Lanes, pays as sha256_pays};
 use std::marker::PhantomData;
+pub(super) use zeros::Alone;
 
 /// Bytes of a block: the same for both functions.
 pub(super) const BLOCK: usize = 64;
