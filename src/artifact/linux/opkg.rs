@@ -17,7 +17,7 @@ const MAX_PACKAGES: usize = 200_000;
 
 /// Reads the database into an index of owned paths; `None` where there is no database.
 pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Ownership> {
-    let (home, status) = HOMES.iter().find_map(|home| Some((*home, system.resolve(&format!("{home}/status"))?)))?;
+    let (home, status) = HOMES.iter().find_map(|home| Some((*home, system.resolve(format!("{home}/status"))?)))?;
     let text = out.read(system, status)?;
     let mut packages: BTreeMap<String, (Package, HashMap<Vec<u8>, Option<Md5>>)> = BTreeMap::new();
     for stanza in deb822::stanzas(&text.bytes) {

@@ -158,7 +158,7 @@ fn zips_in_zips_end_at_a_depth() {
     let report = crate::common::report(&dir.path().join("r.json"));
     let gaps = report["gaps"].as_array().unwrap();
     assert!(
-        gaps.iter().any(|g| g["what"].as_str().unwrap().contains("budget: an image or archive within")),
+        gaps.iter().any(|g| g["what"].as_str().unwrap().contains("budget: images and archives within")),
         "{gaps:?}"
     );
     assert!(report["filesystems"].as_array().unwrap().len() < 8);

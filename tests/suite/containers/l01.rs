@@ -216,7 +216,7 @@ fn tree(path: &Path) -> (cranescope::evidence::Tree, Vec<String>) {
 }
 
 #[test]
-fn files_are_those_that_libewf_exports() {
+pub(crate) fn files_are_those_that_libewf_exports() {
     let items = items();
     for cuts in [1, 3] {
         let folder = folder();

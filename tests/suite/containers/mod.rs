@@ -4,7 +4,7 @@ mod cuts;
 mod ewf;
 mod ex01;
 mod help;
-mod l01;
+pub(crate) mod l01;
 mod machines;
 mod parents;
 mod whole;

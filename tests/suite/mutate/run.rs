@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// A reader that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes that a reader may read of a mutant: some hundred times what it reads of the intact image.
 const ALLOWANCE: u64 = 4 << 30;
 

@@ -161,7 +161,8 @@ fn floods_and_garbage_stay_bounded() {
         let found = gaps.iter().filter(|g| g.at.path.as_ref().is_some_and(|p| p.display() == path)).collect::<Vec<_>>();
         assert!(found.len() == 1 && found[0].what.contains(text), "{path}: {found:?}");
     };
-    gap("/var/log/journal/abc", "2 with 6 bytes");
+    gap("/var/log/journal/abc/system.journal", "no journal");
+    gap("/var/log/journal/abc/user-1000.journal", "no journal");
     gap("/var/log/long.log", "1 lines are longer");
     gap("/var/log/cut.gz", "bytes of text were read before");
 }
