@@ -188,13 +188,7 @@ impl Layout {
     fn divided(&mut self, spot: &Spot, source: &Source, means: &Means<'_>) -> Option<VolumeState> {
         let id = self.volume_id(spot.volume);
         let (scheme, parts) = table(source, &id, means, &spot.gaps)?;
-        let above = Above {
-            image: spot.image,
-            id: &id,
-            parent: Some(spot.volume),
-            depth: spot.depth.saturating_add(1),
-            in_file: spot.in_file,
-        };
+        let above = Above::parts_of(spot, &id);
         self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
         Some(VolumeState::Read)
     }
@@ -205,13 +199,7 @@ impl Layout {
         let state = self.add_filesystem(spot, format, source, means);
         let id = self.volume_id(spot.volume);
         let Some((scheme, parts)) = table(source, &id, means, &spot.gaps) else { return state };
-        let above = Above {
-            image: spot.image,
-            id: &id,
-            parent: Some(spot.volume),
-            depth: spot.depth.saturating_add(1),
-            in_file: spot.in_file,
-        };
+        let above = Above::parts_of(spot, &id);
         // What no entry claims is the disc's own.
         let parts = parts.into_iter().filter(|p| p.kind == PartKind::Partition).collect();
         self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
@@ -329,6 +317,13 @@ pub(super) struct Above<'a> {
     /// Of the parts.
     pub depth: u32,
     pub in_file: bool,
+}
+impl<'a> Above<'a> {
+    /// For the parts of a volume that is being scanned; `id` is the volume's.
+    pub(super) fn parts_of(spot: &Spot, id: &'a str) -> Self {
+        let depth = spot.depth.saturating_add(1);
+        Self { image: spot.image, id, parent: Some(spot.volume), depth, in_file: spot.in_file }
+    }
 }
 
 impl Layout {

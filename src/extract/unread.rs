@@ -25,13 +25,7 @@ impl Layout {
             return None;
         }
         let (scheme, parts) = volume::flash::parts(source, &spot.gaps)?;
-        let above = Above {
-            image: spot.image,
-            id: &id,
-            parent: Some(spot.volume),
-            depth: spot.depth.saturating_add(1),
-            in_file: spot.in_file,
-        };
+        let above = Above::parts_of(spot, &id);
         self.add_parts(&above, scheme, parts, source, means, &spot.gaps);
         Some(VolumeState::Read)
     }

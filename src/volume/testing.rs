@@ -21,6 +21,16 @@ pub(super) fn disk(name: &str) -> Vec<u8> {
     bytes
 }
 
+/// Bytes without a pattern, the same for the same seed.
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u8::try_from(state >> 56).unwrap()
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 /// A disk as image number `image` of a case.
 pub(super) fn image(bytes: Vec<u8>, image: u32) -> Source {
     let segment = Segment { source: Arc::new(bytes), name: format!("disk{image}") };

@@ -59,6 +59,17 @@ pub(crate) fn ext4(folder: &Path, root: &Path, name: &str) -> PathBuf {
     image
 }
 
+/// An examination of `disk.img` in `at`, judged as of one day, its case beside the image.
+pub(crate) fn plan(at: &Path, case: &str) -> cranescope::session::Plan {
+    cranescope::session::Plan {
+        images: vec![at.join("disk.img")],
+        case: Some(at.join(case)),
+        worker: Some(env!("CARGO_BIN_EXE_cranescope").into()),
+        as_of: Some("2026-01-01".into()),
+        ..Default::default()
+    }
+}
+
 /// The files of a small system with a dial-up peer and a second root account.
 pub(crate) const SMALL_SYSTEM: &[(&str, &str)] = &[
     ("/etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n"),

@@ -3,7 +3,6 @@ use crate::common::{SMALL_SYSTEM, ext4, plant, report, run as cranescope};
 use crate::look::{corpus, tool, tools, unpacked};
 use cranescope::format::journal::{header, walk};
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -167,8 +166,7 @@ fn what_a_journal_tells_of_a_modem_is_found_and_leads_to_its_bytes() {
     let addresses = of("pppd-address");
     let text = |e: &Value| e["fields"].to_string();
     assert_eq!(addresses.len(), 2, "{events:?}");
-    let mut mark = String::new();
-    (0..16).for_each(|_| write!(mark, "{:02x}", 0xfe).unwrap());
+    let mark = "fe".repeat(16);
     for event in addresses {
         let is_foreign = text(event).contains("10.99.1.1");
         assert_eq!(text(event).contains(&format!("machine_id={mark}")), is_foreign);

@@ -19,14 +19,7 @@ fn disk() -> Option<tempfile::TempDir> {
 }
 
 fn plan(at: &Path, case: &str) -> Plan {
-    Plan {
-        images: vec![at.join("disk.img")],
-        case: Some(at.join(case)),
-        worker: Some(env!("CARGO_BIN_EXE_cranescope").into()),
-        as_of: Some("2026-01-01".into()),
-        second_reader: true,
-        ..Plan::default()
-    }
+    Plan { second_reader: true, ..crate::common::plan(at, case) }
 }
 
 /// Examines until `stage` begins, and stops there.

@@ -3,3 +3,5 @@ pub(super) mod firmware;
 pub(super) mod modem_talk;
 pub(super) mod plc;
 pub(super) mod router;
+#[cfg(test)]
+mod testing;

@@ -125,22 +125,8 @@ fn program_version(head: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::testing::entry;
     use super::*;
-    use crate::base::{FsId, NodeId};
-    use crate::evidence::Cover;
-
-    fn entry(path: &str) -> Entry {
-        Entry {
-            path: path.into(),
-            fs: FsId(0),
-            node: NodeId::default(),
-            stat: None,
-            deleted: false,
-            layer: None,
-            covered: Cover::default(),
-            lost: false,
-        }
-    }
 
     #[test]
     fn projects_are_recognised_by_content_first() {

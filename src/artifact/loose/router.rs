@@ -113,9 +113,9 @@ fn pairs(bytes: &[u8], order: fn([u8; 2]) -> u16) -> (Vec<Pair<'_>>, usize, u16)
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::super::testing::entry;
     use super::*;
-    use crate::base::{Evidence, FsId, NodeId};
-    use crate::evidence::{Cover, Entry};
+    use crate::base::Evidence;
     use crate::inventory::Row;
 
     fn backup(order: fn(u16) -> [u8; 2], pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -128,17 +128,7 @@ mod tests {
         bytes
     }
     fn read(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
-        let path = Name::from("/nvrambak.bin");
-        let entry = Entry {
-            path,
-            fs: FsId(0),
-            node: NodeId::default(),
-            stat: None,
-            deleted: false,
-            layer: None,
-            covered: Cover::default(),
-            lost: false,
-        };
+        let entry = entry("/nvrambak.bin");
         let out = Out::new(None, CONTENT.name);
         if (CONTENT.wants)(&entry, bytes) {
             consume(&Sight { entry: &entry, system: None, evidence: Evidence::default() }, bytes, &out);

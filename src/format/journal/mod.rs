@@ -201,7 +201,10 @@ impl Walker<'_> {
             *word |= bit;
         }
         let compact = self.header.is_compact();
-        let Ok(payload) = Payload::of(object, at, compact, &mut self.windows) else { return };
+        let payload = match Payload::of(object, at, compact, &mut self.windows) {
+            Ok(payload) => payload,
+            Err(what) => return self.fault(at, object.size, what),
+        };
         let head = if payload.is_packed() {
             match self.decode(&payload) {
                 Ok(bytes) => bytes,

@@ -294,16 +294,9 @@ fn field(polynomial: u32, n: usize) -> (Vec<u16>, Vec<u16>) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::super::super::testing::noise;
     use super::*;
 
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            u8::try_from(state >> 56).unwrap()
-        };
-        (0..len).map(|_| next()).collect()
-    }
     fn code(bits: u16, step: u32, swapped: bool, plain: bool) -> Bch {
         let geometry = Nand::of(step * 4, 256);
         Bch::new(geometry, Shape { bits, step, place: None, swapped, plain }).unwrap()

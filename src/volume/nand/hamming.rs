@@ -145,20 +145,11 @@ fn is_plain(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use super::super::super::testing::image;
+    use super::super::super::testing::{image, noise};
     use super::super::{guess, split};
     use super::*;
     use crate::base::{Gaps, PieceKind, Run};
     use std::sync::Arc;
-
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            u8::try_from(state >> 56).unwrap()
-        };
-        (0..len).map(|_| next()).collect()
-    }
 
     /// By the definition: parity over all bits whose address has, or lacks, one bit; inverted.
     fn by_definition(bytes: &[u8]) -> [u8; 3] {

@@ -8,14 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 fn plan(at: &Path, case: &str) -> Plan {
-    Plan {
-        images: vec![at.join("disk.img")],
-        case: Some(at.join(case)),
-        worker: Some(env!("CARGO_BIN_EXE_cranescope").into()),
-        as_of: Some("2026-01-01".into()),
-        overwrite: true,
-        ..Plan::default()
-    }
+    Plan { overwrite: true, ..crate::common::plan(at, case) }
 }
 
 /// A watch that does something once, when a stage begins.

@@ -1,6 +1,6 @@
 //! A disk that is full, at many sizes: one clear message, exit 4, a case that can be gone on with, and a report that
 //! is the old one or a whole new one.
-use super::{bytes_but_run, disk, examine};
+use super::{bytes_but_run, disk, examine, whole};
 use crate::common::{cranescope, rounds, run};
 use std::path::Path;
 use std::process::Command;
@@ -45,8 +45,7 @@ fn a_full_disk_leaves_a_case_to_go_on_with() {
     if !disk(at) {
         return;
     }
-    assert_eq!(examine(at, "whole.cranecase").0, 0);
-    let whole = bytes_but_run(&at.join("r.json"));
+    let whole = whole(at);
     let needed = (std::fs::metadata(at.join("whole.cranecase")).unwrap().len() >> 10) * 2
         + (std::fs::metadata(at.join("r.json")).unwrap().len() >> 10);
     let small = at.join("small");
@@ -86,8 +85,7 @@ fn a_limit_of_file_sizes_is_told_as_well() {
     if !disk(at) {
         return;
     }
-    assert_eq!(examine(at, "whole.cranecase").0, 0);
-    let whole = bytes_but_run(&at.join("r.json"));
+    let whole = whole(at);
     let needed = std::fs::metadata(at.join("whole.cranecase")).unwrap().len() >> 10;
     let sizes = u64::from(rounds(3, 50));
     for n in 0..sizes {

@@ -22,6 +22,12 @@ fn examine(at: &Path, case: &str) -> (i32, String, String) {
     run(at, &["examine", "disk.img", "--case", case, "--json", "r.json", "--quiet", "--as-of", "2026-01-01"])
 }
 
+/// The report of an examination that nothing disturbs, without its run; the case is `whole.cranecase`.
+fn whole(at: &Path) -> String {
+    assert_eq!(examine(at, "whole.cranecase").0, 0);
+    bytes_but_run(&at.join("r.json"))
+}
+
 /// A system with something to read: files, logs, archives, an image within the image.
 pub(crate) fn disk(at: &Path) -> bool {
     if !have("mke2fs") {

@@ -1,5 +1,5 @@
 //! Two programs at once on one case: never two writers.
-use super::{bytes_but_run, disk, examine};
+use super::{bytes_but_run, disk, whole};
 use crate::common::{cranescope, rounds, run};
 use std::process::Stdio;
 
@@ -10,8 +10,7 @@ fn two_at_once_are_never_two_writers() {
     if !disk(at) {
         return;
     }
-    assert_eq!(examine(at, "whole.cranecase").0, 0);
-    let whole = bytes_but_run(&at.join("r.json"));
+    let whole = whole(at);
     let rounds = rounds(4, 50);
     let mut refused = 0;
     for round in 0..rounds {

@@ -6,7 +6,6 @@ use crate::artifact::Out;
 use crate::base::{Name, Time};
 use crate::evidence::{Entry, System};
 use crate::format::journal;
-use std::fmt::Write as _;
 
 /// The message, and who said it.
 const WANTED: &[&str] = &["MESSAGE", "SYSLOG_IDENTIFIER", "_COMM"];
@@ -46,10 +45,7 @@ pub(super) fn read<'p>(
     }
     let read = |at: u64, buf: &mut [u8]| source.read_at(at, buf).map_err(|e| e.to_string());
     let header = journal::header(len, &read).map_err(|e| gap(&e)).ok()?;
-    let own: String = header.machine_id.iter().fold(String::new(), |mut all, byte| {
-        let _ = write!(all, "{byte:02x}");
-        all
-    });
+    let own = crate::base::hex(&header.machine_id);
     let path = std::str::from_utf8(entry.path.bytes()).unwrap_or_default();
     let mut scan = Scan::new(patterns, path);
     // A copied master brings its journals along: what they tell of was on another machine.
