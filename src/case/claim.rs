@@ -15,9 +15,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Bytes of a page of a new case.
 const PAGE: u32 = 32 << 10;
+/// How long a case that another process holds is asked for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An item that brought down workers, and what of it was therefore not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,18 @@ impl Case {
     /// Takes the case at `path`, and says whether it is new. Nothing is made of what the file holds already,
     /// unless it is a case and `overwrite` is set.
     pub fn claim(path: &Path, overwrite: bool, identity: &Identity, asked: &Asked) -> Result<(Self, bool), CaseError> {
+        let began = Instant::now();
+        // Of two that begin at the same moment each may hold what the other one waits for; SQLite then refuses both at
+        // once, whatever they would wait. They let go and come back after different times.
+        let pause = Duration::from_millis(u64::from(20 + std::process::id() % 16 * 15));
+        loop {
+            match Self::claim_once(path, overwrite, identity, asked) {
+                Err(CaseError::Busy(_)) if began.elapsed() < PATIENCE => std::thread::sleep(pause),
+                done => return done,
+            }
+        }
+    }
+    fn claim_once(path: &Path, overwrite: bool, identity: &Identity, asked: &Asked) -> Result<(Self, bool), CaseError> {
         let length = || std::fs::metadata(path).map(|m| m.len());
         let replaced = if overwrite && length().is_ok_and(|len| len > 0) {
             // A file that is no case is never removed, whatever was asked; nor is one that somebody writes.
