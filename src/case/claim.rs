@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const PAGE: u32 = 32 << 10;
 /// How long a case that another process holds is asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one attempt waits: less than that, as two may wait for one another.
+const ATTEMPT: Duration = Duration::from_millis(50);
 
 /// An item that brought down workers, and what of it was therefore not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ impl Case {
     /// unless it is a case and `overwrite` is set.
     pub fn claim(path: &Path, overwrite: bool, identity: &Identity, asked: &Asked) -> Result<(Self, bool), CaseError> {
         let began = Instant::now();
-        // Of two that begin at the same moment each may hold what the other one waits for; SQLite then refuses both at
-        // once, whatever they would wait. They let go and come back after different times.
+        // Of two that begin at the same moment each may hold what the other one waits for, as exclusive locking keeps
+        // a shared lock while it waits. They let go and come back after different times.
         let pause = Duration::from_millis(u64::from(20 + std::process::id() % 16 * 15));
         loop {
             match Self::claim_once(path, overwrite, identity, asked) {
@@ -60,6 +62,7 @@ impl Case {
         let replaced = if overwrite && length().is_ok_and(|len| len > 0) {
             // A file that is no case is never removed, whatever was asked; nor is one that somebody writes.
             let old = Self::open(path)?;
+            old.db().busy_timeout(ATTEMPT).map_err(|e| old.fault(&e))?;
             old.db().execute_batch("BEGIN EXCLUSIVE").map_err(|e| old.fault(&e))?;
             let refused = |e: std::io::Error| {
                 format!("{}: the case cannot be replaced; check folder and permission ({e})", path.display())
@@ -74,12 +77,14 @@ impl Case {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(|e| fault(path, &e))?;
         let lock = || -> rusqlite::Result<()> {
+            db.busy_timeout(ATTEMPT)?;
             // Of a new file: rows are about a kilobyte long, and each page is a call of the system.
             db.pragma_update(None, "page_size", PAGE)?;
             db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             // Synced at every commit, as a case must outlive a loss of power; there is one in a second at most.
             db.pragma_update(None, "synchronous", "FULL")?;
-            db.execute_batch("BEGIN EXCLUSIVE")
+            db.execute_batch("BEGIN EXCLUSIVE")?;
+            db.busy_timeout(PATIENCE)
         };
         lock().map_err(|e| fault(path, &e))?;
         drop(replaced);
