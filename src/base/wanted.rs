@@ -12,12 +12,15 @@ pub enum Wanted {
     Extension(String),
     /// A file of a folder that is evidence, by its position in the listing.
     Item(u32),
+    /// A temporary file for what is decoded; `is_full`: the one that was given cannot be written any more.
+    Scratch { is_full: bool },
 }
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(&super::Name::new(name).display()),
             Self::Item(number) => write!(f, "file {number} of the folder"),
+            Self::Scratch { .. } => f.write_str("a temporary file"),
             Self::Extension(extension) => write!(f, "the file with the extension .{extension}"),
         }
     }

@@ -20,6 +20,9 @@ pub struct Run {
     pub timings: Vec<(String, f64)>,
     /// What the worker's confinement was, in words.
     pub sandbox: String,
+    /// What was unpacked into a temporary file, and where; empty if nothing was.
+    #[serde(default)]
+    pub scratch: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -164,7 +164,9 @@ pub(super) struct VerifyArguments {
 
 /// 1 where something is not as it was recorded, or cannot be read.
 pub(super) fn verify(a: &VerifyArguments) -> Outcome {
-    let verified = session::verify(&a.source, a.confinement.no_sandbox)?;
+    let plan = a.confinement.looking_at(vec![a.source.clone()]);
+    let verified = session::verify(&a.source, &plan)?;
+    super::tell_scratch(&plan);
     print(&mut |to| verified.lines.iter().try_for_each(|line| writeln!(to, "{line}")))?;
     Ok(u8::from(!verified.whole))
 }

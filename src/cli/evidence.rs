@@ -1,6 +1,6 @@
 //! `ls`, `cat` and `export`: looking inside an image without examining it.
 use super::{Outcome, print};
-use crate::session::{self, Failure, Listed, Plan, looking_at};
+use crate::session::{self, Failure, Listed, Plan};
 use clap::Args;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -37,9 +37,9 @@ pub(super) struct CatArguments {
 }
 
 pub(super) fn ls(a: &LsArguments) -> Outcome {
-    let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, ..a.confinement.looking_at(vec![a.image.clone()]) };
     let entries = session::list(&plan, &a.path)?;
+    super::tell_scratch(&plan);
     print(&mut |to| entries.iter().try_for_each(|e| line(e, to)))?;
     Ok(0)
 }
@@ -87,12 +87,12 @@ pub(super) fn cat(a: &CatArguments) -> Outcome {
     let out = std::io::stdout().lock();
     let mut out: Box<dyn Write> =
         if out.is_terminal() { Box::new(crate::base::inert::Terminal::new(out)) } else { Box::new(out) };
-    let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, ..a.confinement.looking_at(vec![a.image.clone()]) };
     session::read(&plan, &a.path, &mut |bytes| {
         out.write_all(bytes).map_err(|e| Failure::environment(format!("standard output: {e}")))
     })?;
     out.flush().map_err(|e| Failure::environment(format!("standard output: {e}")))?;
+    super::tell_scratch(&plan);
     Ok(0)
 }
 
@@ -116,9 +116,9 @@ pub(super) struct ExportArguments {
 }
 
 pub(super) fn export(a: &ExportArguments) -> Outcome {
-    let no_sandbox = a.confinement.no_sandbox;
-    let plan = Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(vec![a.image.clone()]) };
+    let plan = Plan { keys: a.key.clone(), nand: a.nand, ..a.confinement.looking_at(vec![a.image.clone()]) };
     let written = session::export(&plan, &a.path, &a.to, &session::ExportWatch::default())?;
+    super::tell_scratch(&plan);
     written.failures.iter().for_each(|(path, what)| super::complain(&format!("{path}: {what}")));
     print(&mut |to| {
         writeln!(

@@ -114,6 +114,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         as_of: a.as_of,
         threads: a.threads,
         no_sandbox: a.confinement.no_sandbox,
+        scratch: a.confinement.scratch(),
         examiner: a.examiner,
         command: std::env::args().collect(),
         ..Plan::default()
@@ -222,6 +223,9 @@ pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std:
             let line = e.line.map(|l| format!(", line {l}")).unwrap_or_default();
             writeln!(to, "           {}{line}", e.path)?;
         }
+    }
+    if !data.run.scratch.is_empty() {
+        writeln!(to, "{}", data.run.scratch)?;
     }
     writeln!(to, "case: {}", case.display())
 }

@@ -60,6 +60,27 @@ struct Confinement {
     /// Go on though the kernel lacks a part of what confines the process that parses the evidence.
     #[arg(long)]
     no_sandbox: bool,
+    /// Where packed images that cannot be read from the middle are unpacked, into a file that is gone afterwards: a
+    /// folder, or `none`. By default beside the case, else in TMPDIR or /var/tmp.
+    #[arg(long, value_name = "DIR|none")]
+    scratch: Option<PathBuf>,
+}
+impl Confinement {
+    fn scratch(&self) -> crate::session::Scratch {
+        self.scratch.as_deref().map(crate::session::Scratch::at).unwrap_or_default()
+    }
+    /// A plan that only looks.
+    fn looking_at(&self, images: Vec<PathBuf>) -> crate::session::Plan {
+        let plan = crate::session::looking_at(images);
+        crate::session::Plan { no_sandbox: self.no_sandbox, scratch: self.scratch(), ..plan }
+    }
+}
+
+/// Says what was unpacked into a temporary file, and where.
+fn tell_scratch(plan: &crate::session::Plan) {
+    if let Some(told) = plan.scratch.told() {
+        complain(&told);
+    }
 }
 
 /// What a verb ended with: an exit code, or a failure to be told.

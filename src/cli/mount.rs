@@ -1,6 +1,6 @@
 //! `mount`: the evidence as a folder for other tools, until interrupted.
 use super::Outcome;
-use crate::session::{self, Failure, MountWatch, Phase, looking_at};
+use crate::session::{self, Failure, MountWatch, Phase};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;
@@ -27,8 +27,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(a: &Arguments) -> Outcome {
     let Some((dir, images)) = a.paths.split_last() else { return Err(Failure::usage("name an image and a folder")) };
-    let no_sandbox = a.confinement.no_sandbox;
-    let plan = session::Plan { keys: a.key.clone(), nand: a.nand, no_sandbox, ..looking_at(images.to_vec()) };
+    let plan = session::Plan { keys: a.key.clone(), nand: a.nand, ..a.confinement.looking_at(images.to_vec()) };
     let watch = Arc::new(MountWatch::default());
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, watch.stop.clone())
@@ -57,5 +56,6 @@ pub(super) fn run(a: &Arguments) -> Outcome {
         }
         mounting.join().unwrap_or_else(|_| Err(Failure::environment("the mount ended with a fault")))
     })?;
+    super::tell_scratch(&plan);
     Ok(0)
 }

@@ -133,6 +133,8 @@ impl Folder {
 
 /// Levels with fewer folders are not worth a second thread.
 const FEW: usize = 16;
+/// Folders whose lists wait at once to be taken: a level may hold a million entries.
+const AT_ONCE: usize = 256;
 
 impl Tree {
     /// Walks everything, live and deleted. Directories are visited once each, whatever links there are.
@@ -146,29 +148,31 @@ impl Tree {
         let mut level = vec![Folder { node: root, path: Name::from("/"), depth: 0 }];
         // Level by level: what the folders of one hold is read side by side, and taken in their order.
         while !level.is_empty() {
-            let list = |range: Range<usize>| -> Result<Vec<Vec<Listed>>, Cancelled> {
-                level.get(range).unwrap_or_default().iter().map(|f| f.list(&*fs, id, &gaps, progress)).collect()
-            };
-            let parts = if level.len() < FEW { 1 } else { threads() };
-            let read = in_order("walk", &split(level.len(), parts), &list);
-            let read = read.into_iter().collect::<Result<Vec<_>, Cancelled>>()?;
             let mut next = Vec::new();
-            for (folder, found) in level.iter().zip(read.into_iter().flatten()) {
-                for Listed { entry: new, is_folder } in found {
-                    if is_folder {
-                        if !seen.insert(new.node) {
-                            let what = format!("directory {} stands in more than one place; listed once", new.path);
-                            folder.gaps(&gaps).add("walk", what, 0);
-                            continue;
+            for some in level.chunks(AT_ONCE) {
+                let list = |range: Range<usize>| -> Result<Vec<Vec<Listed>>, Cancelled> {
+                    some.get(range).unwrap_or_default().iter().map(|f| f.list(&*fs, id, &gaps, progress)).collect()
+                };
+                let parts = if some.len() < FEW { 1 } else { threads() };
+                let read = in_order("walk", &split(some.len(), parts), &list);
+                let read = read.into_iter().collect::<Result<Vec<_>, Cancelled>>()?;
+                for (folder, found) in some.iter().zip(read.into_iter().flatten()) {
+                    for Listed { entry: new, is_folder } in found {
+                        if is_folder {
+                            if !seen.insert(new.node) {
+                                let what = format!("directory {} stands in more than one place; listed once", new.path);
+                                folder.gaps(&gaps).add("walk", what, 0);
+                                continue;
+                            }
+                            if folder.depth >= MAX_DEPTH || new.path.bytes().len() >= MAX_PATH {
+                                folder.gaps(&gaps).add("walk", "budget: depth; what lies below was not listed", 0);
+                            } else {
+                                let depth = folder.depth.saturating_add(1);
+                                next.push(Folder { node: new.node, path: new.path.clone(), depth });
+                            }
                         }
-                        if folder.depth >= MAX_DEPTH || new.path.bytes().len() >= MAX_PATH {
-                            folder.gaps(&gaps).add("walk", "budget: depth; what lies below was not listed", 0);
-                        } else {
-                            let depth = folder.depth.saturating_add(1);
-                            next.push(Folder { node: new.node, path: new.path.clone(), depth });
-                        }
+                        entries.push(new);
                     }
-                    entries.push(new);
                 }
             }
             level = next;

@@ -51,6 +51,8 @@ pub struct Done {
 const ROUND: usize = 1 << 20;
 /// Files larger than a piece that one thread reads side by side: one for each lane.
 const FLIGHTS: usize = 16;
+/// Files of a round, however small: empty ones would never fill it.
+const MANY: usize = 8192;
 /// Files that wait for memory or a lane before a thread begins no more: enough that smaller ones, which need neither,
 /// are found behind them.
 const PARKED: usize = 64;
@@ -360,7 +362,7 @@ impl<'a> Thread<'a> {
                 self.admit(flight)?;
             }
         }
-        while self.parked.len() < PARKED && self.free < ROUND {
+        while self.parked.len() < PARKED && self.free < ROUND && self.flights.len() < MANY {
             if self.queue.is_empty() {
                 self.pass.batch(&mut self.queue);
                 if !self.queue.is_empty() {
@@ -380,8 +382,9 @@ impl<'a> Thread<'a> {
     /// Takes a file into this round, or parks it.
     fn admit(&mut self, mut flight: Flight<'a>) -> Result<(), Cancelled> {
         if !flight.is_through() {
-            let large = self.flights.iter().filter(|f| !f.is_small()).count();
-            if self.free >= ROUND || (!flight.is_small() && large >= FLIGHTS) {
+            // Of files of some bytes each a round holds very many: those are not counted for every one of them.
+            let is_full = || self.flights.iter().filter(|f| !f.is_small()).count() >= FLIGHTS;
+            if self.free >= ROUND || (!flight.is_small() && is_full()) {
                 self.parked.push_back(flight);
                 return Ok(());
             }

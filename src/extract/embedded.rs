@@ -50,7 +50,7 @@ impl Siblings for Beside<'_> {
                 let last = name.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default();
                 self.tree.get(folder.join(last).bytes())
             }
-            Wanted::Item(_) => None,
+            Wanted::Item(_) | Wanted::Scratch { .. } => None,
             Wanted::Extension(extension) => {
                 let name = self.entry.path.file_name();
                 let stem = name.iter().rposition(|b| *b == b'.').and_then(|dot| name.get(..dot)).unwrap_or(name);

@@ -105,7 +105,8 @@ impl Layout {
 
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
-        let mut layout = Self { archive_left: super::archives::ALL, ..Self::default() };
+        let store = Store::new(means.sink.scratch());
+        let mut layout = Self { archive_left: super::archives::ALL, store, ..Self::default() };
         for input in inputs {
             layout.add_image(input, means, gaps);
         }

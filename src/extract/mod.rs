@@ -34,7 +34,7 @@ pub use text::{Collector, examine_fs, examine_text};
 
 use crate::base::{Cancelled, FsId, Gap, Gaps, Key, Nand, Progress, Stage, Wanted};
 use crate::evidence::{Candidate, System, Tree, find_systems};
-use crate::image::Segment;
+use crate::image::{self, Segment};
 use crate::inventory::{Row, Scene, StoredHash};
 use layout::Means;
 use std::cell::RefCell;
@@ -98,6 +98,10 @@ pub trait Sink: Sync {
     /// A further file of image number `image`, which its reader wants; or why it is not given.
     fn sibling(&self, _image: u32, wanted: &Wanted) -> Result<Segment, String> {
         Err(format!("{wanted}: nobody looks for further files here"))
+    }
+    /// A temporary file for what is decoded.
+    fn scratch(&self) -> Option<Arc<dyn image::Scratch>> {
+        None
     }
     /// Everything that one or several items gave. Committing an item twice is harmless.
     fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>);

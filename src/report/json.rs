@@ -113,6 +113,7 @@ fn run(case: &CaseData) -> impl Serialize + use<> {
         ("command", j!(run.command)),
         ("timings", Value::Object(timings)),
         ("sandbox", text(&run.sandbox)),
+        ("scratch", if run.scratch.is_empty() { Value::Null } else { text(&run.scratch) }),
     ])
 }
 

@@ -41,7 +41,11 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     let images = open_all(&intake.images)?;
     super::keys::read(&plan.keys)?;
     let path = plan.case.clone().unwrap_or_else(|| default_case(&plan.images));
-    outside_of_evidence(&path, &plan.images)?;
+    outside_of_evidence(&path, &plan.images, "--case")?;
+    plan.scratch.beside(&path);
+    if let Some(folder) = plan.scratch.named() {
+        outside_of_evidence(&folder.join("file"), &plan.images, "--scratch")?;
+    }
     let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
     let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);
     let mut behind = Taken::default();
@@ -70,6 +74,7 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     taking.gaps.add(intake.gaps.clone());
     taking.gaps.add(intake.size_gaps(&images));
     let outcome = supervisor::examine(plan, &asked, &images, &intake.stored, watch, &behind, &mut taking);
+    taking.data.run.scratch = plan.scratch.told().unwrap_or_default();
     finish(outcome, taking, &images, &intake, path, came, report)
 }
 
@@ -157,6 +162,9 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
     }
     let word = if finished { "finished" } else { "stopped" };
     let what = format!("examination {word}: {} findings, {} gaps", data.findings.len(), data.gaps.len());
+    if !data.run.scratch.is_empty() {
+        case.log(examiner, &data.run.scratch)?;
+    }
     case.log(examiner, &what)?;
     case.commit()?;
     Ok(())
@@ -400,14 +408,14 @@ fn default_case(images: &[PathBuf]) -> PathBuf {
 }
 
 /// Nothing is written into a folder that is evidence.
-fn outside_of_evidence(case: &Path, images: &[PathBuf]) -> Result<(), Failure> {
+fn outside_of_evidence(case: &Path, images: &[PathBuf], option: &str) -> Result<(), Failure> {
     let folder = case.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A folder that is not there is told when the case is made.
     let Ok(folder) = folder.canonicalize() else { return Ok(()) };
     let within = images.iter().find(|i| i.is_dir() && i.canonicalize().is_ok_and(|i| folder.starts_with(i)));
     within.map_or(Ok(()), |evidence| {
         let (case, evidence) = (case.display(), evidence.display());
-        Err(Failure::usage(format!("{case}: lies in the evidence folder {evidence}; name another place with --case")))
+        Err(Failure::usage(format!("{case}: lies in the evidence folder {evidence}; name another place with {option}")))
     })
 }
 

@@ -89,9 +89,10 @@ pub fn export(plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) ->
             keys: keys.clone(),
             nand: plan.nand,
             unconfined: plan.no_sandbox,
+            scratch: plan.scratch.most(),
             job: Job::Export { places: places.to_vec(), skip: out.told },
         };
-        let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
+        let mut worker = Worker::start(plan, &images, &order)?;
         let before = out.told;
         let why = loop {
             if watch.is_cancelled() {

@@ -112,9 +112,10 @@ fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure
         nand: plan.nand,
         // Without images nothing hostile is parsed: lists, and the user's own rule tests.
         unconfined: plan.no_sandbox || images.is_empty(),
+        scratch: plan.scratch.most(),
         job,
     };
-    let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
+    let mut worker = Worker::start(plan, &images, &order)?;
     loop {
         match worker.next(&|| false) {
             Next::Report(Report::Confined(how)) => accept(&how, order.unconfined)?,

@@ -20,6 +20,7 @@ mod resume;
 mod rows;
 mod safe_name;
 mod saved;
+mod scratch;
 mod siblings;
 mod supervisor;
 mod verify;
@@ -35,6 +36,7 @@ pub use mount::{MountWatch, Phase, mount};
 pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove_mount_place};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use saved::{add_review, judge_again, open_case, save, save_text};
+pub use scratch::Scratch;
 pub use verify::{Verified, verify};
 pub use watch::{Status, Watch};
 
@@ -75,6 +77,8 @@ pub struct Plan {
     /// As typed, for the report's `run`.
     pub command: Vec<String>,
     pub limits: Limits,
+    /// Where what is decoded may lie meanwhile.
+    pub scratch: Scratch,
 }
 
 /// What the workers of one examination may cost their parent. They are not trusted: without an end to what is taken

@@ -104,13 +104,14 @@ pub fn mount(plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure> 
         keys: super::keys::read(&plan.keys)?,
         nand: plan.nand,
         unconfined: plan.no_sandbox,
+        scratch: plan.scratch.most(),
         job: Job::Mount { skip: Vec::new() },
     };
     let mut lives = Lives::default();
     let mut mounted: Option<Mounted> = None;
     let outcome = loop {
         order.job = Job::Mount { skip: lives.skip.iter().copied().collect() };
-        let mut worker = Worker::start(plan.worker.as_ref(), &images, &order)?;
+        let mut worker = Worker::start(plan, &images, &order)?;
         let ready = match indexed(&mut worker, order.unconfined, &mut lives, watch)? {
             Ready::Yes(mark) => mark,
             Ready::Died(why) if mounted.is_none() && lives.idle_deaths > MAX_IDLE_DEATHS => {

@@ -4,7 +4,8 @@
 //! says nothing is ended, and neither a worker that does not read nor one that closes its socket and lives on can
 //! hold up the parent.
 use super::open::OpenedImage;
-use super::{Failure, siblings};
+use super::scratch::Scratch;
+use super::{Failure, Plan, siblings};
 use crate::base::Wanted;
 use crate::worker::protocol::{Given, Job, Order, Report, receive_sized, send, send_files};
 use std::fs::File;
@@ -12,7 +13,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +46,7 @@ pub(super) struct Worker<'a> {
     /// The way to it, for answers.
     to: UnixStream,
     images: &'a [OpenedImage],
+    scratch: Scratch,
     silence: Duration,
     talk: Talk,
     /// Bytes of all that was taken.
@@ -55,6 +56,7 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         // It may be parsing something endless; nothing of its is worth waiting for.
         self.end();
+        self.scratch.over();
     }
 }
 
@@ -76,10 +78,10 @@ struct Queue {
 }
 
 impl<'a> Worker<'a> {
-    /// Starts one on an order. `program` is this very binary unless a test names another.
-    pub(super) fn start(program: Option<&PathBuf>, images: &'a [OpenedImage], order: &Order) -> Result<Self, Failure> {
+    /// Starts one on an order. It is this very binary unless a test's plan names another.
+    pub(super) fn start(plan: &Plan, images: &'a [OpenedImage], order: &Order) -> Result<Self, Failure> {
         let environment = |what: &str, e: &io::Error| Failure::environment(format!("cannot {what}: {e}"));
-        let program = match program {
+        let program = match &plan.worker {
             Some(program) => program.clone(),
             None => std::env::current_exe().map_err(|e| environment("find this program's own file", &e))?,
         };
@@ -112,6 +114,7 @@ impl<'a> Worker<'a> {
             queue: queue.clone(),
             to: answers,
             images,
+            scratch: plan.scratch.clone(),
             silence: SILENCE,
             talk,
             taken: 0,
@@ -190,7 +193,11 @@ impl<'a> Worker<'a> {
 
     /// Gives the worker a file that an image names, or says why not.
     fn answer(&self, image: u32, wanted: &Wanted) -> io::Result<()> {
-        match siblings::give(self.images, image, wanted) {
+        let given = match wanted {
+            Wanted::Scratch { is_full } => self.scratch.give(*is_full),
+            _ => siblings::give(self.images, image, wanted),
+        };
+        match given {
             Ok((spec, file)) => {
                 send(&mut &self.to, &Given::File(spec))?;
                 send_files(&self.to, &[file])

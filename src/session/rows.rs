@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::base::parallel::{split, stream};
 use crate::inventory::{Inventory, Row};
+use std::sync::{Mutex, PoisonError};
 
 /// Rows that are taken into the inventory at once.
 const AT_ONCE: usize = 200_000;
@@ -16,7 +17,7 @@ impl Rows {
     /// Takes rows in, now or later.
     pub(super) fn take(&mut self, rows: Vec<Row>, inventory: &mut Inventory) -> Result<(), Failure> {
         if self.packed.is_empty() && inventory.rows().saturating_add(rows.len()) <= AT_ONCE {
-            rows.into_iter().for_each(|row| inventory.push(row));
+            rows.into_iter().map(path_once).for_each(|row| inventory.push(row));
             return Ok(());
         }
         let mut packed = postcard::to_allocvec(&rows).map_err(|e| failed(&e))?;
@@ -26,17 +27,31 @@ impl Rows {
     }
     /// The inventory is to have all of them.
     pub(super) fn unpack(&mut self, inventory: &mut Inventory) -> Result<(), Failure> {
-        let packed = std::mem::take(&mut self.packed);
+        // Each part is freed when it is unpacked. One that was taken already would be no list of rows.
+        let packed: Vec<_> = std::mem::take(&mut self.packed).into_iter().map(Mutex::new).collect();
         let work = |range: std::ops::Range<usize>| -> Result<Vec<Row>, Failure> {
-            let one = |bytes: &Vec<u8>| postcard::from_bytes::<Vec<Row>>(bytes).map_err(|e| failed(&e));
+            let one = |part: &Mutex<Vec<u8>>| {
+                let bytes = std::mem::take(&mut *part.lock().unwrap_or_else(PoisonError::into_inner));
+                postcard::from_bytes::<Vec<Row>>(&bytes).map_err(|e| failed(&e))
+            };
             let all = packed.get(range).unwrap_or_default().iter().map(one).collect::<Result<Vec<_>, _>>()?;
             Ok(all.into_iter().flatten().collect())
         };
         stream("rows", &split(packed.len(), packed.len()), &work, &mut |rows| {
-            rows?.into_iter().for_each(|row| inventory.push(row));
+            rows?.into_iter().map(path_once).for_each(|row| inventory.push(row));
             Ok(())
         })
     }
+}
+
+/// A file's path mostly is that of its evidence: one text for both.
+fn path_once(mut row: Row) -> Row {
+    if let Row::File(file) = &mut row
+        && file.path == file.evidence.path
+    {
+        file.evidence.path = file.path.clone();
+    }
+    row
 }
 
 fn failed(e: &postcard::Error) -> Failure {

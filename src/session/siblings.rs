@@ -49,7 +49,9 @@ fn find(images: &[OpenedImage], of: &OpenedImage, wanted: &Wanted) -> Result<Pat
             name.push(extension);
             name
         }
-        Wanted::Extension(_) | Wanted::Item(_) => return Err(format!("{wanted} names no file")),
+        Wanted::Extension(_) | Wanted::Item(_) | Wanted::Scratch { .. } => {
+            return Err(format!("{wanted} names no file"));
+        }
     };
     // A file that the examiner named is meant wherever it lies.
     if let Some(named) = images.iter().find(|i| i.path.file_name() == Some(&name) && i.path != of.path) {

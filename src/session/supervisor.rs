@@ -114,6 +114,7 @@ pub(super) fn examine(
             keys: keys.clone(),
             nand: plan.nand,
             unconfined: plan.no_sandbox,
+            scratch: plan.scratch.most(),
             job: Job::Examine {
                 done: lives.done.iter().copied().collect::<BTreeSet<u64>>().into_iter().collect(),
                 skip: list(&lives.skip),
@@ -125,7 +126,7 @@ pub(super) fn examine(
                 stored: stored.to_vec(),
             },
         };
-        let mut worker = Worker::start(plan.worker.as_ref(), images, &order)?.silent_for(plan.limits.silence);
+        let mut worker = Worker::start(plan, images, &order)?.silent_for(plan.limits.silence);
         let end = live(&mut worker, &mut lives, probing, plan, watch, taker)?;
         lives.bytes = lives.bytes.saturating_add(worker.taken());
         match end {

@@ -1,6 +1,6 @@
 //! Whether a case's log is as it was written, and an image's content as its container says.
 use super::look::check;
-use super::{Failure, Plan, looking_at};
+use super::{Failure, Plan};
 use crate::case::Case;
 use crate::inventory::StoredHash;
 use std::path::Path;
@@ -12,13 +12,13 @@ pub struct Verified {
     pub whole: bool,
 }
 
-/// Checks a case, or an image by its first segment; `no_sandbox` as in [`Plan`].
-pub fn verify(path: &Path, no_sandbox: bool) -> Result<Verified, Failure> {
+/// Checks a case, or an image by its first segment, as the plan for it says.
+pub fn verify(path: &Path, plan: &Plan) -> Result<Verified, Failure> {
     match Case::open(path) {
         Ok(case) => verify_case(&case),
         // A file that is no case is an image, or is told of as one.
         Err(e) if path.extension().is_some_and(|e| e == "cranecase") => Err(e.into()),
-        Err(crate::case::CaseError::NotACase(_)) => verify_image(path, no_sandbox),
+        Err(crate::case::CaseError::NotACase(_)) => verify_image(path, plan),
         Err(e) => Err(e.into()),
     }
 }
@@ -54,8 +54,8 @@ fn verify_case(case: &Case) -> Result<Verified, Failure> {
 }
 
 /// Reads the whole disk: every chunk's checksum, and the hashes that the acquisition stored.
-fn verify_image(path: &Path, no_sandbox: bool) -> Result<Verified, Failure> {
-    let checked = check(&Plan { no_sandbox, ..looking_at(vec![path.to_owned()]) })?;
+fn verify_image(path: &Path, plan: &Plan) -> Result<Verified, Failure> {
+    let checked = check(plan)?;
     let shown = super::open::shown(path);
     let Some(image) = checked.into_iter().next() else {
         return Err(Failure::evidence(format!("{shown}: it was not read; try again")));

@@ -9,7 +9,7 @@ pub(super) use linux::enter;
 
 /// Other systems give a process of its own and nothing more.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn enter(_threads: u32) -> Confinement {
+pub(super) fn enter(_threads: u32, _scratch: u64) -> Confinement {
     let missing = vec!["this system offers the worker no confinement that this version knows".to_owned()];
     Confinement { missing, ..Confinement::default() }
 }
@@ -35,14 +35,16 @@ mod linux {
     const MEMORY_A_THREAD: u64 = 64 << 20;
     /// Seconds of processor time for each thread: far beyond any disk, and not for ever.
     const PROCESSOR: u64 = 72 * 3600;
+    /// Bytes of the file in which a mount's requests are in hand, at least.
+    const REQUESTS: u64 = 16 << 20;
 
-    pub(in crate::worker) fn enter(threads: u32) -> Confinement {
+    pub(in crate::worker) fn enter(threads: u32, scratch: u64) -> Confinement {
         let mut told = Confinement::default();
         let mut note = |part: &str, outcome: Result<String, String>| match outcome {
             Ok(text) => told.parts.push(text),
             Err(why) => told.missing.push(format!("{part}: {why}")),
         };
-        note("limits", limits(threads));
+        note("limits", limits(threads, scratch));
         note("Landlock", landlock());
         note("seccomp", system_calls());
         // Trying to run another program would succeed without these.
@@ -54,7 +56,7 @@ mod linux {
         told
     }
 
-    fn limits(threads: u32) -> Result<String, String> {
+    fn limits(threads: u32, scratch: u64) -> Result<String, String> {
         let threads = u64::from(threads);
         let memory = MEMORY.saturating_add(MEMORY_A_THREAD.saturating_mul(threads));
         let set = |resource, value: u64| {
@@ -63,6 +65,8 @@ mod linux {
         };
         set(Resource::Data, memory)?;
         set(Resource::Cpu, PROCESSOR.saturating_mul(threads.max(1)))?;
+        // What it has to write to is a temporary file and the requests of a mount.
+        set(Resource::Fsize, scratch.max(REQUESTS))?;
         // A core dump would carry evidence into the folder the program was started in.
         set(Resource::Core, 0)?;
         Ok(format!("at most {} MiB of memory", memory >> 20))

@@ -24,11 +24,12 @@ pub(super) fn export(
     link: &Link,
     progress: &Progress,
 ) -> Told<()> {
-    let indexed = extract::index(inputs, request, &Quiet(link), progress)?;
+    let quiet = Quiet::new(link);
+    let indexed = extract::index(inputs, request, &quiet, progress)?;
     let mut number = 0_u64;
     link.scene(&indexed.layout.scene);
     for place in places {
-        let (tree, found) = match find(&indexed, place) {
+        let (tree, found) = match find(&indexed, place, &quiet) {
             Ok(found) => found,
             Err(what) => return Ok(Err(what)),
         };

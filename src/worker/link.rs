@@ -1,10 +1,11 @@
 //! The worker's main: one order in, reports out.
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
+use super::scratch::TemporaryFile;
 use super::{confine, export, look, mount, verify};
 use crate::base::{Cancelled, Gap, Opener, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
-use crate::image::{OpenFile, Segment};
+use crate::image::{OpenFile, Scratch, Segment};
 use crate::inventory::{Row, Scene};
 use std::collections::HashSet;
 use std::fs::File;
@@ -41,16 +42,16 @@ fn serve() -> io::Result<()> {
     let count = order.images.iter().map(|i| i.segments.len()).sum();
     let files = receive_files(&socket, count)?;
     // Nothing of the evidence was read so far, and this is still the only thread.
-    let confinement = confine::enter(order.threads);
+    let confinement = confine::enter(order.threads, order.scratch);
     let may_go_on = confinement.missing.is_empty() || order.unconfined;
     let wire = Arc::new(Wire::new(socket)?);
-    let link = Link::new(wire.clone(), &order.job);
+    let progress = Arc::new(Progress::default());
+    let link = Link::new(wire.clone(), &order.job, &progress);
     link.send(&Report::Confined(confinement));
     link.flush();
     if !may_go_on {
         return Ok(());
     }
-    let progress = Progress::default();
     let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
     let Order { images, threads, replay_journal, keys, nand, job, .. } = order;
     let inputs = inputs(images, files, &wire);
@@ -199,7 +200,7 @@ fn tick(link: &Link, progress: &Progress, over: &AtomicBool) {
 }
 
 /// The way to the parent. If it breaks, the parent is gone, and so is the reason to go on.
-struct Wire {
+pub(super) struct Wire {
     out: Mutex<BufWriter<UnixStream>>,
     /// What the parent answers; read by whoever asked.
     answers: Mutex<UnixStream>,
@@ -210,7 +211,7 @@ impl Wire {
         Ok(Self { out: Mutex::new(BufWriter::with_capacity(BUFFER, socket)), answers })
     }
     /// Asks the parent for a file, one question at a time.
-    fn ask(&self, image: u32, wanted: &Wanted) -> io::Result<Result<(SegmentSpec, File), String>> {
+    pub(super) fn ask(&self, image: u32, wanted: &Wanted) -> io::Result<Result<(SegmentSpec, File), String>> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         self.send(&Report::Want { image, wanted: wanted.clone() });
         self.flush();
@@ -222,7 +223,7 @@ impl Wire {
             }
         }
     }
-    fn send(&self, report: &Report) {
+    pub(super) fn send(&self, report: &Report) {
         // Encoded before the lock is taken: threads wait for the wire only.
         let frame = encode(report);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +231,7 @@ impl Wire {
             std::process::exit(1);
         }
     }
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         if self.out.lock().unwrap_or_else(PoisonError::into_inner).flush().is_err() {
             std::process::exit(1);
         }
@@ -244,16 +245,18 @@ pub(super) struct Link {
     skip: HashSet<u64>,
     unread: HashSet<u64>,
     only: HashSet<u64>,
+    scratch: Arc<TemporaryFile>,
 }
 impl Link {
-    fn new(wire: Arc<Wire>, job: &Job) -> Self {
+    fn new(wire: Arc<Wire>, job: &Job, progress: &Arc<Progress>) -> Self {
         let set = |items: &[u64]| items.iter().copied().collect();
         let (done, skip, unread, only) = match job {
             Job::Examine { done, skip, unread, only, .. } => (set(done), set(skip), set(unread), set(only)),
             Job::Mount { skip } => (HashSet::new(), set(skip), HashSet::new(), HashSet::new()),
             _ => Default::default(),
         };
-        Self { wire, done, skip, unread, only }
+        let scratch = Arc::new(TemporaryFile::new(wire.clone(), progress.clone()));
+        Self { wire, done, skip, unread, only, scratch }
     }
     /// Reads what the parent answers.
     pub(super) fn answered<T>(&self, read: impl FnOnce(&UnixStream) -> io::Result<T>) -> io::Result<T> {
@@ -306,6 +309,9 @@ impl Sink for Link {
         // A broken link means that the parent is gone, and so is the reason to go on.
         let given = self.wire.ask(image, wanted).unwrap_or_else(|_| std::process::exit(1));
         given.map(|(spec, file)| segment(&spec, file))
+    }
+    fn scratch(&self) -> Option<Arc<dyn Scratch>> {
+        Some(self.scratch.clone())
     }
     fn commit(&self, items: &[u64], rows: Vec<Row>, gaps: Vec<Gap>) {
         self.send(&Report::Commit { items: items.to_vec(), rows, gaps });

@@ -10,12 +10,26 @@ use crate::base::{Cancelled, Gap, Gaps, Name, Progress, Stage, Wanted};
 use crate::evidence::{Entry, Tree};
 use crate::extract::{self, Indexed, Input, Request, Sink};
 use crate::fs::{FolderDisk, NodeKind};
-use crate::image::{ReadAt, Segment, Siblings};
+use crate::image::{ReadAt, Scratch, Segment, Siblings, Store};
 use crate::inventory::{Row, Scene};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Nothing is committed when one only looks; further files are asked for all the same.
-pub(super) struct Quiet<'a>(pub &'a Link);
+pub(super) struct Quiet<'a> {
+    link: &'a Link,
+    /// The first thing that could not be read: what bars the way to a whole volume before anything else.
+    unread: Mutex<Option<Gap>>,
+}
+impl<'a> Quiet<'a> {
+    pub(super) fn new(link: &'a Link) -> Self {
+        Self { link, unread: Mutex::default() }
+    }
+    /// Why there is no file system, where there is none.
+    pub(super) fn why(&self) -> String {
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.as_ref().map(|g| format!(": {}: {}", g.by, g.what)).unwrap_or_default()
+    }
+}
 impl Sink for Quiet<'_> {
     fn enter(&self, _item: u64, _name: &str) -> bool {
         true
@@ -26,9 +40,24 @@ impl Sink for Quiet<'_> {
     fn stage(&self, _stage: Stage, _total: u64) {}
     fn scene(&self, _scene: &Scene) {}
     fn sibling(&self, image: u32, wanted: &Wanted) -> Result<Segment, String> {
-        self.0.sibling(image, wanted)
+        self.link.sibling(image, wanted)
     }
-    fn commit(&self, _items: &[u64], _rows: Vec<Row>, _gaps: Vec<Gap>) {}
+    fn scratch(&self) -> Option<Arc<dyn Scratch>> {
+        self.link.scratch()
+    }
+    fn commit(&self, _items: &[u64], _rows: Vec<Row>, gaps: Vec<Gap>) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let rank = |g: &Gap| match g {
+            g if g.by == "image" || g.what.starts_with("encrypted: ") => 0,
+            g if g.at.volume.is_some() => 1,
+            _ => 2,
+        };
+        for gap in gaps {
+            if unread.as_ref().is_none_or(|first| rank(&gap) < rank(first)) {
+                *unread = Some(gap);
+            }
+        }
+    }
 }
 
 /// The parent, asked for the files of one image.
@@ -49,8 +78,9 @@ pub(super) fn list(
     link: &Link,
     progress: &Progress,
 ) -> Told<Vec<Listed>> {
-    let indexed = extract::index(inputs, request, &Quiet(link), progress)?;
-    Ok(find(&indexed, place).map(|(tree, found)| {
+    let quiet = Quiet::new(link);
+    let indexed = extract::index(inputs, request, &quiet, progress)?;
+    Ok(find(&indexed, place, &quiet).map(|(tree, found)| {
         let is_dir = found.is_dir();
         let entries = if is_dir { children(&indexed, place, tree, &found) } else { vec![found] };
         entries.iter().map(|e| listed(&indexed, e)).collect()
@@ -66,8 +96,9 @@ pub(super) fn read(
     progress: &Progress,
     emit: &mut dyn FnMut(&[u8]),
 ) -> Told<()> {
-    let indexed = extract::index(inputs, request, &Quiet(link), progress)?;
-    let found = find(&indexed, place).and_then(|(tree, entry)| match entry.kind() {
+    let quiet = Quiet::new(link);
+    let indexed = extract::index(inputs, request, &quiet, progress)?;
+    let found = find(&indexed, place, &quiet).and_then(|(tree, entry)| match entry.kind() {
         NodeKind::File => tree.open(&entry).map_err(|e| format!("{}: {e}", entry.path)),
         kind => Err(format!("{}: a {}, not a regular file", entry.path, kind.as_str())),
     });
@@ -102,8 +133,10 @@ pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32, link: &
         return Ok(buf);
     }
     let files = Files(link, image);
-    let (_, container) =
-        crate::image::open(crate::image::join(input.segments), image, &files, &gaps).map_err(|e| e.to_string())?;
+    let store = Store::new(link.scratch());
+    let source = crate::image::join(input.segments);
+    let opened = crate::image::open_with(source, image, &files, &gaps, &store);
+    let (_, container) = opened.map_err(|e| e.to_string())?;
     let mut buf = vec![0; len.min(16 << 20) as usize];
     let n = container.disk.read_at(offset, &mut buf).map_err(|e| e.to_string())?;
     buf.truncate(n);
@@ -111,7 +144,7 @@ pub(super) fn raw(inputs: Vec<Input>, image: u32, offset: u64, len: u32, link: &
 }
 
 /// `N:/path` or a path of the first system; links are followed as the system would.
-pub(super) fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tree>, Entry), String> {
+pub(super) fn find<'a>(indexed: &'a Indexed, place: &str, quiet: &Quiet<'_>) -> Result<(&'a Arc<Tree>, Entry), String> {
     let none = || format!("{place}: nothing is there");
     if let Some((number, path)) = place.split_once(':')
         && let Ok(number) = number.parse::<u32>()
@@ -140,7 +173,8 @@ pub(super) fn find<'a>(indexed: &'a Indexed, place: &str) -> Result<(&'a Arc<Tre
         let tree = indexed.trees.iter().find(|t| t.id == entry.fs).ok_or_else(none)?;
         return Ok((tree, entry.clone()));
     }
-    let tree = indexed.trees.first().ok_or("no readable file system in this evidence; `examine` tells why")?;
+    let nothing = || format!("no readable file system in this evidence{}; `examine` tells more", quiet.why());
+    let tree = indexed.trees.first().ok_or_else(nothing)?;
     let entry = tree.entries.iter().find(|e| e.path.bytes() == place.as_bytes() || e.path.display() == place);
     entry.map(|e| (tree, e.clone())).ok_or_else(none)
 }

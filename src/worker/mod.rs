@@ -15,6 +15,8 @@ mod look;
 #[cfg(unix)]
 mod mount;
 pub mod protocol;
+#[cfg(unix)]
+mod scratch;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod syscalls;
 #[cfg(unix)]

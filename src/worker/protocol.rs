@@ -48,6 +48,8 @@ pub struct Order {
     pub nand: Option<Nand>,
     /// Go on where the kernel lacks a part of the confinement: the examiner's word.
     pub unconfined: bool,
+    /// Bytes that the temporary file for what is decoded may have.
+    pub scratch: u64,
     pub job: Job,
 }
 

@@ -5,7 +5,7 @@ use super::protocol::Checked;
 use crate::base::{Cancelled, Gaps, Progress, Run, Stage};
 use crate::extract::hash_image::{Wanted, hash_image};
 use crate::extract::{Input, Sink};
-use crate::image::{self, Source};
+use crate::image::{self, Source, Store};
 use crate::inventory::StoredHash;
 
 /// Places that are named one by one.
@@ -17,6 +17,7 @@ pub(super) fn verify(
     link: &Link,
     progress: &Progress,
 ) -> Result<Result<Vec<Checked>, String>, Cancelled> {
+    let store = Store::new(link.scratch());
     let mut all = Vec::new();
     for (number, input) in (0..).zip(inputs) {
         let gaps = Gaps::default();
@@ -24,7 +25,7 @@ pub(super) fn verify(
             all.push(Checked { container: "folder".into(), is_bare: true, ..Checked::default() });
             continue;
         }
-        let opened = image::open(image::join(input.segments), number, &Files(link, number), &gaps);
+        let opened = image::open_with(image::join(input.segments), number, &Files(link, number), &gaps, &store);
         let (format, container) = match opened {
             Ok(opened) => opened,
             Err(e) => return Ok(Err(format!("{}: {e}", input.name))),

@@ -233,7 +233,7 @@ fn parent() {
                 sound.iter().filter(|(path, row)| rows.get(*path) != Some(row)).map(|(p, _)| Name::new(p)).collect();
             assert!(differ.len() <= 1, "{named}, round {round}: {differ:?}");
         }
-        assert!(verify(plan.case.as_deref().unwrap(), false).unwrap().whole);
+        assert!(verify(plan.case.as_deref().unwrap(), &Plan::default()).unwrap().whole);
     }
     assert!(peak() < MOST, "{how}: {} KiB", peak());
     println!("{how}: {rounds} workers failed so; the parent had at most {} MiB", peak() >> 10);
@@ -302,7 +302,7 @@ fn a_worker_that_lies_does_no_harm() {
             Err(failure) => failure.code,
         };
         *outcomes.entry(outcome).or_insert(0) += 1;
-        assert!(verify(&at.join(&case), false).unwrap().whole, "round {round}");
+        assert!(verify(&at.join(&case), &Plan::default()).unwrap().whole, "round {round}");
         let (code, _, err) = crate::common::run(at, &["report", &case, "--format", "json", "-o", "r.json"]);
         assert!((code == 0 || code == 3) && !err.contains("panicked"), "round {round}: {code}: {err}");
         std::fs::remove_file(at.join(&case)).unwrap();

@@ -1,6 +1,7 @@
 //! One test binary; each file under it tests one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod archive;
+mod bad;
 mod bitlocker;
 mod btrfs;
 mod cli;

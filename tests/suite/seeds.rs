@@ -105,6 +105,7 @@ fn seeds_of_the_parent() {
             keys: Vec::new(),
             nand: None,
             unconfined: false,
+            scratch: 0,
             job,
         };
         put("order", name, &encode(&order).unwrap());

@@ -60,12 +60,30 @@ pub(super) fn open(source: &Source, gaps: &Gaps) -> Result<Parts, FsError> {
         check(source, &tree, node, &name, run, gaps)?;
         files.push(File { name, body: Body::Run(run) });
     }
-    if let Some(default) = tree.node("/configurations").and_then(|n| tree.text(n, "default")) {
-        features.push(format!("default={default}"));
-    }
+    features.extend(configurations(&tree));
     let created = tree.number(root, "timestamp").and_then(|n| u32::try_from(n).ok());
     let label = tree.text(root, "description").unwrap_or_default();
     Ok(Parts { files, info: info("fit", label, created, features), size })
+}
+
+/// Which images are loaded together, the choice that is taken by itself first.
+fn configurations(tree: &DeviceTree) -> Vec<String> {
+    let default = tree.node("/configurations").and_then(|n| tree.text(n, "default"));
+    let mut told: Vec<String> = default.iter().map(|name| format!("default={name}")).collect();
+    for node in tree.below("/configurations").take(MAX_IMAGES) {
+        let name = node.path.rsplit('/').next().unwrap_or_default();
+        let parts = ["kernel", "fdt", "ramdisk", "firmware", "fpga", "loadables"].map(|w| (w, tree.texts(node, w)));
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(_, images)| !images.is_empty())
+            .map(|(word, images)| format!("{word}={}", images.join("+")))
+            .collect();
+        told.push(format!("configuration {name}: {}", parts.join(" ")));
+    }
+    if let Some(name) = default.filter(|d| tree.node(&format!("/configurations/{d}")).is_none()) {
+        told.push(format!("the default configuration {name} is not there"));
+    }
+    told
 }
 
 /// Compares the hashes of an image.

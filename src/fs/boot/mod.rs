@@ -33,7 +33,7 @@ pub(super) const UIMAGE: Format = Format {
 };
 pub(super) const FIT: Format = Format {
     name: "fit",
-    about: "FIT images and device trees: each image as a file, its hashes checked; model and compatible of the device",
+    about: "FIT images and device trees: each image as a file, its hashes checked; every configuration and which is the default; model and compatible of the device",
     limits: "signatures are not checked; hashes other than crc32, md5, sha1, sha256, sha384 and sha512 are named",
     probe: |s| fit::size(s).is_some(),
     probe_damaged: |_| false,

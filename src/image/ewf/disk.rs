@@ -73,6 +73,20 @@ impl Disk {
         }
     }
 
+    /// With the bytes that the last chunk holds behind the whole sectors that are counted, and how many these are: what
+    /// was acquired was no whole number of sectors. 0 for all others, also where a writer filled the chunk up.
+    pub(super) fn with_behind(self, sector: u64) -> (Self, u64) {
+        let (chunk, len) = (self.chunk, self.len);
+        let last = len.checked_div(chunk as u64).unwrap_or(0);
+        let counted = len.checked_rem(chunk as u64).unwrap_or(0);
+        let held = self.decoded_len(last, chunk as u64).map_or(0, |n| n as u64);
+        let behind = held.checked_sub(counted).filter(|n| *n > 0 && *n < sector);
+        let Some(behind) = behind else { return (self, 0) };
+        let larger = self.resized(chunk, len.saturating_add(behind));
+        // Of what is kept as it is, the checksum alone tells where it ends.
+        if larger.cached(last).is_ok() { (larger, behind) } else { (larger.resized(chunk, len), 0) }
+    }
+
     /// Runs of the disk that no chunk is there for.
     pub(super) fn holes(&self) -> Vec<Run> {
         let mut holes = Vec::new();

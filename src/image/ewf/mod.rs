@@ -283,7 +283,12 @@ impl Set {
             return Err(OpenError::Corrupt { at: segment::FILE_HEADER, what: "no chunk of the disk is there".into() });
         }
         self.said.errors(u64::from(volume.sector), len, gaps);
-        let (details, stored_hashes) = self.said.tell(&volume);
+        let (mut details, stored_hashes) = self.said.tell(&volume);
+        // Writers count whole sectors, but keep and hash all bytes of a file that ends within one.
+        let (disk, behind) = disk.with_behind(u64::from(volume.sector));
+        if behind > 0 {
+            details.push(("bytes behind the last whole sector".into(), behind.to_string()));
+        }
         Ok(Container { disk: Arc::new(disk), stored_hashes, details })
     }
 

@@ -44,6 +44,10 @@ pub(super) trait Steps: Send {
     fn save(&self) -> Option<Box<dyn Steps>> {
         None
     }
+    /// Bytes that it takes when it is saved.
+    fn size(&self) -> u64 {
+        SAVED
+    }
 }
 
 /// Bytes that a saved decoder takes: the window of deflate, and its tables.
@@ -62,6 +66,10 @@ impl Codec {
             Self::Lzop => "lzop",
             Self::Deflate => "deflate",
         }
+    }
+    /// Whether decoding can begin at other places than where members begin.
+    pub(super) fn can_be_saved(self) -> bool {
+        !matches!(self, Self::Xz | Self::Zstd | Self::Lzma | Self::Deflate)
     }
     pub(crate) fn recognise(head: &[u8]) -> Option<Self> {
         Some(match head {

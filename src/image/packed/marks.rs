@@ -9,8 +9,13 @@ use std::sync::{Mutex, PoisonError};
 
 /// Bytes of output between two places, until there are too many of them.
 const SPACING: u64 = 2 << 20;
-/// Places of one stream.
-const MOST: usize = 512;
+/// Bytes that the places of one stream may take; what a place takes at least.
+const MOST: u64 = 512 * SAVED;
+const LEAST: u64 = 64;
+
+fn size(mark: &Mark) -> u64 {
+    mark.steps.as_ref().map_or(LEAST, |s| s.size())
+}
 
 /// The places of one stream.
 pub(super) struct Places {
@@ -33,10 +38,10 @@ impl Places {
         let list = self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
         let before = list.len();
         for mark in marks.into_iter().chain(blocks) {
-            if !store.take_places(SAVED) {
+            if !store.take_places(size(&mark)) {
                 break;
             }
-            self.taken = self.taken.saturating_add(SAVED);
+            self.taken = self.taken.saturating_add(size(&mark));
             list.push(mark);
         }
         if list.len() == before {
@@ -44,22 +49,30 @@ impl Places {
         }
         // Blocks of a member come after the marks of its end.
         list.sort_by_key(|m| m.out);
-        while list.len() > MOST {
+        while self.taken > MOST && list.len() > 1 {
             self.spacing = self.spacing.saturating_mul(2);
-            let (spacing, mut next) = (self.spacing, 0);
-            let all = list.len();
+            let (spacing, mut next, mut freed) = (self.spacing, 0, 0_u64);
             list.retain(|m| {
                 let keep = m.out >= next;
                 if keep {
                     next = m.out.saturating_add(spacing);
+                } else {
+                    freed = freed.saturating_add(size(m));
                 }
                 keep
             });
-            let freed = (all.saturating_sub(list.len()) as u64).saturating_mul(SAVED);
             self.taken = self.taken.saturating_sub(freed);
             store.give_back_places(freed);
             decoder.mark(spacing);
         }
+    }
+    /// The byte of the output at which the last place lies.
+    pub(super) fn last(&mut self) -> u64 {
+        self.list.get_mut().unwrap_or_else(PoisonError::into_inner).last().map_or(0, |m| m.out)
+    }
+    /// Bytes of output between two places.
+    pub(super) fn spacing(&self) -> u64 {
+        self.spacing
     }
     /// The last place at or before a byte of the output.
     pub(super) fn before(&self, out: u64) -> Option<(u64, u64, Option<Box<dyn Steps>>)> {

@@ -9,6 +9,7 @@ mod decoder;
 mod framed;
 mod lzo;
 mod marks;
+mod scratch;
 mod store;
 mod stream;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::base::Gaps;
 pub(crate) use codec::Codec;
 pub(crate) use decoder::{Forward, peek};
 pub(crate) use lzo::expand as expand_lzo;
+pub use scratch::Scratch;
 pub use store::Store;
 pub(crate) use stream::{Opened, Unpacked};
 
@@ -27,7 +29,7 @@ pub(crate) use stream::{Opened, Unpacked};
 const PEEK: usize = 128 << 10;
 /// Magic of the archives that Linux boots from.
 const CPIO: [&[u8]; 2] = [b"070701", b"070702"];
-const LIMITS: &str = "decoded once when it is opened; up to 192 MiB of all streams together stay decoded in memory, of longer ones the rest is decoded again as it is read: from the nearest member, block or saved state before it, and from the start of the member where there is none (one frame of Zstandard, one block of xz, lzma); more than a thousand times its own size is not decoded (budget)";
+const LIMITS: &str = "decoded once when it is opened; up to 192 MiB of all streams together stay decoded in memory, of longer ones the rest is decoded again as it is read, from the nearest member, block or saved state before it; where there is none (one frame of Zstandard, one block of xz, lzma) it is kept in a temporary file without a name, as long as its disk has room (--scratch); more than a thousand times its own size is not decoded (budget)";
 
 macro_rules! formats {
     ($($constant:ident $codec:ident $name:literal $about:literal;)*) => {$(

@@ -1,5 +1,6 @@
 //! What all decoded streams of an examination may keep in memory together.
 use super::decoder::Decoder;
+use super::scratch::Scratch;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,18 +24,36 @@ struct Inner {
     recent: Mutex<VecDeque<((u64, u64), Arc<Vec<u8>>)>>,
     /// Stream, piece that comes next, decoder; the one used last in front.
     decoders: Mutex<VecDeque<(u64, u64, Decoder)>>,
+    scratch: Option<Arc<dyn Scratch>>,
+    allotted: Mutex<Allotted>,
+}
+/// What of the temporary file is in use.
+#[derive(Default)]
+struct Allotted {
+    /// The first byte that was never in use.
+    next: u64,
+    /// Parts that are in use no more, of one length.
+    free: Vec<u64>,
+    /// Writing failed.
+    is_over: bool,
 }
 impl Default for Store {
     fn default() -> Self {
-        Self::of(KEPT)
+        Self::new(None)
     }
 }
 
 impl Store {
+    /// A store with a temporary file for what finds no room in memory.
+    pub fn new(scratch: Option<Arc<dyn Scratch>>) -> Self {
+        Self::of(KEPT, scratch)
+    }
     /// A store that keeps so many bytes of streams decoded for good.
-    pub(super) fn of(kept: u64) -> Self {
-        let (recent, decoders) = (Mutex::default(), Mutex::default());
+    pub(super) fn of(kept: u64, scratch: Option<Arc<dyn Scratch>>) -> Self {
+        let (recent, decoders, allotted) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self(Arc::new(Inner {
+            scratch,
+            allotted,
             left: AtomicU64::new(kept),
             places: AtomicU64::new(PLACES),
             next: AtomicU64::new(0),
@@ -60,6 +79,48 @@ impl Store {
     }
     pub(super) fn give_back_places(&self, bytes: u64) {
         self.0.places.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// A part of the temporary file, of the length that all parts have.
+    pub(super) fn allot(&self, len: u64) -> Option<u64> {
+        let mut allotted = self.0.allotted.lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = self.0.scratch.as_ref().filter(|_| !allotted.is_over)?;
+        if let Some(at) = allotted.free.pop() {
+            return Some(at);
+        }
+        let (at, room) = (allotted.next, scratch.room());
+        if let Some(end) = at.checked_add(len).filter(|end| *end <= room) {
+            allotted.next = end;
+            return Some(at);
+        }
+        allotted.is_over = true;
+        if room > 0 {
+            scratch.is_over();
+        }
+        None
+    }
+    pub(super) fn allot_again(&self, parts: Vec<u64>) {
+        self.0.allotted.lock().unwrap_or_else(PoisonError::into_inner).free.extend(parts);
+    }
+    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> bool {
+        let Some(scratch) = &self.0.scratch else { return false };
+        let allotted = || self.0.allotted.lock().unwrap_or_else(PoisonError::into_inner);
+        if allotted().is_over {
+            return false;
+        }
+        let done = scratch.write(at, bytes);
+        if !done && !std::mem::replace(&mut allotted().is_over, true) {
+            scratch.is_over();
+        }
+        done
+    }
+    pub(super) fn read(&self, at: u64, out: &mut [u8]) -> bool {
+        self.0.scratch.as_ref().is_some_and(|s| s.read(at, out))
+    }
+    /// So many bytes were decoded.
+    pub(super) fn goes_on(&self, bytes: u64) {
+        if let Some(scratch) = &self.0.scratch {
+            scratch.goes_on(bytes);
+        }
     }
     pub(super) fn recent(&self, stream: u64, piece: u64) -> Option<Arc<Vec<u8>>> {
         let mut all = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);

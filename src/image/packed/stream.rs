@@ -1,9 +1,12 @@
 //! A decoded stream as a source. Opening decodes all of it once, to learn its length; what the store has room for
-//! stays decoded, the rest is decoded again piece by piece as it is read, by one decoder at a time.
+//! stays decoded, and what lies far from every place at which decoding can begin lies in a temporary file; the rest is
+//! decoded again piece by piece as it is read, by one decoder at a time.
 use super::codec::Codec;
 use super::decoder::{Decoder, Stop, decoded};
 use super::marks::Places;
+use super::scratch::Lease;
 use super::store::Store;
+use super::xz;
 use crate::base::{Piece, Run};
 use crate::image::{ReadAt, ReadError, Source};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +16,56 @@ const PIECE: usize = 1 << 20;
 /// Output beyond this many times the input is no content but a trap, from so many bytes on.
 const RATIO: u64 = 1000;
 const FREE: u64 = 32 << 20;
+/// Bytes of output that may be decoded for nothing on the way to what is read.
+const NEAR: u64 = 64 << 20;
+
+/// Where a piece is, once it was decoded.
+enum Kept {
+    Nowhere,
+    /// It is all zeros.
+    Zeros,
+    Memory(Box<[u8]>),
+    /// At this byte of the temporary file.
+    File(u64),
+}
+
+/// Which pieces go into the temporary file: those that follow a place at which decoding can begin, if the next such
+/// place is far.
+struct Far {
+    /// Whether there may be any.
+    is_wanted: bool,
+    lease: Lease,
+    /// The last place, as a byte of the output.
+    place: u64,
+    /// The first piece behind it, and what was in the file before.
+    first: usize,
+    used: u64,
+}
+impl Far {
+    fn new(source: &Source, from: u64, codec: Codec, store: &Store) -> Self {
+        let blocks = if codec == Codec::Xz { xz::longest_block(source, from) } else { None };
+        let is_wanted = !codec.can_be_saved() && blocks.is_none_or(|longest| longest > NEAR);
+        Self { is_wanted, lease: Lease::new(store, PIECE as u64), place: 0, first: 0, used: 0 }
+    }
+    /// Where the piece lies, if it is wanted here.
+    fn put_unless(&mut self, kept: bool, piece: &[u8]) -> Option<u64> {
+        if self.is_wanted && !kept { self.lease.put(piece) } else { None }
+    }
+    /// What is known of places has changed.
+    fn learn(&mut self, places: &mut Places, kept: &mut [Kept]) {
+        let place = places.last();
+        if place > self.place {
+            if place.saturating_sub(self.place) <= NEAR {
+                let pieces = kept.get_mut(self.first..).unwrap_or_default();
+                pieces.iter_mut().filter(|k| matches!(k, Kept::File(_))).for_each(|k| *k = Kept::Nowhere);
+                self.lease.back_to(self.used);
+            }
+            (self.place, self.first, self.used) = (place, kept.len(), self.lease.used());
+        }
+        // Of very long streams places are given up, until what lies between two is long.
+        self.is_wanted |= places.spacing() > NEAR;
+    }
+}
 
 pub(crate) struct Unpacked {
     source: Source,
@@ -21,8 +74,9 @@ pub(crate) struct Unpacked {
     len: u64,
     /// Where the decoder's input for each piece begins.
     starts: Vec<u64>,
-    /// The first pieces.
-    kept: Vec<Vec<u8>>,
+    kept: Vec<Kept>,
+    /// What it has of the temporary file.
+    lease: Option<Lease>,
     /// Where decoding can begin.
     places: Option<Places>,
     store: Store,
@@ -52,6 +106,7 @@ impl Unpacked {
             len: 0,
             starts: Vec::new(),
             kept: Vec::new(),
+            lease: None,
             places: None,
             store: store.clone(),
             number: store.number(),
@@ -59,6 +114,7 @@ impl Unpacked {
         };
         let mut decoder = Decoder::new(source, from, source.len(), codec);
         let mut places = Places::new(&mut decoder);
+        let mut far = Far::new(source, from, codec, store);
         let mut keeping = true;
         let mut spare = Vec::new();
         let stopped = loop {
@@ -79,15 +135,21 @@ impl Unpacked {
             if n > 0 {
                 stream.starts.push(start);
                 stream.len = after;
-                keeping = keeping && store.take(n as u64);
+                store.goes_on(n as u64);
+                if piece.iter().all(|b| *b == 0) {
+                    stream.kept.push(Kept::Zeros);
+                } else {
+                    keeping = keeping && store.take(n as u64);
+                    stream.kept.push(match far.put_unless(keeping, &piece) {
+                        Some(at) => Kept::File(at),
+                        None if keeping => Kept::Memory(std::mem::take(&mut piece).into_boxed_slice()),
+                        None => Kept::Nowhere,
+                    });
+                }
             }
-            if keeping && n > 0 {
-                piece.shrink_to_fit();
-                stream.kept.push(piece);
-            } else {
-                spare = piece;
-            }
+            spare = piece;
             places.gather(&mut decoder, source, codec, store);
+            far.learn(&mut places, &mut stream.kept);
             match (result, over) {
                 (Err(stop), _) => break Some(stop),
                 (Ok(()), Some(what)) => break Some((decoder.position(), what)),
@@ -95,9 +157,13 @@ impl Unpacked {
                 (Ok(()), None) => {}
             }
         };
-        stream.places = Some(places);
+        (stream.places, stream.lease) = (Some(places), Some(far.lease));
         let (end, behind) = if stopped.is_none() { (decoder.end, decoder.behind) } else { (source.len(), None) };
         Opened { stream, end, behind, stopped }
+    }
+    #[cfg(test)]
+    pub(super) fn kept_in_file(&self) -> usize {
+        self.kept.iter().filter(|k| matches!(k, Kept::File(_))).count()
     }
     pub(crate) fn is_nothing(&self) -> bool {
         self.len == 0
@@ -153,10 +219,17 @@ impl Unpacked {
     }
 }
 
+/// Fills `out` from byte `inside` of a piece; `false` if it has not as many.
+fn copy(piece: &[u8], inside: usize, out: &mut [u8]) -> bool {
+    let piece = piece.get(inside..).and_then(|p| p.get(..out.len()));
+    piece.map(|p| out.copy_from_slice(p)).is_some()
+}
+
 impl Drop for Unpacked {
     fn drop(&mut self) {
         self.store.give_back_places(self.places.as_ref().map_or(0, Places::taken));
-        self.store.give_back(self.kept.iter().map(|p| p.len() as u64).fold(0, u64::saturating_add));
+        let kept = self.kept.iter().map(|k| if let Kept::Memory(piece) = k { piece.len() as u64 } else { 0 });
+        self.store.give_back(kept.fold(0, u64::saturating_add));
     }
 }
 
@@ -171,18 +244,23 @@ impl ReadAt for Unpacked {
             let at = offset.saturating_add(done as u64);
             let (number, inside) = (at / PIECE as u64, usize::try_from(at % PIECE as u64).unwrap_or(0));
             let out = buf.get_mut(done..wanted).unwrap_or_default();
-            let decoded;
-            let piece = if let Some(kept) = usize::try_from(number).ok().and_then(|n| self.kept.get(n)) {
-                kept
-            } else {
-                decoded = self.decode(number).map_err(|what| ReadError { offset: at, what })?;
-                &*decoded
+            let n = self.len_of(number).saturating_sub(inside).min(out.len());
+            let Some(out) = out.get_mut(..n).filter(|o| !o.is_empty()) else { break };
+            let is_there = match usize::try_from(number).ok().and_then(|n| self.kept.get(n)) {
+                Some(Kept::Zeros) => {
+                    out.fill(0);
+                    true
+                }
+                Some(Kept::Memory(piece)) => copy(piece, inside, out),
+                Some(Kept::File(start)) => self.store.read(start.saturating_add(inside as u64), out),
+                Some(Kept::Nowhere) | None => false,
             };
-            let from = piece.get(inside..).unwrap_or_default();
-            let n = from.len().min(out.len());
-            match (out.get_mut(..n), from.get(..n)) {
-                (Some(to), Some(from)) if n > 0 => to.copy_from_slice(from),
-                _ => break,
+            if !is_there {
+                // Also where the temporary file could not be read.
+                let piece = self.decode(number).map_err(|what| ReadError { offset: at, what })?;
+                if !copy(&piece, inside, out) {
+                    break;
+                }
             }
             done = done.saturating_add(n);
         }

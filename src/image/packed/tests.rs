@@ -1,13 +1,13 @@
 //! Long streams read here and there, with nothing kept decoded: every byte is the one that was packed, and reading
 //! back costs what lies between two places, not the whole stream.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-use super::{Codec, Store, Unpacked};
+use super::{Codec, Scratch, Store, Unpacked};
 use crate::base::{Piece, Run};
 use crate::image::{ReadAt, ReadError, Source};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Bytes that count how often they are read.
 struct Counted(Vec<u8>, AtomicU64);
@@ -58,9 +58,12 @@ fn by_tool(program: &str, arguments: &[&str], plain: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads in an order that goes back over and over; gives how many bytes of input that took, beside the first way.
 fn check(packed: Vec<u8>, plain: &[u8], codec: Codec) -> u64 {
+    check_with(packed, plain, codec, None)
+}
+fn check_with(packed: Vec<u8>, plain: &[u8], codec: Codec, scratch: Option<Arc<dyn Scratch>>) -> u64 {
     let counted = Arc::new(Counted(packed, AtomicU64::new(0)));
     let source: Source = counted.clone();
-    let store = Store::of(0);
+    let store = Store::of(0, scratch);
     let opened = Unpacked::open(&source, 0, codec, u64::MAX, &store);
     assert_eq!(opened.stopped, None);
     let stream = opened.stream;
@@ -125,5 +128,110 @@ fn one_frame_without_places_is_read_all_the_same() {
     check(zstd::encode_all(plain.as_slice(), 1).unwrap(), &plain, Codec::Zstd);
     if let Some(one) = by_tool("xz", &["-0", "-T1", "-c"], &plain) {
         check(one, &plain, Codec::Xz);
+    }
+}
+
+/// A temporary file in memory, of limited size; what was written to it beyond the middle can be lost.
+struct Paper {
+    room: u64,
+    bytes: Mutex<Vec<u8>>,
+    is_torn: bool,
+    told: AtomicU64,
+}
+impl Paper {
+    fn of(room: usize, is_torn: bool) -> Arc<Self> {
+        Arc::new(Self { room: room as u64 * 2, bytes: Mutex::new(vec![0; room]), is_torn, told: AtomicU64::new(0) })
+    }
+    fn used(&self) -> usize {
+        self.bytes.lock().unwrap().iter().rposition(|b| *b != 0).map_or(0, |at| at + 1)
+    }
+}
+impl Scratch for Paper {
+    /// More than there is, as on a disk that others fill.
+    fn room(&self) -> u64 {
+        self.room
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> bool {
+        let at = usize::try_from(offset).unwrap();
+        let mut all = self.bytes.lock().unwrap();
+        all.get_mut(at..at + bytes.len()).map(|to| to.copy_from_slice(bytes)).is_some()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> bool {
+        let at = usize::try_from(offset).unwrap();
+        let all = self.bytes.lock().unwrap();
+        let torn = self.is_torn && at > all.len() / 2;
+        !torn && all.get(at..at + out.len()).map(|from| out.copy_from_slice(from)).is_some()
+    }
+    fn is_over(&self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+    fn goes_on(&self, bytes: u64) {
+        assert!(bytes > 0);
+    }
+}
+
+#[test]
+fn one_frame_in_a_temporary_file_is_read_once() {
+    let plain = plain(LEN / 2);
+    let mut all = vec![(zstd::encode_all(plain.as_slice(), 1).unwrap(), Codec::Zstd)];
+    all.extend(by_tool("xz", &["-0", "-T1", "-c"], &plain).map(|one| (one, Codec::Xz)));
+    all.extend(by_tool("xz", &["-0", "--format=lzma", "-c"], &plain).map(|one| (one, Codec::Lzma)));
+    for (packed, codec) in all {
+        // Of the short stream of xz its index says that its one block is near enough.
+        let is_far = codec != Codec::Xz;
+        let paper = Paper::of(16 << 20, false);
+        let read = check_with(packed.clone(), &plain, codec, Some(paper.clone()));
+        assert_eq!((read == 0, paper.used() == LEN / 2), (is_far, is_far), "{codec:?}: {read}, {}", paper.used());
+        // Full half way; damaged half way: the rest is decoded again.
+        for paper in [Paper::of(8 << 20, false), Paper::of(16 << 20, true)] {
+            let read = check_with(packed.clone(), &plain, codec, Some(paper.clone()));
+            assert!(read > 0 && (paper.used() > 5 << 20) == is_far, "{codec:?}: {read}");
+            let is_full = is_far && !paper.is_torn;
+            assert_eq!(paper.told.load(Ordering::Relaxed), u64::from(is_full), "{codec:?}: told once");
+        }
+    }
+}
+
+#[test]
+fn what_has_places_needs_no_temporary_file() {
+    let plain = plain(LEN);
+    let frames = plain.chunks(3 << 20).flat_map(|part| zstd::encode_all(part, 1).unwrap()).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    for (packed, codec, most) in [(frames, Codec::Zstd, 6 << 20), (gzip.finish().unwrap(), Codec::Gzip, 0)] {
+        let paper = Paper::of(64 << 20, false);
+        check_with(packed, &plain, codec, Some(paper.clone()));
+        assert!(paper.used() <= most, "{codec:?}: {}", paper.used());
+    }
+}
+
+#[test]
+fn zeros_take_no_room() {
+    let mut plain = plain(LEN / 4);
+    plain.resize(LEN, 0);
+    let paper = Paper::of(32 << 20, false);
+    let packed = zstd::encode_all(plain.as_slice(), 1).unwrap();
+    assert_eq!(check_with(packed, &plain, Codec::Zstd, Some(paper.clone())), 0);
+    assert_eq!(paper.used(), LEN / 4);
+}
+
+#[test]
+fn what_a_stream_had_of_the_file_is_given_to_the_next() {
+    let plain = plain(LEN);
+    let paper = Paper::of(32 << 20, false);
+    let store = Store::of(0, Some(paper));
+    let packed: Source = Arc::new(zstd::encode_all(plain.as_slice(), 1).unwrap());
+    for _ in 0..4 {
+        let stream = Unpacked::open(&packed, 0, Codec::Zstd, u64::MAX, &store).stream;
+        assert!(stream.kept_in_file() == LEN >> 20);
+    }
+    let first = Unpacked::open(&packed, 0, Codec::Zstd, u64::MAX, &store).stream;
+    let second = Unpacked::open(&packed, 0, Codec::Zstd, u64::MAX, &store).stream;
+    assert!(second.kept_in_file() < LEN >> 20 && first.kept_in_file() == LEN >> 20);
+    let mut buf = vec![0; 1 << 20];
+    for stream in [&first, &second] {
+        let at = LEN - (3 << 20) - 77;
+        stream.read_at(at as u64, &mut buf).unwrap();
+        assert!(buf == plain[at..at + buf.len()]);
     }
 }

@@ -29,10 +29,11 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
 /// The places of a stream's blocks, the first left out; none where the index is not what it should be, since the
 /// stream was decoded all the same.
 pub(super) fn blocks(source: &Source, member: &Member) -> Vec<Mark> {
-    read(source, member).unwrap_or_default()
+    read(source, member).map(|(marks, _)| marks).unwrap_or_default()
 }
 
-fn read(source: &Source, member: &Member) -> Option<Vec<Mark>> {
+/// The places, and the bytes that all blocks hold together.
+fn read(source: &Source, member: &Member) -> Option<(Vec<Mark>, u64)> {
     let bytes = |at: u64, len: u64| read_exact(&**source, at, usize::try_from(len).ok()?).ok()?;
     let header: [u8; 12] = bytes(member.input.offset, EDGE)?.try_into().ok()?;
     let footer = bytes(member.input.end().checked_sub(EDGE)?, EDGE)?;
@@ -65,7 +66,23 @@ fn read(source: &Source, member: &Member) -> Option<Vec<Mark>> {
         at = at.checked_add(packed.checked_next_multiple_of(4)?)?;
         out = out.checked_add(plain)?;
     }
-    (at == start).then_some(found)
+    (at == start).then_some((found, all))
+}
+
+/// Zeros behind a stream that are looked through for its end.
+const BEHIND: u64 = 64 << 10;
+
+/// Bytes of output of the longest block, as the index at the end of the source tells; `None` where it tells nothing.
+/// Only a hint: the stream need not be what its index says.
+pub(super) fn longest_block(source: &Source, from: u64) -> Option<u64> {
+    let start = source.len().saturating_sub(BEHIND).max(from);
+    let tail = read_exact(&**source, start, usize::try_from(source.len().checked_sub(start)?).ok()?).ok()??;
+    let end = tail.iter().rposition(|b| *b != 0)?.checked_add(1)?;
+    let input = crate::base::Run::new(from, start.checked_add(end as u64)?.checked_sub(from)?);
+    let (marks, all) = read(source, &Member { input, out: 0 })?;
+    let ends = marks.iter().map(|m| m.out).chain([all]);
+    let begins = [0].into_iter().chain(marks.iter().map(|m| m.out));
+    ends.zip(begins).map(|(end, begin)| end.saturating_sub(begin)).max()
 }
 
 /// Bytes that all blocks hold together.
@@ -117,6 +134,9 @@ impl Steps for From {
         self.left = self.left.saturating_sub(done.bytes_produced as u64);
         self.read = self.read.saturating_add(done.bytes_consumed as u64);
         Ok(Step { read: done.bytes_consumed, wrote: done.bytes_produced, end: false })
+    }
+    fn size(&self) -> u64 {
+        128
     }
     /// Before it began.
     fn save(&self) -> Option<Box<dyn Steps>> {

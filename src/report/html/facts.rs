@@ -250,7 +250,10 @@ pub(super) fn tool(page: &mut Page, case: &CaseData) {
     page.fact("confinement", &run.sandbox).fact("started", &time(run.started));
     page.fact("finished", if run.finished.is_none() { "not finished" } else { "" })
         .fact("finished", &time(run.finished));
-    page.fact("host", &run.host).fact("examiner", &run.examiner).fact("command", &joined_words(&run.command));
+    page.fact("temporary file", &run.scratch)
+        .fact("host", &run.host)
+        .fact("examiner", &run.examiner)
+        .fact("command", &joined_words(&run.command));
     let timings: Vec<String> = run.timings.iter().map(|(stage, s)| format!("{stage} {s:.1} s")).collect();
     page.fact("seconds", &joined(&timings)).raw("</tbody></table>\n</section>\n");
 }

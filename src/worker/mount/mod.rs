@@ -11,13 +11,13 @@ use super::link::Link;
 use super::protocol::{Report, Serve};
 use crate::base::{Cancelled, Gap, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
-use crate::image::Segment;
+use crate::image::{Scratch, Segment};
 use crate::inventory::{Row, Scene};
 use answer::{Answers, Reply};
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often what was met while reading is told.
@@ -45,6 +45,9 @@ impl Sink for Indexing<'_> {
     }
     fn sibling(&self, image: u32, wanted: &Wanted) -> Result<Segment, String> {
         self.link.sibling(image, wanted)
+    }
+    fn scratch(&self) -> Option<Arc<dyn Scratch>> {
+        self.link.scratch()
     }
     fn commit(&self, items: &[u64], _rows: Vec<Row>, gaps: Vec<Gap>) {
         self.link.leave(items);

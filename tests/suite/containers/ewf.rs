@@ -53,6 +53,36 @@ fn every_form_gives_the_raw_disk() {
     }
 }
 
+/// A file that ends within a sector: ewfacquire counts whole sectors, but keeps and hashes all bytes. `ewfexport` gives
+/// what is counted (and `ewfverify` finds that the hash differs); here all of it is the disk.
+#[test]
+fn a_file_that_ends_within_a_sector_is_whole() {
+    if !have("ewfacquire") || !have("ewfexport") {
+        return;
+    }
+    let folder = folder();
+    for (name, len) in [("odd", 1_000_100), ("sectors", 999_936), ("packed", 3_000_000)] {
+        // What packs well, and what does not.
+        let raw = if name == "packed" { vec![b'a'; len] } else { crate::look::pattern(8, len) };
+        let at = folder.path().join(format!("{name}.raw"));
+        std::fs::write(&at, &raw).unwrap();
+        let (target, exported) = (folder.path().join(name), folder.path().join(format!("{name}.out")));
+        run("ewfacquire", &["-u", "-q", "-c", "fast", "-t", target.to_str().unwrap(), at.to_str().unwrap()]);
+        let opened = open(&target.with_extension("E01")).unwrap();
+        same(&opened.disk, &raw, name);
+        assert_eq!(opened.gaps, [], "{name}");
+        use md5::Digest as _;
+        let md5 = opened.hashes.iter().find(|(a, _)| a == "md5").unwrap();
+        assert_eq!(md5.1, cranescope::base::hex(&md5::Md5::digest(&raw)), "{name}");
+        let behind = opened.details.iter().find(|(f, _)| f == "bytes behind the last whole sector");
+        assert_eq!(behind.map(|(_, n)| n.parse().unwrap()), Some(len % 512).filter(|n| *n > 0), "{name}");
+        let source = target.with_extension("E01");
+        run("ewfexport", &["-u", "-q", "-f", "raw", "-t", exported.to_str().unwrap(), source.to_str().unwrap()]);
+        let exported = std::fs::read(exported.with_extension("out.raw")).unwrap();
+        assert!(exported == raw[..len / 512 * 512], "{name}: {} of {len}", exported.len());
+    }
+}
+
 /// Sections of an image: kind, first byte of the descriptor, first byte behind the contents.
 fn sections(bytes: &[u8]) -> Vec<(String, usize, usize)> {
     let mut at = 13;

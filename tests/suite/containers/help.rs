@@ -35,7 +35,7 @@ impl Siblings for Beside {
                 self.0.with_file_name(name.rsplit(['/', '\\']).next().unwrap())
             }
             Wanted::Extension(extension) => self.0.with_extension(extension),
-            Wanted::Item(number) => return Err(format!("file {number}: this is no folder")),
+            Wanted::Item(_) | Wanted::Scratch { .. } => return Err(format!("{wanted}: this is no folder")),
         };
         segment(&path).map_err(|e| format!("{}: {e}", path.display()))
     }

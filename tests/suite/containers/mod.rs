@@ -6,5 +6,7 @@ mod ex01;
 mod help;
 pub(crate) mod l01;
 mod machines;
+#[cfg(target_os = "linux")]
+mod packed;
 mod parents;
 mod whole;

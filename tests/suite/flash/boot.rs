@@ -109,6 +109,43 @@ fn fit_images_are_checked_and_device_trees_name_the_device() {
         assert_eq!(gaps.iter().filter(|g| g.what.contains("stored is")).count(), 3, "{gaps:?}");
         cut(&bytes, "fit");
     }
+    // Several configurations: every image, and what is loaded with what.
+    let image = |name: &str, kind: &str, file: &str| {
+        format!(
+            "{name} {{ description = \"x\"; data = /incbin/(\"{file}\"); type = \"{kind}\"; arch = \"arm\"; \
+             os = \"linux\"; compression = \"none\"; load = <0>; entry = <0>; hash-1 {{ algo = \"crc32\"; }}; }};"
+        )
+    };
+    std::fs::write(folder.path().join("other"), pattern(4, 5000)).unwrap();
+    let images = [
+        image("k-a", "kernel", "kernel"),
+        image("k-b", "kernel", "other"),
+        image("fdt-1", "flat_dt", "other"),
+        image("rd", "ramdisk", "other"),
+    ];
+    let text = format!(
+        "/dts-v1/; / {{ description = \"two\"; images {{ {} }}; configurations {{ default = \"b\"; \
+         a {{ kernel = \"k-a\"; }}; b {{ kernel = \"k-b\"; fdt = \"fdt-1\"; ramdisk = \"rd\"; \
+         loadables = \"k-a\", \"rd\"; }}; }}; }};",
+        images.join(" ")
+    );
+    std::fs::write(folder.path().join("two.its"), text).unwrap();
+    let bytes = made(folder.path(), "mkimage", &["-f", "two.its", "made"]);
+    let found = look(&bytes, "fit");
+    let told: Vec<&String> =
+        found.fs().info().features.iter().filter(|f| f.contains("onfiguration") || f.contains("default")).collect();
+    assert_eq!(
+        told,
+        [
+            "configuration a: kernel=k-a",
+            "configuration b: kernel=k-b fdt=fdt-1 ramdisk=rd loadables=k-a+rd",
+            "default=b"
+        ]
+    );
+    assert_eq!((found.read("/k-a"), found.read("/k-b")), (kernel.clone(), pattern(4, 5000)));
+    for name in ["/fdt-1", "/rd"] {
+        assert_eq!(found.read(name), pattern(4, 5000), "{name}");
+    }
     std::fs::write(
         folder.path().join("board.dts"),
         "/dts-v1/; / { model = \"Crane Gateway 7\"; compatible = \"crane,gw7\", \"vendor,soc\"; };",

@@ -31,7 +31,7 @@ impl Can {
     pub(super) const LINUX: Self =
         Self { bytes: true, posix: true, devices: true, hard: true, xattrs: true, time: 1, big: false, names: 12_000 };
     /// What archives and small file systems of Linux keep.
-    pub(super) const PLAIN: Self = Self { xattrs: false, time: 1_000_000_000, names: 2_000, ..Self::LINUX };
+    pub(super) const PLAIN: Self = Self { xattrs: false, time: 1_000_000_000, ..Self::LINUX };
 }
 
 /// Where the bytes of the file of over 4 GiB stand that are not zero.

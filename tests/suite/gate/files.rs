@@ -49,7 +49,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "squashfs",
-        can: Can { time: 1_000_000_000, ..Can::LINUX },
+        can: Can { big: true, time: 1_000_000_000, ..Can::LINUX },
         tools: &["mksquashfs"],
         make: |root, image| {
             let mut command = tool("mksquashfs");
@@ -92,7 +92,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "erofs",
-        can: Can::LINUX,
+        can: Can { big: true, ..Can::LINUX },
         tools: &["mkfs.erofs"],
         make: |root, image| made(tool("mkfs.erofs").arg("-zlz4").arg(image.path()).arg(root)),
         own: &[],
@@ -192,7 +192,8 @@ const FAT: Can = Can {
     xattrs: false,
     time: 2_000_000_000,
     big: false,
-    names: 200,
+    // mcopy looks through all of a directory for every name that it adds.
+    names: 1_500,
 };
 
 /// Whether the tool made it: some of them refuse what others take, by their version.

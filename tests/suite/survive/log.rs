@@ -1,7 +1,7 @@
 //! The log of a case, changed in any byte: `verify` says so, and names the first line that is not as it was written.
 use super::{disk, examine};
 use crate::common::{rounds, run};
-use cranescope::session::verify;
+use cranescope::session::{Plan, verify};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn any_changed_byte_of_the_log_is_found() {
     drop(db);
     let before = log(&case).unwrap();
     assert_eq!(before.len(), 5);
-    assert!(verify(&case, false).unwrap().whole);
+    assert!(verify(&case, &Plan::default()).unwrap().whole);
     let (page_at, page, cells) = lines(&case);
     assert_eq!(cells.len(), before.len());
     let file = std::fs::File::options().write(true).open(&case).unwrap();
@@ -85,7 +85,7 @@ fn any_changed_byte_of_the_log_is_found() {
             }
             file.write_all_at(&[page[byte] ^ mask], page_at + byte as u64).unwrap();
             flips += 1;
-            let told = verify(&case, false).unwrap();
+            let told = verify(&case, &Plan::default()).unwrap();
             let words = told.lines.join("\n");
             if told.whole {
                 // SQLite reads past it: the page's own header, and the kind of a number that stands elsewhere.
@@ -98,7 +98,7 @@ fn any_changed_byte_of_the_log_is_found() {
             file.write_all_at(&page[byte..=byte], page_at + byte as u64).unwrap();
         }
     }
-    assert!(verify(&case, false).unwrap().whole);
+    assert!(verify(&case, &Plan::default()).unwrap().whole);
     assert!(harmless * 100 <= flips, "{harmless} of {flips}");
     println!(
         "{flips} bytes flipped: {} found, the line named; the other {harmless} change nothing that the log says",
