@@ -32,6 +32,12 @@ pub enum PieceKind {
     /// The bytes lie where the evidence does not reach: on a disk that was not imaged, in a lost map.
     Absent,
 }
+impl PieceKind {
+    /// Whether bytes of an image stand behind it: else image and offset of a piece mean nothing.
+    pub const fn has_place(self) -> bool {
+        matches!(self, Self::Stored | Self::Decoded)
+    }
+}
 
 /// A run of an acquired image, by index of the image within the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

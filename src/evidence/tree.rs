@@ -122,12 +122,24 @@ impl Folder {
             self.gaps(gaps).add("walk", format!("directory not read: {e}"), 0);
         }
         progress.step(found.len() as u64)?;
+        let mut odd: Option<(u64, Name)> = None;
         let listed = |item: DirEntry| {
             let entry = entry(fs, id, self.path.join(item.name.bytes()), item.node, false, gaps);
             let is_folder = entry.is_dir() || (entry.stat.is_none() && item.kind == NodeKind::Directory);
+            // A name that leads to another inode than it was made for tells itself by this, if at all.
+            if item.kind != NodeKind::Unknown && !matches!(entry.kind(), NodeKind::Unknown) && item.kind != entry.kind()
+            {
+                let (count, _) = odd.get_or_insert((0, item.name));
+                *count = count.saturating_add(1);
+            }
             Listed { entry, is_folder }
         };
-        Ok(found.into_iter().map(listed).collect())
+        let listed = found.into_iter().map(listed).collect();
+        if let Some((count, name)) = odd {
+            let what = format!("{count} names say another kind of file than their inodes, {name} is the first");
+            self.gaps(gaps).add("walk", what, 0);
+        }
+        Ok(listed)
     }
 }
 

@@ -1,9 +1,10 @@
 //! The stages beyond the four phases: hashes of whole images, and the second reader.
 use super::hash_image::{Wanted, hash_image};
-use super::layout::Layout;
+use super::layout::{Input, Layout};
 use super::{Sink, item_key, second_reader};
-use crate::base::{Cancelled, Gaps, Progress, Stage};
+use crate::base::{Cancelled, Digest, Gaps, Progress, Stage};
 use crate::evidence::{Entry, Tree};
+use crate::image::{self, Segment, Source};
 use crate::inventory::StoredHash;
 use std::sync::Arc;
 
@@ -35,6 +36,69 @@ pub(super) fn image_hashes(
         }
         info.bytes.unreadable = hashes.unreadable.iter().map(|r| r.len).fold(0, u64::saturating_add);
         info.bytes.read = info.bytes.read.saturating_sub(info.bytes.unreadable);
+        sink.commit(&[], Vec::new(), gaps.take());
+    }
+    Ok(())
+}
+
+/// What an image was before anything was read of it.
+pub(super) struct First {
+    source: Source,
+    sha256: Option<Digest>,
+}
+
+/// Hashes the images that are asked for.
+pub(super) fn first_hashes(
+    inputs: &[Input],
+    wanted: &[bool],
+    sink: &dyn Sink,
+    progress: &Progress,
+) -> Result<Vec<Option<First>>, Cancelled> {
+    let mut all = Vec::new();
+    for (number, input) in inputs.iter().enumerate() {
+        if !wanted.get(number).is_some_and(|w| *w) {
+            all.push(None);
+            continue;
+        }
+        let segments = input.segments.iter().map(|s| Segment { source: s.source.clone(), name: s.name.clone() });
+        let source = image::join(segments.collect());
+        progress.begin(source.len());
+        sink.stage(Stage::Opening, source.len());
+        // What cannot be read is told by the hash at the end.
+        let sha256 = hash_image(&source, Wanted::default(), &Gaps::default(), progress)?.sha256;
+        all.push(Some(First { source, sha256 }));
+    }
+    Ok(all)
+}
+
+/// Tells of the images that are no longer what they were.
+pub(super) fn compare_first(
+    layout: &mut Layout,
+    first: Vec<Option<First>>,
+    sink: &dyn Sink,
+    progress: &Progress,
+) -> Result<(), Cancelled> {
+    for (number, first) in first.into_iter().enumerate() {
+        let (Some(First { source, sha256 }), Some(info)) = (first, layout.scene.images.get_mut(number)) else {
+            continue;
+        };
+        let now = if info.container == "raw" {
+            info.sha256.clone()
+        } else {
+            let hashes = hash_image(&source, Wanted::default(), &Gaps::default(), progress)?;
+            hashes.sha256.map(|d| d.to_string())
+        };
+        let then = sha256.map(|d| d.to_string());
+        if now == then {
+            continue;
+        }
+        let text = |hash: Option<String>| {
+            hash.map_or_else(|| "not readable as a whole".to_owned(), |h| format!("SHA-256 {h}"))
+        };
+        let changed = format!("{}: {} when opened, {} at the end", info.path, text(then), text(now));
+        let gaps = Gaps::default().at(|p| p.image = u32::try_from(number).ok());
+        gaps.add("evidence", format!("the evidence changed during the examination: {changed}"), 0);
+        info.changed.push(changed);
         sink.commit(&[], Vec::new(), gaps.take());
     }
     Ok(())

@@ -64,6 +64,8 @@ impl Default for Request {
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     pub hash_images: bool,
+    /// Images that are hashed before anything else is read, too, so that a change of them shows.
+    pub hash_first: Vec<bool>,
     pub second_reader: bool,
     /// Hashes of the imagers' logs, for each image.
     pub stored: Vec<Vec<StoredHash>>,
@@ -211,6 +213,7 @@ pub fn run(
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
+    let first = extra::first_hashes(&inputs, &extra.hash_first, sink, progress)?;
     let mut indexed = index(inputs, request, sink, progress)?;
     let found = configuration::run(&indexed.systems, request, sink, progress)?;
     for (info, logs) in indexed.layout.scene.systems.iter_mut().zip(found.logs) {
@@ -231,6 +234,7 @@ pub fn run(
         extra::second_readers(&mut indexed.layout, &indexed.trees, sink, progress)?;
     }
     extra::image_hashes(&mut indexed.layout, &extra.stored, extra.hash_images, sink, progress)?;
+    extra::compare_first(&mut indexed.layout, first, sink, progress)?;
     // What the readers noted since the index stood. All at once, as they merge what repeats.
     sink.commit(&[], Vec::new(), indexed.gaps.take());
     sink.scene(&indexed.layout.scene);

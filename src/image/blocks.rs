@@ -45,6 +45,9 @@ impl BlockTable {
         let (one, other) = pairs.find(|(one, other)| other.0 < one.0.saturating_add(size))?;
         Some(format!("blocks {} and {} are said to lie over one another: not both are as written", one.1, other.1))
     }
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
     pub(super) fn entry(&self, number: u64) -> Result<u64, String> {
         if number >= self.count {
             return Err(format!("block {number}: the table of {} entries ends before it", self.count));

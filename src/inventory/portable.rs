@@ -96,9 +96,10 @@ struct Stored {
 }
 #[derive(Deserialize)]
 struct StoredRun {
-    image: String,
+    /// With its offset; nothing of what no image holds.
+    image: Option<String>,
     file_offset: u64,
-    offset: u64,
+    offset: Option<u64>,
     length: u64,
     kind: PieceKind,
 }
@@ -119,11 +120,11 @@ pub fn parse_evidence(json: &str, ids: &Ids) -> Result<Evidence, String> {
     };
     let mut image_runs = Vec::with_capacity(stored.image_runs.len());
     for run in stored.image_runs {
-        let image = index(&run.image)?;
+        let image = run.image.as_deref().map_or(Ok(0), index)?;
         image_runs.push(ImageRun {
             image,
             file_offset: run.file_offset,
-            offset: run.offset,
+            offset: run.offset.unwrap_or(0),
             len: run.length,
             kind: run.kind,
         });

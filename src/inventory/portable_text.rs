@@ -169,11 +169,20 @@ pub fn evidence(out: &mut Vec<u8>, e: &Evidence, ids: &Ids) {
     out.extend_from_slice(b",\"image_runs\":[");
     for (n, run) in e.image_runs.iter().enumerate() {
         out.extend_from_slice(if n == 0 { b"{\"image\":" } else { b",{\"image\":" });
-        text(out, ids.image(run.image));
+        // What no image holds is in none.
+        if run.kind.has_place() {
+            text(out, ids.image(run.image));
+        } else {
+            out.extend_from_slice(b"null");
+        }
         out.extend_from_slice(b",\"file_offset\":");
         number(out, run.file_offset);
         out.extend_from_slice(b",\"offset\":");
-        number(out, run.offset);
+        if run.kind.has_place() {
+            number(out, run.offset);
+        } else {
+            out.extend_from_slice(b"null");
+        }
         out.extend_from_slice(b",\"length\":");
         number(out, run.len);
         out.extend_from_slice(match run.kind {
@@ -266,8 +275,8 @@ mod tests {
             written(|o| evidence(o, &e, &ids)),
             concat!(
                 r#"{"filesystem":"fs-1","path":"","inode":12,"generation":7,"deleted":true,"sha256":null,"image_runs":["#,
-                r#"{"image":"img-1","file_offset":1,"offset":2,"length":3,"kind":"hole"},"#,
-                r#"{"image":"img-1","file_offset":1,"offset":2,"length":3,"kind":"absent"}]}"#
+                r#"{"image":null,"file_offset":1,"offset":null,"length":3,"kind":"hole"},"#,
+                r#"{"image":null,"file_offset":1,"offset":null,"length":3,"kind":"absent"}]}"#
             )
         );
     }

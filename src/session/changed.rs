@@ -1,7 +1,8 @@
 //! Whether the evidence is still what it was when it was opened: size, times, and what lies at its path.
 //!
 //! The time of the last change of status is the kernel's own and cannot be set back, so a write shows even where its
-//! writer restored the time of modification. Block devices have no such times: theirs are the hashes of `--hash-image`.
+//! writer restored the time of modification. Block devices have no such times: with
+//! `--hash-image` they are hashed before anything is read, and again at the end.
 use super::folder::OpenedFolder;
 use super::open::{OpenedImage, OpenedSegment};
 use std::fs::Metadata;
@@ -31,6 +32,10 @@ impl Stamp {
 }
 
 impl OpenedImage {
+    /// Whether a change shows in times: not in those of a block device.
+    pub(super) fn has_times(&self) -> bool {
+        self.segments.iter().all(|s| s.file.metadata().is_ok_and(|m| m.is_file()))
+    }
     /// The segments that are no longer what they were at opening, each with the reason. Asked at the end of an
     /// examination.
     pub fn changed(&self) -> Vec<String> {

@@ -314,7 +314,9 @@ fn described(
     };
     let image = |n: u32| scene.images.get(n as usize).map_or("", |i| i.id.as_str());
     let runs = entry.image_runs.iter().map(|r| {
-        json!({"image": image(r.image), "file_offset": r.file_offset, "offset": r.offset, "length": r.len, "kind": kind(r.kind)})
+        let place = r.kind.has_place().then(|| (image(r.image), r.offset));
+        let (image, offset) = (place.map(|p| p.0), place.map(|p| p.1));
+        json!({"image": image, "file_offset": r.file_offset, "offset": offset, "length": r.len, "kind": kind(r.kind)})
     });
     let xattrs = entry
         .xattrs

@@ -121,6 +121,7 @@ pub(super) fn examine(
                 unread: list(&lives.unread),
                 only,
                 hash_images: asked.hash_images && !probing,
+                hash_first: images.iter().map(|i| asked.hash_images && !probing && !i.has_times()).collect(),
                 second_reader: asked.second_reader && !probing,
                 show_secrets: plan.show_secrets,
                 stored: stored.to_vec(),

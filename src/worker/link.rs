@@ -78,8 +78,8 @@ fn carry_out(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     match job {
-        Job::Examine { hash_images, second_reader, stored, .. } => {
-            let extra = extract::Extra { hash_images, second_reader, stored };
+        Job::Examine { hash_images, hash_first, second_reader, stored, .. } => {
+            let extra = extract::Extra { hash_images, hash_first, second_reader, stored };
             extract::run(inputs, request, &extra, link, progress)
         }
         Job::Text { tree } => {

@@ -91,6 +91,8 @@ pub enum Job {
         /// If not empty: nothing but these, to find out which of them brings a worker down.
         only: Vec<u64>,
         hash_images: bool,
+        /// Which images are hashed before anything is read as well: those that keep no times.
+        hash_first: Vec<bool>,
         second_reader: bool,
         show_secrets: bool,
         /// Hashes of the imager's logs, for each image.

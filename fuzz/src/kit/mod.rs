@@ -6,9 +6,10 @@ pub mod engine;
 pub mod layouts;
 pub mod random;
 pub mod seen;
+pub mod told;
 
 pub use disk::Disk;
 pub use engine::{Change, mutant};
 pub use layouts::{Layout, Part};
 pub use random::Random;
-pub use seen::{Look, Seen};
+pub use seen::{Difference, Look, Seen};

@@ -1,5 +1,6 @@
 //! What a reader shows of an image: every file, part or window with the hash of its bytes, and every gap; and what of
 //! the intact image a damaged one does not show.
+use super::told::{Told, Where};
 use cranescope::base::{Budget, FsId, Gaps, PieceKind, Progress, Run};
 use cranescope::evidence::{Entry, Tree};
 use cranescope::fs::{self, NodeKind, Options};
@@ -37,13 +38,24 @@ pub struct Shown {
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub items: BTreeMap<Vec<u8>, Shown>,
-    pub gaps: Vec<String>,
+    /// Where each of them is.
+    pub places: BTreeMap<Vec<u8>, Where>,
+    pub gaps: Vec<Told>,
     /// Nothing was opened: why.
     pub refused: Option<String>,
     /// What is shown as deleted.
     pub gone: Vec<Shown>,
     /// Where the bytes of files (of a container: of the disk) lie: first byte and the one behind.
     pub data: Vec<(u64, u64)>,
+}
+
+/// What the intact image shows, and this one does not or otherwise.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub path: Vec<u8>,
+    pub text: String,
+    /// A word for it.
+    pub how: &'static str,
 }
 
 /// Bytes of one file that are hashed, from its start.
@@ -63,10 +75,10 @@ impl Seen {
             Look::Container(name) => container(name, source, &gaps),
         };
         match shown {
-            Ok((items, data, gone)) => (seen.items, seen.data, seen.gone) = (items, data, gone),
+            Ok(shown) => (seen.items, seen.places, seen.data, seen.gone) = shown,
             Err(why) => seen.refused = Some(why),
         }
-        seen.gaps = gaps.take().into_iter().map(|g| format!("{}: {} {}", g.by, g.what, g.at)).collect();
+        seen.gaps = gaps.take().iter().map(Told::of).collect();
         seen
     }
     /// Words that tell one kind of trouble from another, numbers and names left out.
@@ -75,23 +87,29 @@ impl Seen {
             let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| w.len() > 2);
             words.take(12).collect::<Vec<_>>().join(" ")
         };
-        self.gaps.iter().chain(&self.refused).map(|t| plain(t)).collect()
+        self.gaps.iter().map(|g| &g.text).chain(&self.refused).map(|t| plain(t)).collect()
+    }
+    /// Whether places are known of what is shown: it is of files, not of a disk.
+    pub fn has_places(&self) -> bool {
+        !self.places.is_empty()
     }
     /// Whether anything says that something is amiss.
     pub fn is_told(&self) -> bool {
         self.refused.is_some() || !self.gaps.is_empty()
     }
-    /// What this one does not show, or shows otherwise, of what the intact image has; each with a word for how.
-    pub fn differences(&self, intact: &Self) -> Vec<(String, &'static str)> {
+    /// What this one does not show, or shows otherwise, of what the intact image has. That of which a part could not be
+    /// read, and which says so, is none.
+    pub fn differences(&self, intact: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         for (path, was) in &intact.items {
             let name = String::from_utf8_lossy(path).into_owned();
+            let mut add = |text: String, how| found.push(Difference { path: path.clone(), text, how });
             match self.items.get(path) {
                 Some(now) if now.unread || now == was => {}
                 Some(now) if now.hash == was.hash => {
-                    found.push((format!("{name}: {} not {}", now.told, was.told), "told otherwise"))
+                    add(format!("{name}: {} not {}", now.told, was.told), "told otherwise");
                 }
-                Some(now) => found.push((format!("{name}: {} not {}", now.told, was.told), "content")),
+                Some(now) => add(format!("{name}: {} not {}", now.told, was.told), "content"),
                 None => {
                     let elsewhere = |(path, now): (&Vec<u8>, &Shown)| now == was && !intact.items.contains_key(path);
                     let how = match was {
@@ -99,16 +117,35 @@ impl Seen {
                         _ if self.gone.contains(was) => "deleted",
                         _ => "lost",
                     };
-                    found.push((name, how));
+                    add(name, how);
                 }
             }
         }
         found
     }
+    /// Whether a gap of this one says where a file of the intact image is that it does not show as it was: the file's
+    /// name, inode or bytes, or those of a folder above it; or that nothing of the volume can be relied on.
+    pub fn covers(&self, path: &[u8], intact: &Self) -> bool {
+        if self.gaps.iter().any(Told::is_of_all) {
+            return true;
+        }
+        let mut above = path;
+        loop {
+            let at = intact.places.get(above);
+            if self.gaps.iter().any(|g| at.is_some_and(|at| g.covers(above, at)) || g.names_path(above)) {
+                return true;
+            }
+            above = match above.iter().rposition(|b| *b == b'/') {
+                Some(0) if above.len() > 1 => b"/",
+                Some(n) if n > 0 => &above[..n],
+                _ => return false,
+            };
+        }
+    }
 }
 
 /// What is shown, and where its bytes lie.
-type Items = (BTreeMap<Vec<u8>, Shown>, Vec<(u64, u64)>, Vec<Shown>);
+type Items = (BTreeMap<Vec<u8>, Shown>, BTreeMap<Vec<u8>, Where>, Vec<(u64, u64)>, Vec<Shown>);
 /// Pieces of one source that are kept.
 const PIECES: usize = 4000;
 
@@ -157,7 +194,7 @@ fn files(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
     let fs = (format.open)(source, &options).map_err(|e| e.to_string())?;
     let tree = Tree::index(fs, FsId(0), gaps, &Progress::default()).map_err(|_| "cancelled")?;
     let mut left = OF_ALL;
-    let (mut items, mut data, mut gone) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut items, mut whereabouts, mut data, mut gone) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
     for entry in &tree.entries {
         // What NTFS shows as files of its own is its metadata.
         let is_own = name == "ntfs" && entry.path.bytes().starts_with(b"/$");
@@ -165,12 +202,17 @@ fn files(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
         if entry.deleted {
             gone.push(shown);
         } else if !is_own {
+            let mut at = Where { node: entry.node.number, data: Vec::new() };
+            if let (NodeKind::File | NodeKind::Directory, Ok(source)) = (entry.kind(), tree.open(entry)) {
+                places(&*source, &mut at.data);
+            }
+            whereabouts.insert(entry.path.bytes().to_vec(), at);
             items.insert(entry.path.bytes().to_vec(), shown);
         }
     }
     tree.fs.unallocated();
     data.sort_unstable();
-    Ok((items, data, gone))
+    Ok((items, whereabouts, data, gone))
 }
 
 fn file(tree: &Tree, entry: &Entry, left: &mut u64, data: Option<&mut Vec<(u64, u64)>>) -> Shown {
@@ -222,7 +264,7 @@ fn table(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
             (format!("{} {}", p.index, p.label).into_bytes(), shown(told, &bytes))
         })
         .collect();
-    Ok((items, Vec::new(), Vec::new()))
+    Ok((items, BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
 fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps) -> Result<Items, String> {
@@ -246,7 +288,7 @@ fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps) -> Result<Items
         };
         (name, shown)
     };
-    Ok((made.into_iter().map(item).collect(), Vec::new(), Vec::new()))
+    Ok((made.into_iter().map(item).collect(), BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
 fn locked(name: &str, key: &[u8], source: &Source, gaps: &Gaps) -> Result<Items, String> {
@@ -260,7 +302,8 @@ fn locked(name: &str, key: &[u8], source: &Source, gaps: &Gaps) -> Result<Items,
     let sealed = (encryption.open)(source, &keys, gaps, Budget::default()).map_err(|e| e.to_string())?;
     let content = sealed.content.map_err(|e| format!("{e:?}"))?;
     let told = format!("{} {} at {}", sealed.type_name, content.source.len(), content.offset);
-    Ok((BTreeMap::from([(b"content".to_vec(), shown(told, &*content.source))]), Vec::new(), Vec::new()))
+    let items = BTreeMap::from([(b"content".to_vec(), shown(told, &*content.source))]);
+    Ok((items, BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
 /// Of a disk, how much one item of what is seen covers.
@@ -291,7 +334,7 @@ fn container(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> 
     let mut data = Vec::new();
     places(&*disk, &mut data);
     data.sort_unstable();
-    Ok((items, data, Vec::new()))
+    Ok((items, BTreeMap::new(), data, Vec::new()))
 }
 
 /// A source over a disk, shared with who wants to know how much was read.

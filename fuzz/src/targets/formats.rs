@@ -1,7 +1,9 @@
 //! Parsers of `format`, and all artifacts over one file of any content.
+use crate::kit::Disk;
 use cranescope::extract::examine_fs;
 use cranescope::format;
 use cranescope::fs::MemFs;
+use cranescope::image::ReadAt;
 
 pub(super) fn elf(data: &[u8]) {
     if let Some(elf) = format::elf::Elf::parse(data) {
@@ -122,6 +124,25 @@ pub(super) fn tags(data: &[u8]) {
     format::lines::is_text(data);
     for line in format::lines::lines(data).take(1000) {
         format::lines::words(&line.text);
+    }
+}
+
+/// A journal file, as it is or packed like a disk: they are mostly zeros.
+pub(super) fn journal(data: &[u8]) {
+    let disk = Disk::unpack(data).with_allowance(2 << 30);
+    let read = |at: u64, buf: &mut [u8]| disk.read_at(at, buf).map_err(|e| e.what);
+    if let Ok(header) = format::journal::header(disk.len(), &read) {
+        format::journal::walk(&header, disk.len(), &read, &["MESSAGE", "_COMM", "SYSLOG_IDENTIFIER"], &mut drop);
+    }
+    assert!(!disk.is_exhausted(), "more than 2 GiB were read of {} bytes", data.len());
+}
+/// The first byte tells which attribute holds the rest.
+pub(super) fn acl(data: &[u8]) {
+    const NAMES: [&[u8]; 4] =
+        [b"system.posix_acl_access", b"trusted.SGI_ACL_DEFAULT", b"SCHILY.acl.access", b"system.posix_acl_default"];
+    if let Some((which, value)) = data.split_first() {
+        let name = NAMES[usize::from(*which) % NAMES.len()];
+        format::acl::text(|asked| (asked == name).then_some(value));
     }
 }
 

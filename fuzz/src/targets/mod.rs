@@ -104,6 +104,8 @@ pub const ALL: &[Target] = &[
     bytes("tags", formats::tags),
     bytes("usn", formats::usn),
     bytes("euicc", formats::euicc),
+    bytes("journal", formats::journal),
+    bytes("acl", formats::acl),
     bytes("artifacts", formats::artifacts),
     bytes("report", parent::report),
     bytes("order", parent::order),

@@ -116,7 +116,7 @@ fn scan(volume: &Volume) -> Stale {
     };
     let read = |at: u64, buf: &mut [u8]| (0..blocks.space.attempts(at)).any(|a| blocks.space.read(at, buf, a).is_ok());
     let mut header = [0; HEADER];
-    for (from, to) in free::logical(volume) {
+    for (from, to) in free::logical(volume, &mut |_| {}) {
         if !blocks.space.chunks.find(from).is_some_and(super::chunk::Chunk::is_metadata) {
             continue;
         }

@@ -1,5 +1,7 @@
 //! What no file and no structure uses: devices outside of chunks, and chunks between extents.
 use super::Volume;
+use super::block::Item;
+use super::contradiction::Extents;
 use super::raw::{EXTENT_ITEM, Key, METADATA_ITEM};
 use crate::base::Run;
 use crate::volume::btrfs::{LEN, PLACES};
@@ -10,7 +12,8 @@ const RESERVED: u64 = 1 << 20;
 const MAX_RUNS: usize = 1 << 22;
 
 /// Logical stretches between the extents of all chunks, in order; none where that is not known.
-pub(super) fn logical(volume: &Volume) -> Vec<(u64, u64)> {
+/// `see` is shown each item of the tree of extents.
+pub(super) fn logical(volume: &Volume, see: &mut dyn FnMut(&Item<'_>)) -> Vec<(u64, u64)> {
     let Some(root) = volume.extent_root else { return Vec::new() };
     let chunks: Vec<(u64, u64)> = volume.blocks.space.chunks.0.values().map(|c| (c.start, c.end())).collect();
     let mut out = Vec::new();
@@ -33,6 +36,7 @@ pub(super) fn logical(volume: &Volume) -> Vec<(u64, u64)> {
         }
     };
     let whole = volume.blocks.each(root, Key::default(), Key::LAST, &mut |item| {
+        see(&item);
         let len = match item.key.kind {
             EXTENT_ITEM => item.key.offset,
             METADATA_ITEM => u64::from(volume.sb.node),
@@ -56,7 +60,13 @@ pub(super) fn logical(volume: &Volume) -> Vec<(u64, u64)> {
 pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
     let space = &volume.blocks.space;
     let mut free = Vec::new();
-    for (from, to) in logical(volume) {
+    let mut extents = Extents::default();
+    let stretches = logical(volume, &mut |item| extents.see(volume, item));
+    // Where the tree could not be read nothing is known of any.
+    if !stretches.is_empty() {
+        extents.tell(volume, &stretches);
+    }
+    for (from, to) in stretches {
         if let Some(chunk) = space.chunks.find(from) {
             space.runs(chunk, from, to, &mut free);
         }

@@ -183,6 +183,10 @@ pub(super) fn stat(volume: &Volume, node: NodeId) -> Result<Stat, FsError> {
     }
     let mut xattrs = Vec::new();
     let inode = read(volume, node, &mut xattrs)?;
+    if inode.kind() == NodeKind::Unknown || inode.links() == 0 {
+        let what = "inode that is named, and that says it is of no kind or has no name: never written, or erased";
+        volume.damage.note(what, node.number, inode.at, 0);
+    }
     let mut stat = inode.stat(u64::from(volume.sb.sector));
     xattrs.sort();
     stat.xattrs = xattrs;

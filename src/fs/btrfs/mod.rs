@@ -8,6 +8,7 @@ mod block;
 mod chunk;
 mod codec;
 mod content;
+mod contradiction;
 mod deleted;
 mod dir;
 mod extent;

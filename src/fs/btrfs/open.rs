@@ -140,6 +140,9 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<BtrfsFs, FsErro
             }
         }
     }
+    for (what, logical) in &roots.odd {
+        say(blocks.space.volume_offset(*logical), (*what).to_owned(), 0);
+    }
     if roots.too_many {
         say(blocks.space.volume_offset(root.logical), "budget: subvolumes; the rest is not listed".to_owned(), 0);
     }
@@ -320,6 +323,11 @@ fn missing(items: &[DeviceItem], devices: &[Device], sb: &Superblock, at: u64, s
             uuid_text(&item.uuid)
         );
         say(at, what, item.total);
+    }
+    let all = items.iter().fold(0_u64, |sum, item| sum.saturating_add(item.total));
+    if sb.total != 0 && sb.total < all {
+        let what = format!("superblock: it says that all devices have {} bytes together; they say {all}", sb.total);
+        say(at.saturating_add(0x70), what, 0);
     }
     let known = (devices.len() as u64).saturating_add(count);
     if known < sb.devices {

@@ -19,6 +19,8 @@ pub(super) const ROOT_BACKREF: u8 = 144;
 pub(super) const ROOT_REF: u8 = 156;
 pub(super) const EXTENT_ITEM: u8 = 168;
 pub(super) const METADATA_ITEM: u8 = 169;
+pub(super) const BLOCK_GROUP_ITEM: u8 = 192;
+pub(super) const DEV_EXTENT: u8 = 204;
 pub(super) const DEV_ITEM: u8 = 216;
 pub(super) const CHUNK_ITEM: u8 = 228;
 

@@ -1,8 +1,9 @@
 //! The tree of trees: subvolumes and snapshots with what they say of themselves, and how they hang together.
 use super::block::Blocks;
 use super::raw::{
-    DIR_ITEM, FIRST, FS_TREE, Key, LOG_TREE, MAX_TREE, ORPHAN_ITEM, ORPHANS, ROOT_BACKREF, ROOT_ITEM, ROOT_REF,
-    ROOT_TREE_DIR, size, time, u8_at, u16_at, u32_at, u64_at,
+    BLOCK_GROUP_ITEM, CHUNK_ITEM, DEV_EXTENT, DEV_ITEM, DIR_ITEM, EXTENT_CSUM, EXTENT_ITEM, FIRST, FS_TREE, INODE_ITEM,
+    Key, LOG_TREE, MAX_TREE, METADATA_ITEM, ORPHAN_ITEM, ORPHANS, ROOT_BACKREF, ROOT_ITEM, ROOT_REF, ROOT_TREE_DIR,
+    size, time, u8_at, u16_at, u32_at, u64_at,
 };
 use crate::base::{Name, Time};
 use crate::volume::btrfs::{MAX_LEVEL, Root, Uuid};
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Bytes of a root's item before what newer file systems added.
 const OLD: usize = 239;
 const READ_ONLY: u64 = 1;
+/// A file that its owner reads and writes.
+const CACHE_MODE: u32 = 0o100_600;
 /// Subvolumes of one file system; more come only from a crafted one.
 const MAX_SUBVOLUMES: usize = 1 << 17;
 
@@ -48,6 +51,8 @@ pub(super) struct Roots {
     pub(super) default: Option<u64>,
     /// Subvolumes that were being deleted.
     pub(super) orphans: BTreeSet<u64>,
+    /// Items that have no place in this tree: logical byte of each kind's first, and what it is.
+    pub(super) odd: BTreeMap<&'static str, u64>,
     /// Whether all of the tree could be read.
     pub(super) whole: bool,
     /// Whether there are more subvolumes than are listed.
@@ -123,6 +128,13 @@ impl Roots {
                 ORPHAN_ITEM if object == ORPHANS => _ = roots.orphans.insert(offset),
                 DIR_ITEM if object == ROOT_TREE_DIR => {
                     roots.default = Key::parse(item.data, 0).map(|k| k.object).filter(|id| is_subvolume(*id));
+                }
+                INODE_ITEM if object != ROOT_TREE_DIR && u32_at(item.data, 52) != Some(CACHE_MODE) => {
+                    let what = "an inode of the cache of free space that is no file";
+                    roots.odd.entry(what).or_insert(item.logical);
+                }
+                CHUNK_ITEM | DEV_ITEM | DEV_EXTENT | EXTENT_ITEM | METADATA_ITEM | BLOCK_GROUP_ITEM | EXTENT_CSUM => {
+                    roots.odd.entry("an item of another tree in the tree of trees").or_insert(item.logical);
                 }
                 _ => {}
             }

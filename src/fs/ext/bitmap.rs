@@ -1,5 +1,6 @@
 //! Block bitmaps: which parts of the volume nothing uses.
 use super::Volume;
+use super::contradiction::check_count;
 use super::damage::Of;
 use super::features::META_BG;
 use super::group::BLOCK_UNINIT;
@@ -10,7 +11,7 @@ use crate::base::Run;
 /// nothing is called free, and a gap says so.
 pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
     let sb = &volume.sb;
-    let used = metadata(volume);
+    let used = volume.own.get_or_init(|| metadata(volume));
     let mut out: Vec<Run> = Vec::new();
     let ratio = u64::from(sb.cluster_ratio);
     let exists = sb.blocks.min(volume.blocks.len / u64::from(sb.block_size));
@@ -21,7 +22,7 @@ pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
             continue;
         }
         if group.flags & BLOCK_UNINIT != 0 {
-            free(volume, start, end, &used, &mut out);
+            free(volume, start, end, used, &mut out);
             continue;
         }
         let of = Of::Group(u32::try_from(number).unwrap_or(u32::MAX));
@@ -35,20 +36,24 @@ pub(super) fn unallocated(volume: &Volume) -> Vec<Run> {
             volume.damage.note("checksum of a block bitmap differs", of, at, bits.len() as u64);
         }
         let clusters = end.saturating_sub(start).div_ceil(ratio);
-        let mut run = None;
+        let (mut run, mut counted) = (None, 0_u64);
         for cluster in 0..=clusters {
             let byte = bits.get(size(cluster / 8)).copied().unwrap_or(0xff);
             let is_free = cluster < clusters && byte & (1 << (cluster % 8)) == 0;
+            counted = counted.saturating_add(u64::from(is_free));
             match (is_free, run) {
                 (true, None) => run = Some(cluster),
                 (false, Some(first)) => {
                     let from = start.saturating_add(ratio.saturating_mul(first));
                     let to = start.saturating_add(ratio.saturating_mul(cluster)).min(end);
-                    free(volume, from, to, &used, &mut out);
+                    free(volume, from, to, used, &mut out);
                     run = None;
                 }
                 _ => {}
             }
+        }
+        if exists == sb.blocks {
+            check_count(volume, u32::try_from(number).unwrap_or(u32::MAX), counted, group.free_blocks, at);
         }
     }
     out
@@ -63,7 +68,7 @@ fn fits(volume: &Volume, bits: &[u8], stored: u32) -> bool {
 
 /// Blocks of the file system's own structures, as sorted, joined ranges: groups whose bitmap was
 /// never written count as free but for these.
-fn metadata(volume: &Volume) -> Vec<(u64, u64)> {
+pub(super) fn metadata(volume: &Volume) -> Vec<(u64, u64)> {
     let sb = &volume.sb;
     let groups = volume.groups.len() as u64;
     let per_block = u64::from(sb.block_size / sb.desc_size).max(1);

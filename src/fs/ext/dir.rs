@@ -2,6 +2,7 @@
 //! blocks, so its own nodes read as empty entries.
 //! Format: "Directory Entries" in the Linux kernel's Documentation/filesystems/ext4.
 use super::Volume;
+use super::contradiction::Index;
 use super::damage::Of;
 use super::features::FILETYPE;
 use super::inode::{FLAG_INDEX, FLAG_INLINE, Inode};
@@ -162,7 +163,12 @@ impl Volume {
         let of = Of::Inode(dir.number);
         let seed = self.sb.has_metadata_csum().then(|| dir.seed(&self.sb));
         let mut numbers = Vec::new();
+        let (mut hashes, mut first) = (Index::default(), dir.offset());
         self.dir_parts(dir, &mut |part| {
+            if dir.has(FLAG_INDEX) && !part.inline {
+                hashes.block(part, self.has_large_index());
+                first = if part.logical == 0 { part.offset } else { first };
+            }
             if let Some(seed) = seed
                 && !part.inline
                 && !checksum_fits(part, seed, dir.has(FLAG_INDEX))
@@ -212,6 +218,7 @@ impl Volume {
                 );
             }
         });
+        self.check_index(dir, hashes, first);
         self.named.add(&numbers);
     }
     /// What an entry says of its kind.

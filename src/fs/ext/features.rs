@@ -12,6 +12,7 @@ pub(super) const BIT64: u32 = 0x80;
 pub(super) const EA_INODE: u32 = 0x400;
 pub(super) const CSUM_SEED: u32 = 0x2000;
 pub(super) const LARGE_DIR: u32 = 0x4000;
+pub(super) const INLINE_DATA: u32 = 0x8000;
 pub(super) const ENCRYPT: u32 = 0x1_0000;
 
 pub(super) const SPARSE_SUPER: u32 = 0x1;

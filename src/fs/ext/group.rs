@@ -22,6 +22,9 @@ pub(super) struct Group {
     /// Inodes at the table's end that were never used.
     pub(super) unused: u32,
     pub(super) block_bitmap_sum: u32,
+    /// Clusters, where there are clusters.
+    pub(super) free_blocks: u32,
+    free_inodes: u32,
 }
 
 enum Fault {
@@ -56,6 +59,11 @@ pub(super) fn load(blocks: &Blocks, sb: &Super, damage: &Damage) -> Vec<Group> {
                 _ => None,
             };
             if let Some((sound, None)) = own {
+                if sound.unused > sb.inodes_per_group || sound.unused > sound.free_inodes {
+                    let what =
+                        "group descriptor with more inodes never used than can be; deleted ones may be overlooked";
+                    damage.note(what, Of::Group(number), offset, 0);
+                }
                 out.push(sound);
                 continue;
             }
@@ -112,13 +120,17 @@ fn parse(block: &[u8], at: u64, group: u64, sb: &Super) -> Option<(Group, Option
     let high = |at: usize| if wide { u32_at(d, at) } else { Some(0) };
     let high16 = |at: usize| if wide { u16_at(d, at) } else { Some(0) };
     let both = |low: u16, high: u16| u32::from(low) | (u32::from(high) << 16);
+    // Without checksums nothing is left out of the tables, and these fields mean nothing.
+    let has_sums = sb.has_metadata_csum() || sb.features.has_read_only(GDT_CSUM);
     let found = Group {
         block_bitmap: join(u32_at(d, 0)?, high(0x20)?),
         inode_bitmap: join(u32_at(d, 4)?, high(0x24)?),
         inode_table: join(u32_at(d, 8)?, high(0x28)?),
-        flags: if sb.has_metadata_csum() || sb.features.has_read_only(GDT_CSUM) { u16_at(d, 0x12)? } else { 0 },
-        unused: both(u16_at(d, 0x1c)?, high16(0x32)?),
+        flags: if has_sums { u16_at(d, 0x12)? } else { 0 },
+        unused: if has_sums { both(u16_at(d, 0x1c)?, high16(0x32)?) } else { 0 },
         block_bitmap_sum: both(u16_at(d, 0x18)?, high16(0x38)?),
+        free_blocks: both(u16_at(d, 0xc)?, high16(0x2c)?),
+        free_inodes: both(u16_at(d, 0xe)?, high16(0x2e)?),
     };
     let inside = |block: u64, len: u64| block > 0 && block.checked_add(len).is_some_and(|end| end <= sb.blocks);
     let fault = if !inside(found.inode_table, sb.inode_table_blocks()) {

@@ -14,6 +14,7 @@ pub(super) const FLAG_ENCRYPTED: u32 = 0x800;
 pub(super) const FLAG_INDEX: u32 = 0x1000;
 pub(super) const FLAG_HUGE_FILE: u32 = 0x4_0000;
 pub(super) const FLAG_EXTENTS: u32 = 0x8_0000;
+pub(super) const FLAG_VERITY: u32 = 0x10_0000;
 pub(super) const FLAG_EA_INODE: u32 = 0x20_0000;
 pub(super) const FLAG_INLINE: u32 = 0x1000_0000;
 pub(super) const FLAG_CASEFOLD: u32 = 0x4000_0000;
@@ -33,7 +34,7 @@ const FLAGS: &[(u32, &str)] = &[
     (0x8000, "notail"),
     (0x1_0000, "dirsync"),
     (0x2_0000, "topdir"),
-    (0x10_0000, "verity"),
+    (FLAG_VERITY, "verity"),
     (FLAG_EA_INODE, "ea_inode"),
     (0x200_0000, "dax"),
     (FLAG_INLINE, "inline_data"),
@@ -145,6 +146,10 @@ impl Inode {
         }
         let extra = usize::from(self.half(BASE));
         if extra >= 4 && extra % 4 == 0 && extra <= self.len.saturating_sub(BASE) { extra } else { 0 }
+    }
+    /// Whether it says that it has extra fields, and more or fewer than it can have.
+    pub(super) fn has_odd_extra(&self) -> bool {
+        self.len > BASE && self.half(BASE) != 0 && self.extra() == 0
     }
     /// Byte of the inode at which attributes may stand.
     pub(super) fn attributes_at(&self) -> Option<usize> {

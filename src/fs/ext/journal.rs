@@ -45,6 +45,8 @@ pub(super) struct Journal {
     seed: u32,
     /// Byte of the volume.
     pub(super) offset: u64,
+    /// The superblock has fields of an external journal, or of a later version.
+    pub(super) is_odd: bool,
 }
 
 struct Tag {
@@ -87,8 +89,18 @@ impl Journal {
             (None, Some((map, size))) => runs_of_copy(volume, map, sb.journal_inode, size.div_ceil(bs)),
             (None, None) => return Err("the journal's inode is damaged".to_owned()),
         };
-        let mut journal =
-            Self { runs, compat: 0, incompat: 0, first: 0, end: 0, start: 0, sequence: 0, seed: 0, offset: 0 };
+        let mut journal = Self {
+            runs,
+            compat: 0,
+            incompat: 0,
+            first: 0,
+            end: 0,
+            start: 0,
+            sequence: 0,
+            seed: 0,
+            offset: 0,
+            is_odd: false,
+        };
         let block = journal.read(volume, 0).ok_or("the journal's superblock could not be read")?;
         journal.offset = journal.physical(0).and_then(|b| volume.blocks.offset(b)).unwrap_or(0);
         journal.superblock(&block, sb.block_size)?;
@@ -104,6 +116,8 @@ impl Journal {
             self.compat = field(0x24);
             self.incompat = field(0x28);
         }
+        // Users of an external journal; of the first version all fields from here on are zero.
+        self.is_odd = if kind == SUPER_V2 { field(0x40) > 1 } else { [0x24, 0x28, 0x2c, 0x40].map(field) != [0; 4] };
         if self.incompat & !KNOWN_INCOMPAT != 0 {
             return Err(format!("the journal has unknown features {:#x}", self.incompat & !KNOWN_INCOMPAT));
         }

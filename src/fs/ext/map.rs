@@ -130,11 +130,13 @@ impl Mapper<'_> {
         }
     }
     /// Appends a run that must lie within the volume.
-    fn store(&mut self, logical: u32, len: u32, physical: u64) {
+    fn store(&mut self, logical: u32, len: u32, physical: u64, is_indirect: bool) {
         let count = self.volume.sb.blocks.min(self.volume.blocks.len / u64::from(self.volume.sb.block_size));
         let inside = u32::try_from(count.saturating_sub(physical).min(u64::from(len))).unwrap_or(len);
         let inside = if physical == 0 { 0 } else { inside };
-        self.push(Run { logical, len: inside, physical });
+        let run = Run { logical, len: inside, physical };
+        self.volume.check_run(self.number, run, is_indirect, self.at);
+        self.push(run);
         if inside < len && u64::from(logical).saturating_add(u64::from(inside)) < u64::from(self.blocks) {
             let rest = logical.saturating_add(inside);
             self.note("content lies outside the volume", self.at, self.bytes(u64::from(len.saturating_sub(inside))));
@@ -202,7 +204,7 @@ impl Mapper<'_> {
                 if unwritten {
                     self.push(Run { logical, len, physical: UNWRITTEN });
                 } else {
-                    self.store(logical, len, physical);
+                    self.store(logical, len, physical, false);
                 }
                 next = logical.saturating_add(len);
             } else {
@@ -256,7 +258,7 @@ impl Mapper<'_> {
             return;
         }
         if level == 0 {
-            self.store(logical, 1, u64::from(pointer));
+            self.store(logical, 1, u64::from(pointer), true);
             return;
         }
         let end = u32::try_from(*next).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 mod bitmap;
 mod blocks;
 mod content;
+mod contradiction;
 mod damage;
 mod deleted;
 mod dir;
@@ -24,7 +25,7 @@ use crate::fs::{DirEntry, FileSystem, Format, FsError, FsInfo, NodeKind, Stat, S
 use crate::image::Source;
 use content::{Content, Inline};
 use inode::{FLAG_COMPRESSED, FLAG_COMPRESSED_BLOCKS, FLAG_ENCRYPTED, FLAG_EXTENTS, FLAG_INLINE, Inode};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(super) const FORMAT: Format = Format {
     name: "ext",
@@ -51,6 +52,8 @@ struct Volume {
     /// Inodes that a live entry names, and directories that were listed.
     named: named::Numbers,
     listed: named::Numbers,
+    /// Blocks of the file system's own, sorted: first, and the one behind.
+    own: OnceLock<Vec<(u64, u64)>>,
 }
 
 pub(super) struct ExtFs {
@@ -131,6 +134,9 @@ impl FileSystem for ExtFs {
                 let what = "inode that a directory names, and that holds nothing: never written, or erased";
                 self.volume.damage.note(what, damage::Of::Inode(e.inode), inode.offset(), 0);
             }
+            if let Ok(inode) = &found {
+                self.volume.contradictions_of(inode);
+            }
             let node = found.map_or(NodeId { number, generation: 0 }, |i| i.id());
             each(DirEntry { name: Name::new(e.name), node, kind: self.volume.kind_of(e) });
         });
@@ -159,7 +165,9 @@ impl FileSystem for ExtFs {
         if inode.kind() != NodeKind::Symlink {
             return Err(raw::corrupt(inode.offset(), "not a symbolic link"));
         }
-        self.volume.link(&inode)
+        let target = self.volume.link(&inode)?;
+        self.volume.check_target(&inode, &target);
+        Ok(target)
     }
     fn open(&self, node: NodeId, stream: Stream<'_>) -> Result<Source, FsError> {
         let inode = self.volume.inode(node)?;

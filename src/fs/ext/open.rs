@@ -18,8 +18,10 @@ pub(super) fn open(source: &Source, options: &Options) -> Result<ExtFs, FsError>
     let info = sb.info();
     complain(&sb, at, &**source, &options.gaps);
     let volume = with_journal(source, at, sb, options);
+    let volume = Arc::new(volume);
+    volume.contradictions(at);
     let root = volume.slot(2).map_or(NodeId { number: 2, generation: 0 }, |i| i.id());
-    Ok(ExtFs { volume: Arc::new(volume), info, root })
+    Ok(ExtFs { volume, info, root })
 }
 
 /// The volume, with its journal laid over it if a mount would replay it.
@@ -41,6 +43,9 @@ fn with_journal(source: &Source, at: u64, sb: Super, options: &Options) -> Volum
             return volume(blocks, sb, options);
         }
     };
+    if journal.is_odd {
+        say(journal.offset, "the journal's superblock has fields that one inside a file system has not".to_owned());
+    }
     // A backup superblock does not know whether the journal is needed; the journal does.
     let wanted = journal.start != 0 && (sb.needs_recovery() || sb.copy_of_group != 0);
     if journal.start != 0 && !wanted {
@@ -80,6 +85,7 @@ fn volume(blocks: Blocks, sb: Super, options: &Options) -> Volume {
         budget: options.budget,
         named: super::named::Numbers::default(),
         listed: super::named::Numbers::default(),
+        own: std::sync::OnceLock::new(),
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Super {
     pub(super) journal_inode: u32,
     /// Inodes of the file system's own beside the reserved ones: project quotas, orphans.
     own: [u32; 2],
+    /// Bytes of extra fields that inodes have at least, and that new ones should have.
+    pub(super) extra_sizes: [u16; 2],
     pub(super) journal_uuid: [u8; 16],
     /// The journal inode's block map and size, kept for when that inode is damaged.
     pub(super) journal_backup: Option<([u8; 60], u64)>,
@@ -111,6 +113,7 @@ impl Super {
             backup_groups: [u32_at(b, 0x24c)?, u32_at(b, 0x250)?],
             journal_inode: u32_at(b, 0xe0)?,
             own: [u32_at(b, 0x26c)?, u32_at(b, 0x280)?],
+            extra_sizes: if old { [0; 2] } else { [u16_at(b, 0x15c)?, u16_at(b, 0x15e)?] },
             journal_uuid: *b.get(0xd0..)?.first_chunk()?,
             journal_backup: (u8_at(b, 0xfd)? == 1).then_some((*journal_map, journal_size)),
             seed,

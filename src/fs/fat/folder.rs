@@ -96,6 +96,16 @@ fn entries(volume: &Volume, node: NodeId, runs: &[Run], each: &mut dyn FnMut(Opt
     }
 }
 
+/// Whether a set of exFAT was never marked as deleted.
+fn file_mark(set: &[(u64, Raw)]) -> bool {
+    set.first().is_some_and(|(_, raw)| raw[0] & exset::IN_USE != 0)
+}
+/// Tells of a file's entry behind the end mark, which no driver leaves there.
+fn behind(volume: &Volume, node: NodeId, at: u64) {
+    let what = "directory with files behind its end mark, which no system shows; they are listed as deleted";
+    volume.damage.note(what, node.number, at, ENTRY);
+}
+
 /// Reads a directory. `deleted`: all that it holds is deleted, because it is.
 pub(super) fn list(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -> Listing {
     if volume.table.geometry.width == Width::ExFat {
@@ -151,6 +161,9 @@ fn list_short(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -> Lis
         let unlikely = ended && !short::is_plausible(raw, |c| volume.table.geometry.has(c));
         if dots || unlikely {
             return;
+        }
+        if ended && !deleted && raw[0] != short::DELETED {
+            behind(volume, node, at);
         }
         let mut item = short::item(raw, at, wide, deleted || ended);
         if let Some(name) = named.name.filter(|n| !n.is_empty()) {
@@ -226,6 +239,9 @@ fn list_sets(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -> List
                         volume.damage.note(what, number, item.at, 0);
                     }
                     None => {}
+                }
+                if ended && !deleted && file_mark(&set) {
+                    behind(volume, node, item.at);
                 }
                 out.items.push(item);
             }

@@ -48,8 +48,10 @@ pub(super) fn streams(volume: &Volume, node: &Node) -> Vec<(NodeId, Value)> {
         .collect()
 }
 
+/// What a name says of its file: only that it is a directory, as links and devices are files to it, and a directory
+/// that leads elsewhere is a link.
 fn emit(volume: &Volume, file: Reference, name: &[u8], is_directory: bool, each: Each<'_>) {
-    let kind = if is_directory { NodeKind::Directory } else { NodeKind::File };
+    let kind = if is_directory { NodeKind::Directory } else { NodeKind::Unknown };
     each(DirEntry { name: Name::new(name), node: id(file), kind });
     let Ok(node) = gather(file.number, &volume.mft, &volume.damage) else { return };
     if node.base.sequence() == file.sequence {
@@ -108,7 +110,7 @@ pub(super) fn read_dir(volume: &Volume, dir: NodeId, each: Each<'_>) -> Result<(
             }
             _ => {}
         }
-        emit(volume, file, name, entry.name.is_directory, each);
+        emit(volume, file, name, entry.name.is_directory && !entry.name.is_reparse(), each);
     }
     if !missing.is_empty() {
         let known: HashSet<(Reference, &[u8])> = found.iter().map(|e| (e.file, e.name.name.as_slice())).collect();
@@ -118,7 +120,7 @@ pub(super) fn read_dir(volume: &Volume, dir: NodeId, each: Each<'_>) -> Result<(
                 if !known.contains(&(file, &name.name)) {
                     let what = "name that stands in a file's record and not in the index of its directory";
                     volume.damage.note(what, file.number, volume.mft.volume_offset(file.number), 0);
-                    emit(volume, file, &name.name, node.base.is_directory(), each);
+                    emit(volume, file, &name.name, name.is_directory && !name.is_reparse(), each);
                 }
             }
         }
@@ -171,5 +173,6 @@ fn lost(volume: &Volume, file: Reference, each: Each<'_>) {
     let names = file_names(&node);
     let name = names.iter().find(|n| !n.is_dos).or(names.first());
     let name = name.map_or_else(|| file.number.to_string().into_bytes(), |n| n.name.clone());
-    emit(volume, file, &name, node.base.is_directory(), each);
+    let is_directory = node.base.is_directory() && !names.iter().any(FileName::is_reparse);
+    emit(volume, file, &name, is_directory, each);
 }

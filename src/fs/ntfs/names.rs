@@ -47,6 +47,9 @@ impl FileName {
             flags: u32_at(bytes, 56)?,
         })
     }
+    pub(super) fn is_reparse(&self) -> bool {
+        self.flags & REPARSE != 0
+    }
     /// The parent of a name that is not only for DOS.
     pub(super) fn parent(bytes: &[u8]) -> Option<Reference> {
         let is_dos = u8_at(bytes, 65)? == DOS;
@@ -64,6 +67,7 @@ pub(super) fn times(bytes: &[u8], at: usize) -> Option<Times> {
     Some(Times { created: time(0)?, modified: time(8)?, changed: time(16)?, accessed: time(24)?, deleted: None })
 }
 
+const REPARSE: u32 = 0x400;
 /// Flags of a file as MS-FSCC names them.
 const FLAGS: &[(u32, &str)] = &[
     (READONLY, "readonly"),
@@ -72,7 +76,7 @@ const FLAGS: &[(u32, &str)] = &[
     (0x20, "archive"),
     (0x100, "temporary"),
     (0x200, "sparse"),
-    (0x400, "reparse-point"),
+    (REPARSE, "reparse-point"),
     (0x800, "compressed"),
     (0x1000, "offline"),
     (0x2000, "not-content-indexed"),

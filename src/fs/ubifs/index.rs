@@ -1,8 +1,9 @@
 //! The index: a tree on flash, read whole into one ordered map in memory; the journal is laid over it there.
 use super::Volume;
-use super::node::{DATA, ENTRY, Entry, INDEX, INODE, Key, Spot, XENTRY};
+use super::node::{DATA, ENTRY, Entry, HEADER, INDEX, INODE, Key, Spot, XENTRY};
 use crate::base::Budget;
 use crate::fs::raw::{u16_at, u32_at};
+use crate::image::read_exact;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 
@@ -107,8 +108,18 @@ pub(super) fn walk(volume: &Volume, root: Spot, budget: &mut Budget) -> Walked {
         let is_leaf = level == 0;
         for (n, (key, branch)) in branches.iter().enumerate() {
             if is_leaf {
-                if budget.step(1).is_ok() {
-                    out.index.add(*key, *branch);
+                if budget.step(1).is_err() {
+                    continue;
+                }
+                match key_of(volume, *branch) {
+                    Some(own) if own != *key => {
+                        let what =
+                            "the index leads to a node of another key; both keys are searched for among all nodes";
+                        volume.damage.note(what, u64::from(key.inode), volume.at(*branch), u64::from(branch.len));
+                        out.lost.extend([*key..=*key, own..=own]);
+                    }
+                    // What cannot be read says so when it is.
+                    _ => out.index.add(*key, *branch),
                 }
                 continue;
             }
@@ -117,6 +128,12 @@ pub(super) fn walk(volume: &Volume, root: Spot, budget: &mut Budget) -> Walked {
         }
     }
     out
+}
+
+/// The key that a node says is its own.
+fn key_of(volume: &Volume, spot: Spot) -> Option<Key> {
+    let node = read_exact(&*volume.source, volume.at(spot), HEADER.saturating_add(8)).ok()??;
+    Key::parse(&node, HEADER)
 }
 
 /// Whether branches are in order, and within the keys that the parent gives them.

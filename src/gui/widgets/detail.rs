@@ -178,12 +178,12 @@ fn runs(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
             PieceKind::Decoded => " (decoded from here)",
             PieceKind::Absent => " (not in the evidence)",
         };
-        let text = format!(
-            "image {} offset {}, {} bytes{kind}",
-            run.image,
-            grouped(run.offset.into()),
-            grouped(run.len.into())
-        );
+        let place = if run.kind.has_place() {
+            format!("image {} offset {}", run.image, grouped(run.offset.into()))
+        } else {
+            "no image".to_owned()
+        };
+        let text = format!("{place}, {} bytes{kind}", grouped(run.len.into()));
         ui.label(RichText::new(text).font(theme::mono()));
     }
     if e.image_runs.len() > MOST {

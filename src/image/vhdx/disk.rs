@@ -14,6 +14,10 @@ const PARTS: usize = 256;
 /// Sectors that one answer tells of.
 const RUN: u64 = 4096;
 const PLACE: u64 = !0xf_ffff;
+/// Entries that are held against each other.
+const MAX_ENTRIES: u64 = 4 << 20;
+/// Megabytes of the file without a block that are looked at.
+const MAX_LOOKED: u64 = 1 << 16;
 
 pub(super) struct Disk {
     file: Source,
@@ -46,6 +50,65 @@ impl Disk {
         }
         let table = BlockTable::new(file.clone(), table.0, count, 8, false);
         Ok(Self { file, table, bitmaps: Cache::new(PARTS), block, sector, ratio, len, has_parent, below })
+    }
+
+    /// What no writer makes of the table: bits that mean nothing, blocks over one another or over the `structures` of
+    /// the file (byte and bytes of each), and contents of the file that no block has, as when the table was erased.
+    pub(super) fn contradictions(&self, structures: &[(u64, u64)]) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut used: Vec<(u64, u64)> = structures.to_vec();
+        let mut odd = 0_u64;
+        // Behind the blocks of each bitmap stands its own entry.
+        let is_bitmap = |number: u64| number % self.ratio.saturating_add(1) == self.ratio;
+        for number in 0..self.table.count().min(MAX_ENTRIES) {
+            // Each read of such a block says so itself.
+            let Ok(entry) = self.table.entry(number) else { break };
+            odd = odd.saturating_add(u64::from(entry & !PLACE & !7 != 0));
+            let len = if is_bitmap(number) { BITMAP } else { self.block };
+            if matches!(entry & 7, 6 | 7) {
+                used.push((entry & PLACE, len));
+            } else if entry & PLACE != 0 {
+                // A block that was given up keeps its place, which another may have by now.
+                used.push((entry & PLACE, 0));
+            }
+        }
+        if odd > 0 {
+            told.push(format!("{odd} entries of the table of blocks have bits that mean nothing; it may be another's"));
+        }
+        used.sort_unstable();
+        let mut pairs = used.iter().zip(used.iter().skip(1));
+        if let Some((one, _)) = pairs.find(|(one, other)| other.1 > 0 && other.0 < one.0.saturating_add(one.1)) {
+            told.push(format!("what lies at byte {} of the file is said to be two things: not both are", one.0));
+        }
+        let (mut at, mut lost, mut looked) = (0_u64, (0_u64, 0_u64), 0_u64);
+        let end = self.file.len();
+        for (from, len) in used.into_iter().chain([(end, 0)]) {
+            // Contents begin at whole megabytes.
+            while at < from.min(end) && looked < MAX_LOOKED {
+                looked = looked.saturating_add(1);
+                if self.is_filled(at) {
+                    lost = (if lost.1 == 0 { at } else { lost.0 }, lost.1.saturating_add(BITMAP));
+                }
+                at = at.saturating_add(BITMAP);
+            }
+            at = at.max(from.saturating_add(len).next_multiple_of(BITMAP));
+        }
+        if looked >= MAX_LOOKED {
+            told.push("budget: parts of the file that belong to no block; not all were looked at".to_owned());
+        }
+        if lost.1 > 0 {
+            told.push(format!(
+                "{} bytes of the file, from byte {} on, hold something and belong to no block: the table was erased, or its blocks given up",
+                lost.1, lost.0
+            ));
+        }
+        told
+    }
+    /// Whether anything stands where a block could begin, as far as its first bytes tell.
+    fn is_filled(&self, at: u64) -> bool {
+        let len = self.file.len().saturating_sub(at).min(PART);
+        let bytes = read_exact(&*self.file, at, usize::try_from(len).unwrap_or(0));
+        bytes.is_ok_and(|b| b.is_some_and(|b| b.iter().any(|b| *b != 0)))
     }
 
     /// Whether the sector is this disk's own, and how many bytes from there on are alike.

@@ -16,6 +16,8 @@ const BY: &str = "VHDX";
 const HEADERS: [u64; 2] = [0x1_0000, 0x2_0000];
 const REGIONS: [u64; 2] = [0x3_0000, 0x4_0000];
 const REGION: usize = 0x1_0000;
+/// Headers and tables of regions stand before this byte.
+const FIRST: u64 = 1 << 20;
 const MAX_REGIONS: u32 = 2047;
 /// As they stand in the file.
 const BAT: [u8; 16] = [0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08];
@@ -78,11 +80,16 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
         at: REGIONS[0],
         what: "both region tables are damaged, or lead to no block table and metadata".into(),
     })?;
-    let metadata = Metadata::read(&*file, metadata)?;
+    let region = metadata;
+    let metadata = Metadata::read(&*file, region)?;
     let below = metadata.parent(opening, &mut details);
     metadata.tell(&mut details);
     details.push((metadata::DATA_WRITE.into(), newest.data_write));
     let disk = Disk::new(file, bat, &metadata, below)?;
+    let regions = [(0, FIRST), (newest.log_at, u64::from(newest.log_len)), bat, region];
+    for what in disk.contradictions(&regions) {
+        gaps.add_at(BY, "image_offset", bat.0, what, 0);
+    }
     Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })
 }
 

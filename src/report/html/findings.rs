@@ -216,11 +216,12 @@ fn runs(page: &mut Page, case: &CaseData, e: &Evidence) {
             PieceKind::Decoded => "decoded from here",
             PieceKind::Absent => "not in the evidence",
         };
-        page.raw("<tr><td>")
-            .number(run.image.into())
-            .raw("</td><td class=\"n\">")
-            .number(run.offset)
-            .raw("</td><td class=\"n\">");
+        if run.kind.has_place() {
+            page.raw("<tr><td>").number(run.image.into()).raw("</td><td class=\"n\">").number(run.offset);
+        } else {
+            page.raw("<tr><td>none</td><td class=\"n\">");
+        }
+        page.raw("</td><td class=\"n\">");
         page.number(run.len)
             .raw("</td><td class=\"n\">")
             .number(run.file_offset)

@@ -62,6 +62,8 @@ pub(crate) struct Superblock {
     /// `logical` 0: there is none.
     pub log_root: Root,
     pub devices: u64,
+    /// Bytes of all devices.
+    pub total: u64,
     /// Bytes.
     pub sector: u32,
     /// Bytes of a block of a tree.
@@ -150,6 +152,7 @@ impl Superblock {
             chunk_root: root(0x58, 0xc7, u64_at(b, 0xa4)?)?,
             log_root: root(0x60, 0xc8, generation.saturating_add(1))?,
             devices: u64_at(b, 0x88)?,
+            total: u64_at(b, 0x70)?,
             sector,
             node,
             compat_ro: u64_at(b, 0xb4)?,

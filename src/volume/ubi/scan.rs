@@ -69,7 +69,7 @@ fn filling(source: &Source, at: u64, len: u64) -> Filling {
 
 pub(super) fn scan(source: &Source, geometry: &Geometry, gaps: &Gaps, budget: &mut Budget) -> Scanned {
     let mut found = Scanned::default();
-    let [mut headless, mut counterless, mut foreign, mut lost, mut old, mut bad] =
+    let [mut headless, mut blanked, mut counterless, mut foreign, mut lost, mut old, mut bad] =
         std::array::from_fn(|_| Places::default());
     let mut claims: BTreeMap<(u32, u32), Vec<Physical>> = BTreeMap::new();
     let mut at = 0_u64;
@@ -108,8 +108,15 @@ pub(super) fn scan(source: &Source, geometry: &Geometry, gaps: &Gaps, budget: &m
                 }
                 claims.entry((block.volume, block.number)).or_default().push(Physical { at: here, head: block });
             }
-            // Erased and ready for use.
-            None if erase.is_some() && vid.iter().all(|b| *b == 0xff) => {}
+            // Erased and ready for use, if what is behind it is erased as well.
+            None if erase.is_some() && vid.iter().all(|b| *b == 0xff) => {
+                let data = u64::from(geometry.first.data);
+                match filling(source, here.saturating_add(data), len.saturating_sub(data)) {
+                    Filling::Blank => {}
+                    Filling::Something => blanked.add(here, len),
+                    Filling::Unreadable => bad.add(here, len),
+                }
+            }
             None => match filling(source, here, len) {
                 Filling::Blank => {}
                 Filling::Something => headless.add(here, len),
@@ -130,11 +137,12 @@ pub(super) fn scan(source: &Source, geometry: &Geometry, gaps: &Gaps, budget: &m
             found.blocks.entry(volume).or_default().insert(number, *physical);
         }
     }
-    found.unplaced = headless.count > 0 || bad.count > 0;
+    found.unplaced = headless.count > 0 || blanked.count > 0 || bad.count > 0;
     headless.tell(
         gaps,
         "hold something, but no header that says which logical block; a logical block that none holds reads as erased",
     );
+    blanked.tell(gaps, "are said to be erased, and hold something; a logical block that none holds reads as erased");
     counterless.tell(gaps, "have a damaged header of erasures; what they hold is read by their other header");
     foreign.tell(gaps, "belong to another UBI image, which was there before; not read");
     lost.tell(gaps, "are cut off by the end of the dump");

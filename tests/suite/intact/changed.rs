@@ -72,3 +72,49 @@ fn a_change_in_the_middle_is_told() {
     }
     println!("{told} changes in the middle of an examination, all told");
 }
+
+/// A loop device, taken away when it goes out of scope.
+struct Device(std::path::PathBuf);
+impl Device {
+    fn of(image: &Path) -> Option<Self> {
+        let out = crate::look::tool("losetup").args(["--find", "--show"]).arg(image).output().ok()?;
+        let name = String::from_utf8(out.stdout).ok()?;
+        out.status.success().then(|| Self(name.trim().into()))
+    }
+}
+impl Drop for Device {
+    fn drop(&mut self) {
+        drop(crate::look::tool("losetup").arg("--detach").arg(&self.0).status());
+    }
+}
+
+/// A block device has no times: it is hashed before and after.
+#[test]
+fn a_change_of_a_device_is_told_by_its_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    if !disk(at) {
+        return;
+    }
+    let Some(device) = Device::of(&at.join("disk.img")) else {
+        eprintln!("skipped: no loop device to be had");
+        return;
+    };
+    let plan = |case: &str| {
+        let images = vec![device.0.clone()];
+        cranescope::session::Plan { images, hash_image: true, ..plan(at, case) }
+    };
+    let sound = examine(&plan("sound.cranecase"), &Watch::unattended()).unwrap().data;
+    assert_eq!(sound.scene.images[0].changed, Vec::<String>::new());
+    assert!(sound.scene.images[0].sha256.is_some());
+    let of = device.0.clone();
+    let watch = at_stage(Stage::Contents, move || {
+        writable(&of).write_all_at(&[0x5a; 4096], 9 << 20).unwrap();
+    });
+    let data = examine(&plan("changed.cranecase"), &watch).unwrap().data;
+    let stamp = &data.scene.images[0].changed;
+    assert!(stamp.len() == 1 && stamp[0].matches("SHA-256").count() == 2, "{stamp:?}");
+    let gap = data.gaps.iter().find(|g| g.by == "evidence").unwrap();
+    assert!(gap.at.image == Some(0) && gap.what.contains("the evidence changed"), "{gap:?}");
+    assert!(data.verdict.reasons.iter().any(|r| r.contains("the evidence changed")), "{:?}", data.verdict);
+}

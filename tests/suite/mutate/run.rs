@@ -1,6 +1,6 @@
 //! Runs readers over mutants, each watched from outside: a panic is caught, a reader that does not come back is named.
 use crate::kit::engine::names;
-use crate::kit::{Change, Disk, Layout, Look, Part, Seen, mutant};
+use crate::kit::{Change, Difference, Disk, Layout, Look, Part, Seen, mutant};
 use cranescope::image::Source;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,6 +69,17 @@ impl Reader {
     }
 }
 
+/// Whether a number stands in a structure, as one of 4 or 8 bytes.
+fn is_said(bytes: &[u8], number: u64, big: bool) -> bool {
+    let of = |width: usize| {
+        let all = if big { number.to_be_bytes() } else { number.to_le_bytes() };
+        let part = if big { all[8 - width..].to_vec() } else { all[..width].to_vec() };
+        number >> (8 * width - 1) == 0
+            && bytes.chunks_exact(4).enumerate().any(|(n, _)| bytes[n * 4..].starts_with(&part))
+    };
+    of(8) || of(4)
+}
+
 /// What a run over many mutants found.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -130,9 +141,30 @@ impl<'a> Run<'a> {
     pub(super) fn intact(&self) -> Vec<u8> {
         self.whole.pack()
     }
+    /// Whether a gap covers what is not shown as it was, by its place: the file's own or a folder's above it, the
+    /// structure that was damaged, or one to which that leads now. Of disks, whose windows say themselves what of them is
+    /// unread, any gap does.
+    fn is_covered(&self, seen: &Seen, damaged: &Disk, changes: &[Change], path: &[u8]) -> bool {
+        let changed = |c: &Change| {
+            let len = self.parts.iter().find(|p| p.at == c.at && p.kind == c.kind).map_or(1, |p| p.len);
+            let (from, to) = match c.how {
+                // What was cut off begins where the image now ends.
+                "image cut" => (c.at + c.offset as u64, u64::MAX),
+                // Sectors are no structures: a member of an archive has a header of several.
+                _ if c.kind == "sector" => (c.at.saturating_sub(4 * 512), c.at + len as u64 + 4 * 512),
+                _ => (c.at, c.at + len as u64),
+            };
+            let bytes = damaged.get(c.at, len);
+            let leads = |p: &Part| p.names.iter().any(|n| *n > 1 && is_said(&bytes, *n, self.subject.layout.big));
+            seen.gaps
+                .iter()
+                .any(|g| g.meets(from, to) || self.parts.iter().any(|p| g.meets(p.at, p.at + p.len as u64) && leads(p)))
+        };
+        !self.intact.has_places() || seen.covers(path, &self.intact) || changes.iter().any(changed)
+    }
     /// Whether the image is as whole as before, and says something else: of some files, whose bytes or whose own
     /// structures were changed to what is valid as well.
-    fn is_whole(&self, changes: &[Change], differences: &[(String, &'static str)], how: &str) -> bool {
+    fn is_whole(&self, changes: &[Change], differences: &[Difference], how: &str) -> bool {
         let within = |c: &Change| {
             let at = c.at + c.offset as u64;
             self.intact.data.iter().any(|d| d.0 <= at && at < d.1)
@@ -159,6 +191,7 @@ impl<'a> Run<'a> {
         let (disk, changes) = mutant(&self.whole, &self.parts, &self.names, self.subject.layout, seed);
         let said = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         self.tally.mutants += 1;
+        let damaged = disk.clone();
         let seen = match self.reader.read(disk) {
             None => {
                 self.tally.faults.push(format!("mutant {seed} hangs: {}", said()));
@@ -178,14 +211,18 @@ impl<'a> Run<'a> {
         let known = self.tally.words.len();
         self.tally.words.extend(seen.words());
         self.tally.since_news = if self.tally.words.len() > known { 0 } else { self.tally.since_news + 1 };
-        if seen.is_told() {
+        if seen.refused.is_some() {
             // What is refused shows nothing, and says so.
             self.tally.told += 1;
             return;
         }
-        let differences = seen.differences(&self.intact);
-        let Some((example, how)) = differences.iter().max_by_key(|d| d.1) else {
-            self.tally.same += 1;
+        let is_told = seen.is_told();
+        let mut differences = seen.differences(&self.intact);
+        let any = !differences.is_empty();
+        differences.retain(|d| !is_told || !self.is_covered(&seen, &damaged, &changes, &d.path));
+        let Some(Difference { text: example, how, .. }) = differences.iter().max_by_key(|d| d.how) else {
+            let tally = if any || is_told { &mut self.tally.told } else { &mut self.tally.same };
+            *tally += 1;
             return;
         };
         // Several changes can make an image whole again in another way; they are for what must not happen to a reader.
@@ -195,8 +232,11 @@ impl<'a> Run<'a> {
         }
         let Some(change) = changes.first() else { return };
         let sum = if change.mended { "" } else { ", checksum left" };
-        let class = format!("{how}: {} of {}{sum}", change.how, change.kind);
+        let elsewhere = if is_told { ", told of another place" } else { "" };
+        let class = format!("{how}: {} of {}{sum}{elsewhere}", change.how, change.kind);
         let text = format!("mutant {seed}: {}: {} of them, as {example}", said(), differences.len());
+        let told: Vec<String> = seen.gaps.iter().take(3).map(ToString::to_string).collect();
+        let text = if is_told { format!("{text}; told: {told:?}") } else { text };
         self.tally.silent.entry(class).or_insert((0, text)).0 += 1;
     }
 }
