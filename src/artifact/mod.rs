@@ -78,6 +78,18 @@ pub const ALL: &[&Artifact] = &[
     &linux::systemd::ARTIFACT,
     &linux::cron::ARTIFACT,
     &linux::sysv::ARTIFACT,
+    &linux::starts::hooks::ARTIFACT,
+    &linux::starts::inits::ARTIFACT,
+    &linux::starts::supervisors::ARTIFACT,
+    &linux::starts::shells::ARTIFACT,
+    &linux::starts::packages::ARTIFACT,
+    &linux::starts::logging::ARTIFACT,
+    &linux::starts::desktop::ARTIFACT,
+    &linux::starts::containers::ARTIFACT,
+    &linux::starts::machines::ARTIFACT,
+    &linux::starts::interpreters::ARTIFACT,
+    &linux::starts::servers::ARTIFACT,
+    &linux::starts::plc::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.
@@ -144,6 +156,10 @@ impl Out {
             secrets::mask(&mut row);
         }
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    }
+    /// [`Self::push`] for each.
+    pub fn extend(&self, rows: impl IntoIterator<Item = impl Into<Row>>) {
+        rows.into_iter().for_each(|row| self.push(row));
     }
     /// Records that a file, or something in it, could not be read.
     pub fn gap(&self, entry: &Entry, what: impl std::fmt::Display) {

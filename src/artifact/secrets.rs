@@ -16,6 +16,7 @@ pub(super) fn mask(row: &mut Row) {
     // `password requisite pam_deny.so` and `install base-passwd:amd64` name no secret.
     let not_secret = match row {
         Row::Setting(setting) => &*setting.program == "pam",
+        Row::Start(start) => &*start.by == "pam",
         Row::Event(event) => &*event.class == "package",
         _ => NO_SETTINGS.contains(&table.name),
     };

@@ -345,7 +345,11 @@ impl Joined {
 /// Longest excerpt of a line that goes into the case.
 const EXCERPT: usize = 300;
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// The system it was read in.
+    pub fn system(&self) -> &'a System {
+        self.system
+    }
     /// Lines with their 1-based number and byte range, without the line end; bytes that are no UTF-8 are
     /// replaced (the evidence keeps the exact range).
     pub fn lines(&self) -> impl Iterator<Item = (u32, std::borrow::Cow<'_, str>, Run)> {

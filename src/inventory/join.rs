@@ -1,6 +1,7 @@
 //! Phase D: facts that only two tables together give. Runs in the parent, over the finished
 //! inventory, so that it does not matter in which life of a worker a row was read.
 mod layers;
+mod starts;
 
 use super::{Inventory, Listener, Service};
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ pub fn join(inventory: &mut Inventory) {
     packages(inventory);
     listeners(inventory);
     layers::compare(inventory);
+    starts::vouch(inventory);
 }
 
 #[derive(Default)]

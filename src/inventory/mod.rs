@@ -10,6 +10,7 @@ mod scene;
 mod sort;
 mod tables;
 mod tables_disk;
+mod tables_starts;
 mod value;
 mod wire;
 
@@ -22,6 +23,7 @@ pub use scene::{
 };
 pub use tables::*;
 pub use tables_disk::*;
+pub use tables_starts::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};
 
 use crate::base::Evidence;
@@ -157,6 +159,7 @@ tables! {
     binaries: Binary,
     services: Service,
     tasks: Task,
+    starts: Start,
     interfaces: Interface,
     connections: Connection,
     routes: Route,

@@ -109,62 +109,6 @@ record! {
     }
 }
 record! {
-    /// Whatever an init system can start: units, init scripts, super-servers.
-    Service in "services", key [name, manager] {
-        /// Name of the unit or script.
-        name: String,
-        /// systemd, systemd-user, systemd-user:NAME, dbus, sysv, inittab, inetd, xinetd.
-        manager: Arc<str>,
-        /// service, socket, timer, path, target, mount …
-        kind: Arc<str>,
-        description: String,
-        /// As systemctl is-enabled words it: enabled, disabled, static, masked, alias, indirect, generated, linked, bad, with -runtime where it ends with the boot; shadowed for a script whose place a unit takes.
-        state: Arc<str>,
-        /// Something at boot, or an event, leads to it.
-        enabled: bool,
-        /// Links and units that start it, as paths or unit names.
-        enabled_by: Vec<String>,
-        /// enabled or disabled, as the presets say; empty if they do not.
-        preset: Arc<str>,
-        /// User it runs as; empty means root (or the manager's default).
-        user: String,
-        /// Command lines it runs, in order, prefixed by the directive (`ExecStart=`).
-        commands: Vec<String>,
-        /// Program that runs, resolved through links inside the image.
-        program: Option<Name>,
-        /// Timers, sockets, paths and D-Bus names that start it.
-        triggers: Vec<String>,
-        /// Other names it has.
-        aliases: Vec<String>,
-        /// Drop-in files, in the order in which they apply.
-        dropins: Vec<String>,
-        /// Environment and files of it, names only where values may be secret.
-        environment: Vec<String>,
-        /// Listening addresses of a socket unit.
-        listens: Vec<String>,
-        /// always, on-failure …
-        restart: Arc<str>,
-    }
-}
-record! {
-    /// Commands started by time.
-    Task in "tasks", key [name, schedule, command] {
-        /// File or unit it stands in.
-        name: String,
-        /// cron, anacron, at, incron, systemd-timer.
-        manager: Arc<str>,
-        /// As written: five fields, @reboot, OnCalendar=…
-        schedule: String,
-        user: String,
-        command: String,
-        /// Program that runs, resolved inside the image.
-        program: Option<Name>,
-        enabled: bool,
-        /// Variables set for it; values only where they decide which code runs (PATH, LD_PRELOAD …).
-        environment: Vec<String>,
-    }
-}
-record! {
     /// Network interfaces as configured.
     Interface in "interfaces", key [name, manager] {
         name: String,

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes two disk images of a real Debian 12 system: clean.img as Debian's packages leave it, and
-# planted.img with what somebody adds who wants a way in. Needs root, network to a Debian mirror,
+# Makes three disk images of a real Debian 12 system: clean.img as Debian's packages leave it,
+# planted.img with what somebody adds who wants a way in, and starts.img with one plant of each way
+# in which a program starts (starts.sh; starts.expected is what is to be found). Needs root, network to a Debian mirror,
 # debootstrap, mke2fs, sfdisk and go. Beside each image: files.tsv, what the folder held before it
 # became an image (path, kind, size, mtime, uid, gid, mode, sha256): the oracle.
 # usage: debian.sh FOLDER
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); out=$(realpath -m "$1"); mkdir -p "$out"; cd "$out"
-[ -e done ] && exit 0
+[ -e done-3 ] && exit 0
 packages=linux-image-amd64,systemd-sysv,libpam-systemd,dbus,udev,openssh-server,network-manager,modemmanager,usb-modeswitch,ppp,rsyslog,cron,ifupdown,sudo,kmod,python3-minimal,ca-certificates
 rm -rf root; mkdir -p debs
 debootstrap --cache-dir="$out/debs" --variant=minbase --include="$packages" bookworm root >debootstrap.log 2>&1
@@ -24,6 +25,7 @@ image() { # NAME: root as a GPT disk with one ext4 volume, and the oracle
   mkfs.ext4 -q -F -b 4096 -N $((files * 3 / 2 + 20000)) -E offset=1048576 -d root "$1.img" $blocks
 }
 image clean
+cp -a root root.starts
 
 cd root
 kernel=$(basename "$(ls -d lib/modules/*)")
@@ -80,5 +82,8 @@ cat >>var/log/syslog <<'L'
 L
 cd ..
 image planted
+rm -rf root; mv root.starts root
+bash "$here/starts.sh" root starts.expected
+image starts
 rm -rf root debs
-touch done
+touch done-3

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The folder with clean.img and planted.img; `None` where they cannot be made.
+/// The folder with clean.img, planted.img and starts.img; `None` where they cannot be made.
 fn images() -> Option<&'static Path> {
     static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
     MADE.get_or_init(|| {
         let folder = std::env::var_os("CRANESCOPE_DEBIAN")
             .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian"), PathBuf::from);
-        if folder.join("done").exists() {
+        if folder.join("done-3").exists() {
             return Some(folder);
         }
         if !["debootstrap", "mke2fs", "sfdisk", "go", "ssh-keygen", "python3"].into_iter().all(have) {
@@ -152,4 +152,35 @@ fn every_plant_is_found_once_at_its_rung_and_nothing_else() {
     ] {
         assert!(paths.contains(&path), "{path} is not in {paths:?}");
     }
+}
+
+/// One plant of each way in which a program starts: who, when, enabled or not, the program, the file that says so.
+#[test]
+fn every_way_of_starting_is_found_and_leads_to_its_program() {
+    let Some(json) = examine("starts") else { return };
+    let rows = json["inventory"]["starts"].as_array().unwrap();
+    let text = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let (mut plants, mut kinds, mut missing) = (0, std::collections::BTreeSet::new(), Vec::new());
+    for line in std::fs::read_to_string(images().unwrap().join("starts.expected")).unwrap().lines() {
+        let [by, when, enabled, program, file] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let fits = |r: &&serde_json::Value| {
+            text(r, "by") == by
+                && text(r, "when") == when
+                && r["enabled"].to_string() == enabled
+                && text(r, "program") == program
+                && text(&r["evidence"], "path") == file
+        };
+        match rows.iter().find(fits) {
+            // A plant belongs to no package, and its bytes lie in the image.
+            Some(row) => {
+                assert_eq!(text(row, "package_check"), "unowned", "{line}");
+                assert!(!row["evidence"]["image_runs"].as_array().unwrap().is_empty(), "{line}");
+            }
+            None => missing.push(line.to_owned()),
+        }
+        plants += 1;
+        kinds.insert(by.to_owned());
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(plants >= 100 && kinds.len() >= 60, "{plants} plants, {} kinds", kinds.len());
 }

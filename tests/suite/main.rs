@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod confined;
 mod containers;
+mod coverage;
 mod debian;
 mod dpkg;
 mod erofs;

@@ -2,6 +2,7 @@
 //! preload and search path, trusted hosts of the r-commands, TCP wrappers, terminals of root, account
 //! sources, password defaults, what the journal keeps.
 use super::dropins;
+use super::starts::{Way, library_folders, search};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
 use crate::evidence::{Entry, System, Text};
@@ -107,8 +108,17 @@ fn extract(system: &System, out: &Out) {
         plain(text, |_, line, evidence| out.push(setting("securetty", "", "tty", line, evidence)));
     });
     login_defs(system, out);
+    let mut sources = BTreeMap::new();
     out.each(system, &["/etc/nsswitch.conf"], |text| {
         plain(text, |_, line, evidence| {
+            if let Some((database, services)) = line.split_once(':') {
+                let bare = services.split(['[', ']']).step_by(2).flat_map(str::split_whitespace);
+                for service in bare.take(64) {
+                    let known = sources.entry(service.to_owned());
+                    let (of, _) = known.or_insert_with(|| (Vec::new(), evidence.clone()));
+                    of.push(database.trim().to_owned());
+                }
+            }
             if let Some((name, value)) = line.split_once(':').filter(|(n, _)| NSSWITCH.contains(&n.trim())) {
                 let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
                 out.push(setting("nsswitch", "", name.trim(), &value, evidence));
@@ -116,6 +126,18 @@ fn extract(system: &System, out: &Out) {
         });
     });
     journald(system, out);
+    if sources.is_empty() {
+        return;
+    }
+    let folders = library_folders(system);
+    for (service, (databases, evidence)) in sources {
+        // The C library has these itself, or does not have them at all.
+        let written = format!("libnss_{service}.so.2");
+        let Some(found) = search(system, &folders, &written) else { continue };
+        let way = Way::root("nss", "program").user("");
+        let trigger = format!("lookup of {}", databases.join(", "));
+        out.push(way.library(&service, &trigger, &written, Some(found), evidence));
+    }
 }
 
 /// Libraries are separated by blanks or colons; `#` starts a comment (glibc).
@@ -124,6 +146,10 @@ fn preload(system: &System, out: &Out) {
         plain(text, |_, line, evidence| {
             for library in line.split([' ', '\t', ':']).filter(|l| !l.is_empty()) {
                 out.push(setting("ld.so", "preload", "ld.so.preload", library, evidence.clone()));
+                let way = Way::root("ld.so", "program").user("");
+                let found = search(system, &library_folders(system), library);
+                let trigger = "every dynamically linked program";
+                out.push(way.library("ld.so.preload", trigger, library, found, evidence.clone()));
             }
         });
     });
@@ -258,8 +284,9 @@ mod tests {
         let (rows, gaps) = rows(&s, &ARTIFACT);
         let seen: Vec<_> = rows
             .iter()
-            .map(|r| match r {
-                Row::Setting(s) => format!("{}|{}|{}|{}|{}", s.program, s.scope, s.name, s.value, s.effective),
+            .filter_map(|r| match r {
+                Row::Setting(s) => Some(format!("{}|{}|{}|{}|{}", s.program, s.scope, s.name, s.value, s.effective)),
+                Row::Start(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect();

@@ -1,6 +1,7 @@
 //! Kernel command lines: what the boot loader hands to the kernel, one row a parameter.
 //! GRUB (/etc/default/grub, grub.cfg), systemd-boot and BLS entries, syslinux and extlinux, firmware files.
 use super::dropins;
+use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Run};
 use crate::evidence::{System, Text};
@@ -82,7 +83,13 @@ impl Sink<'_, '_> {
                 }
                 return;
             }
-            self.out.push(row(scope, &parameter, effective, self.text.line_at(number, run)));
+            let evidence = self.text.line_at(number, run);
+            if let Some((name @ ("init" | "rdinit"), program)) = parameter.split_once('=') {
+                let way = Way::root("kernel", "boot").only(effective, "not of the default entry");
+                let system = self.text.system();
+                self.out.push(way.words(system, scope, &format!("{name}="), program, evidence.clone()));
+            }
+            self.out.push(row(scope, &parameter, effective, evidence));
         }
     }
 }
@@ -279,8 +286,9 @@ mod tests {
         let (rows, gaps) = rows(&system(text), &ARTIFACT);
         assert!(gaps.is_empty(), "{gaps:?}");
         rows.iter()
-            .map(|r| match r {
-                Row::Setting(s) => format!("{}|{}={}|{}", s.scope, s.name, s.value, s.effective),
+            .filter_map(|r| match r {
+                Row::Setting(s) => Some(format!("{}|{}={}|{}", s.scope, s.name, s.value, s.effective)),
+                Row::Start(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect()

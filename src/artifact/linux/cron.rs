@@ -1,11 +1,12 @@
 //! Commands started by time without systemd: crontabs in all distributions' places, the
 //! `cron.daily` folders, anacron, at, incron (crontab(5), anacrontab(5), at(1), incrontab(5)).
 use super::program;
+use super::starts::{Way, cut};
 use crate::artifact::{Artifact, Os, Out, TEXT_LIMIT};
 use crate::base::{Name, Time};
 use crate::evidence::{Entry, System, Text};
 use crate::format::lines::{Line, lines};
-use crate::inventory::{Setting, Task};
+use crate::inventory::{Setting, Start, Task};
 use std::collections::BTreeMap;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -32,7 +33,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 
 /// Lines of one file that become tasks; a real crontab has dozens.
 const MAX_TASKS: usize = 10_000;
-const MAX_COMMAND: usize = 4096;
+const NOT_RUN: &str = "no program that reads it, or not a name or mode that it takes";
 /// Folders whose executables run-parts starts.
 const PARTS: &[(&str, &str)] = &[
     ("/etc/cron.hourly", "@hourly"),
@@ -184,6 +185,18 @@ fn crontab(system: &System, out: &Out, text: &Text<'_>, owner: Option<&str>, ena
             return;
         }
         let found = program::of_shell(system, before_percent(command), &environment.path());
+        let when = if schedule.trim() == "@reboot" { "boot" } else { "schedule" };
+        let way = Way::root("cron", when).user(user).only(enabled, NOT_RUN);
+        let row = way.start(&text.entry.path.display(), schedule.trim(), text.line_at(line.number, line.run));
+        out.push(found.clone().fill(Start { command: cut(command), ..row }));
+        for variable in
+            environment.telling.iter().filter(|t| t.starts_with("LD_PRELOAD=") || t.starts_with("LD_AUDIT="))
+        {
+            let (name, library) = variable.split_once('=').unwrap_or_default();
+            let real = system.canonical(library.as_bytes());
+            let evidence = text.line_at(line.number, line.run);
+            out.push(way.library(&text.entry.path.display(), name, library, real, evidence));
+        }
         out.push(Task {
             name: text.entry.path.display(),
             manager: "cron".into(),
@@ -211,6 +224,9 @@ fn parts(system: &System, out: &Out, folder: &str, schedule: &str, run: &Daemons
         if target.len() <= TEXT_LIMIT {
             let _ = out.read(system, target);
         }
+        let enabled = executable && (run.cron || run.anacron) && run.accepts(entry.path.file_name());
+        let way = Way::root("cron", "schedule").only(enabled, NOT_RUN);
+        out.extend(way.file(system, entry, schedule));
         out.push(Task {
             name: entry.path.display(),
             manager: "cron".into(),
@@ -218,7 +234,7 @@ fn parts(system: &System, out: &Out, folder: &str, schedule: &str, run: &Daemons
             user: "root".to_owned(),
             command: entry.path.display(),
             program: Some(target.path.clone()),
-            enabled: executable && (run.cron || run.anacron) && run.accepts(entry.path.file_name()),
+            enabled,
             evidence: system.evidence(target),
             ..Task::default()
         });
@@ -241,13 +257,19 @@ fn anacron(system: &System, out: &Out, text: &Text<'_>, enabled: bool) {
             continue;
         }
         let unit = if period.starts_with('@') { "" } else { " days" };
+        let schedule = format!("every {period}{unit}, after {delay} minutes");
+        let found = program::of_shell(system, command, &environment.path());
+        let name = format!("{} {job}", text.entry.path.display());
+        let row = Way::root("anacron", "schedule").only(enabled, NOT_RUN);
+        let row = row.start(&name, &schedule, text.line_at(line.number, line.run));
+        out.push(found.clone().fill(Start { command: cut(command), ..row }));
         out.push(Task {
-            name: format!("{} {job}", text.entry.path.display()),
+            name,
             manager: "anacron".into(),
-            schedule: format!("every {period}{unit}, after {delay} minutes"),
+            schedule,
             user: "root".to_owned(),
             command: cut(command),
-            program: program::of_shell(system, command, &environment.path()).program,
+            program: found.program,
             enabled,
             environment: environment.telling.clone(),
             evidence: text.line_at(line.number, line.run),
@@ -285,15 +307,22 @@ fn at_job(system: &System, out: &Out, text: &Text<'_>, users: &BTreeMap<String, 
         script |= line.text.as_ref() == "}";
     }
     let command = commands.join("; ");
+    let (schedule, user) =
+        (Time::seconds(minutes.saturating_mul(60)).to_string(), users.get(&uid).cloned().unwrap_or(uid));
+    let evidence = line_of.map_or_else(|| text.evidence(), |(n, run)| text.line_at(n, run));
+    let way = Way::root("at", "schedule").user(&user).only(enabled, NOT_RUN);
+    let start = way.shell(system, &text.entry.path.display(), &schedule, &command, evidence.clone());
+    let program = start.program.clone();
+    out.push(start);
     out.push(Task {
         name: text.entry.path.display(),
         manager: "at".into(),
-        schedule: Time::seconds(minutes.saturating_mul(60)).to_string(),
-        user: users.get(&uid).cloned().unwrap_or(uid),
-        program: program::of_shell(system, &command, program::PATH).program,
+        schedule,
+        user,
+        program,
         command: cut(&command),
         enabled,
-        evidence: line_of.map_or_else(|| text.evidence(), |(n, run)| text.line_at(n, run)),
+        evidence,
         ..Task::default()
     });
 }
@@ -308,13 +337,20 @@ fn incron(system: &System, out: &Out, text: &Text<'_>, enabled: bool) {
             out.gap_line(text.entry, line.number, "no incrontab line");
             continue;
         }
+        let user = if of_system { "root".to_owned() } else { Name::new(text.entry.path.file_name()).display() };
+        let schedule = format!("{path} {mask}");
+        let way = Way::root("incron", "event").user(&user).only(enabled, NOT_RUN);
+        let evidence = text.line_at(line.number, line.run);
+        let start = way.shell(system, &text.entry.path.display(), &schedule, command, evidence);
+        let program = start.program.clone();
+        out.push(start);
         out.push(Task {
             name: text.entry.path.display(),
             manager: "incron".into(),
-            schedule: format!("{path} {mask}"),
-            user: if of_system { "root".to_owned() } else { Name::new(text.entry.path.file_name()).display() },
+            schedule,
+            user,
             command: cut(command),
-            program: program::of_shell(system, command, program::PATH).program,
+            program,
             enabled,
             evidence: text.line_at(line.number, line.run),
             ..Task::default()
@@ -373,13 +409,6 @@ fn before_percent(command: &str) -> &str {
         guarded = c == '\\';
     }
     command
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_COMMAND) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

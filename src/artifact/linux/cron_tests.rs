@@ -108,8 +108,9 @@ fn at_jobs_and_who_may() {
     );
     let (rows, gaps) = rows(&system, &ARTIFACT);
     assert!(gaps.is_empty(), "{gaps:?}");
-    let [Row::Task(job), Row::Setting(allow)] = rows.as_slice() else { panic!("{rows:?}") };
+    let [Row::Start(start), Row::Task(job), Row::Setting(allow)] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((job.schedule.as_str(), job.user.as_str()), ("2026-10-11T04:52:00Z", "crane"));
+    assert_eq!((start.command.as_str(), start.user.as_str(), &*start.by), ("/opt/t --once", "crane", "at"));
     assert_eq!((job.command.as_str(), job.evidence.line, job.enabled), ("/opt/t --once", Some(11), true));
     assert_eq!((&*allow.program, allow.name.as_str(), allow.value.as_str()), ("at", "at.allow", "crane"));
 }
@@ -121,6 +122,6 @@ fn hostile_files_end() {
     fs.add("/etc/cron.d/a", b"* * * * * r x\n".repeat(1 << 20));
     fs.add("/var/spool/cron/crontabs/\u{202e}", (0..=255).collect());
     let (rows, gaps) = rows(&system_of(fs), &ARTIFACT);
-    assert_eq!(rows.len(), MAX_TASKS);
+    assert_eq!(rows.len(), 2 * MAX_TASKS);
     assert!(gaps.len() >= 3, "{gaps:?}");
 }

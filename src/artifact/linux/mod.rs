@@ -17,6 +17,7 @@ pub(crate) mod pam;
 pub(crate) mod program;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
+pub(crate) mod starts;
 pub(crate) mod sudoers;
 pub(crate) mod sysctl;
 pub(crate) mod systemd;

@@ -3,6 +3,7 @@
 //! Formats: modprobe.d(5), modules-load.d(5), modules(5), kernel-command-line(7),
 //! `Documentation/kbuild/kbuild.rst` (modules.builtin), dracut.conf(5), initramfs-tools(7).
 use super::modules::canonical;
+use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{FsId, NodeId, Run};
 use crate::evidence::{Entry, System, Text};
@@ -201,6 +202,11 @@ fn modprobe(text: &Text<'_>, effective: bool, out: &Out) {
                 continue;
             }
         };
+        if matches!(action, "install" | "remove") && !value.is_empty() {
+            let way = Way::root("modprobe", "device").only(effective, "a file of the same name has its place");
+            let evidence = text.line_at(number, run);
+            out.push(way.shell(text.system(), name, &format!("{action} {name}"), value, evidence));
+        }
         push(&Setting { name, action, value, effective }, text, number, run, out);
     }
 }

@@ -1,7 +1,9 @@
 //! How logins are checked: pam.d(5), pam.conf(5), with what each service includes.
+use super::starts::{Way, library_folders, search};
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::Evidence;
 use crate::evidence::{System, Text};
-use crate::inventory::Setting;
+use crate::inventory::{Setting, Start};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.pam",
@@ -15,24 +17,25 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 fn extract(system: &System, out: &Out) {
     let own = |name: &[u8]| system.get([b"/etc/pam.d/".as_slice(), name].concat()).is_some();
     let folder = system.canonical(b"/etc/pam.d").is_some();
+    let folders: Vec<String> = library_folders(system).iter().map(|f| format!("{f}/security")).collect();
     out.each(system, &["/etc/pam.d/*"], |text| {
         let service = service(text);
         // Package managers leave copies beside the file; PAM looks a service up by its exact name.
         let copy = [".dpkg-", ".rpm", "~", ".bak", ".orig"].iter().any(|c| service.contains(c));
-        stack(text, Some(&service), !copy, out);
+        stack(text, Some(&service), !copy, &folders, out);
     });
     out.each(system, &["/usr/lib/pam.d/*"], |text| {
-        stack(text, Some(&service(text)), !own(text.entry.path.file_name()), out);
+        stack(text, Some(&service(text)), !own(text.entry.path.file_name()), &folders, out);
     });
     // With a folder pam.d, the one file is ignored.
-    out.each(system, &["/etc/pam.conf"], |text| stack(text, None, !folder, out));
+    out.each(system, &["/etc/pam.conf"], |text| stack(text, None, !folder, &folders, out));
 }
 
 fn service(text: &Text<'_>) -> String {
     String::from_utf8_lossy(text.entry.path.file_name()).into_owned()
 }
 
-fn stack(text: &Text<'_>, service: Option<&str>, effective: bool, out: &Out) {
+fn stack(text: &Text<'_>, service: Option<&str>, effective: bool, folders: &[String], out: &Out) {
     let mut open: Option<(u32, crate::base::Run, String)> = None;
     for (number, raw, run) in text.lines() {
         let (first, mut span, mut line) = open.take().unwrap_or((number, run, String::new()));
@@ -58,21 +61,59 @@ fn stack(text: &Text<'_>, service: Option<&str>, effective: bool, out: &Out) {
             out.gap_line(text.entry, first, "not a line of pam.d(5)");
             continue;
         }
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let evidence = text.line_at(first, span);
+        out.extend(start(text.system(), scope, kind, &value, effective, folders, &evidence));
         out.push(Setting {
             program: "pam".into(),
             scope: scope.to_owned(),
             name: name.to_owned(),
-            value: value.split_whitespace().collect::<Vec<_>>().join(" "),
+            value,
             effective,
-            evidence: text.line_at(first, span),
+            evidence,
             ..Setting::default()
         });
     }
 }
 
+/// What a line loads, or, with pam_exec, runs.
+fn start(
+    system: &System,
+    service: &str,
+    kind: &str,
+    value: &str,
+    effective: bool,
+    folders: &[String],
+    evidence: &Evidence,
+) -> Option<Start> {
+    // `[success=1 default=ignore]`, or a word.
+    let (control, rest) = match value.strip_prefix('[') {
+        Some(inner) => inner.split_once(']')?,
+        None => value.split_once(' ')?,
+    };
+    let mut words = rest.split_whitespace();
+    let module = words.next().filter(|_| kind != "@include" && !matches!(control, "include" | "substack"))?;
+    let trigger = format!("{kind} of {service}");
+    let way = Way::root("pam", "login").only(effective, "another file has its place");
+    if module.rsplit('/').next() == Some("pam_exec.so") {
+        let own = |w: &&str| {
+            let options = ["debug", "expose_authtok", "seteuid", "quiet", "quiet_log", "stdout"];
+            options.contains(w) || w.starts_with("log=") || w.starts_with("type=")
+        };
+        let command = words.skip_while(own).collect::<Vec<_>>().join(" ");
+        if !command.is_empty() {
+            return Some(way.words(system, service, &trigger, &command, evidence.clone()));
+        }
+    }
+    let found = search(system, folders, module);
+    let arguments = rest.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    Some(Start { arguments, ..way.library(service, &trigger, module, found, evidence.clone()) })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::super::starts::testing::line;
     use super::super::testing::{rows, system};
     use super::*;
     use crate::inventory::Row;
@@ -99,13 +140,16 @@ mod tests {
 
 /etc/pam.conf
     login auth required pam_unix.so
+/usr/lib/x86_64-linux-gnu/security/pam_permit.so
+    x
 ",
         );
         let (rows, gaps) = rows(&s, &ARTIFACT);
         let seen: Vec<_> = rows
             .iter()
-            .map(|r| match r {
-                Row::Setting(s) => format!("{}|{}|{}|{}", s.scope, s.name, s.value, s.effective),
+            .filter_map(|r| match r {
+                Row::Setting(s) => Some(format!("{}|{}|{}|{}", s.scope, s.name, s.value, s.effective)),
+                Row::Start(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -119,6 +163,18 @@ mod tests {
                 "polkit-1|auth|required pam_unix.so nullok|true",
                 "sshd|auth|required pam_unix.so|false",
                 "login|auth|required pam_unix.so|false",
+            ]
+        );
+        let starts: Vec<_> = super::super::starts::testing::only(rows).iter().map(line).collect();
+        assert_eq!(
+            starts,
+            [
+                "pam login root /usr/lib/x86_64-linux-gnu/security/pam_permit.so",
+                "pam login root /opt/x",
+                "pam login root  - another file has its place",
+                "pam login root  nullok",
+                "pam login root  - another file has its place",
+                "pam login root  - another file has its place",
             ]
         );
         assert_eq!(gaps.len(), 1);

@@ -16,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) program: Option<Name>,
     /// The programs that only start it, outermost first.
     pub(crate) wrappers: Vec<Name>,
+    /// What it is given, quotes removed.
+    pub(crate) arguments: Vec<String>,
     /// The command as written names a program that is not on this disk.
     pub(crate) missing: bool,
 }
@@ -136,7 +138,8 @@ fn resolve(system: &System, words: &[String], path: &[&str], depth: usize, found
                     resolve(system, words, path, depth, &mut deeper);
                 }
             }
-            Inner::Script(script) => {
+            Inner::Script(script, arguments) => {
+                deeper.arguments = arguments;
                 deeper.program = system.canonical(script.as_bytes()).or_else(|| Some(Name::from(script.as_str())));
                 deeper.missing = system.resolve(script.as_bytes()).is_none();
             }
@@ -150,12 +153,19 @@ fn resolve(system: &System, words: &[String], path: &[&str], depth: usize, found
         found.wrappers.truncate(before);
     }
     found.program = named;
+    found.arguments = words.get(1..).unwrap_or_default().to_vec();
 }
 
 enum Inner {
     Words(Vec<String>),
     Shell(String),
-    Script(String),
+    /// A file, and what follows it.
+    Script(String, Vec<String>),
+}
+impl Inner {
+    fn script(words: &[String], at: usize) -> Option<Self> {
+        Some(Self::Script(words.get(at)?.clone(), words.get(at.saturating_add(1)..).unwrap_or_default().to_vec()))
+    }
 }
 
 /// What a wrapper goes on to run; `None` if this is no wrapper or it runs nothing else.
@@ -239,8 +249,7 @@ fn shell(words: &[String]) -> Option<Inner> {
             at = at.saturating_add(1);
         }
     }
-    let word = words.get(at)?.clone();
-    Some(if command { Inner::Shell(word) } else { Inner::Script(word) })
+    if command { words.get(at).cloned().map(Inner::Shell) } else { Inner::script(words, at) }
 }
 
 fn script(interpreter: &str, words: &[String]) -> Option<Inner> {
@@ -249,7 +258,7 @@ fn script(interpreter: &str, words: &[String]) -> Option<Inner> {
         at = at.saturating_add(1);
         match (interpreter, word.as_str()) {
             ("java", "-jar") | ("awk" | "gawk" | "mawk" | "php", "-f") => {
-                return Some(Inner::Script(words.get(at)?.clone()));
+                return Inner::script(words, at);
             }
             // Text or a module by name: the interpreter itself is all there is to point at.
             ("python", "-c" | "-m") | ("perl" | "ruby" | "lua" | "node" | "nodejs", "-e") | ("php", "-r") => {
@@ -265,8 +274,7 @@ fn script(interpreter: &str, words: &[String]) -> Option<Inner> {
         }
     }
     // awk's program and java's class are no files.
-    let file = words.get(at).filter(|_| !matches!(interpreter, "awk" | "gawk" | "mawk" | "java"))?;
-    Some(Inner::Script(file.clone()))
+    if matches!(interpreter, "awk" | "gawk" | "mawk" | "java") { None } else { Inner::script(words, at) }
 }
 
 /// The simple commands of shell text, in order, assignments and redirections left out.

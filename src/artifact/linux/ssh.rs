@@ -2,6 +2,7 @@
 //! sshd(8) "AUTHORIZED_KEYS FILE FORMAT" and "SSH_KNOWN_HOSTS FILE FORMAT", dropbear(8).
 use super::accounts::{User, users};
 use super::sshd;
+use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
 use crate::evidence::{Entry, System, Text};
@@ -175,8 +176,28 @@ fn authorized(text: &Text<'_>, file: &Admitting<'_>, out: &Out) {
         }
         let authority = file.authorities || found.options.split(',').any(|o| o.eq_ignore_ascii_case("cert-authority"));
         let kind = if authority { "certificate-authority" } else { "authorized" };
+        if let Some(command) = forced(&found.options) {
+            let way = Way::root("sshd", "login").user(&file.user);
+            let trigger = format!("login with {}", found.key.fingerprint());
+            out.push(way.shell(text.system(), "authorized_keys", &trigger, &command, text.line_at(number, run)));
+        }
         out.push(row(kind, &file.user, &found.key, found.options, found.comment, text.line_at(number, run)));
     }
+}
+
+/// The value of `command="…"` among a key's options; a backslash takes a quote as it is.
+fn forced(options: &str) -> Option<String> {
+    let at = options.to_ascii_lowercase().find("command=\"")?;
+    let mut command = String::new();
+    let mut chars = options.get(at.saturating_add(9)..)?.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return Some(command),
+            '\\' => command.extend(chars.next()),
+            c => command.push(c),
+        }
+    }
+    None
 }
 
 fn row(kind: &str, user: &str, key: &PublicKey, options: String, comment: String, evidence: Evidence) -> Key {

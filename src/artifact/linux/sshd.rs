@@ -1,5 +1,6 @@
 //! Settings of the SSH servers: sshd_config(5) with Include and Match, dropbear's defaults file.
 //! Only what is written down becomes a row; built-in defaults are not invented.
+use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out, TEXT_LIMIT};
 use crate::base::Evidence;
 use crate::evidence::{Entry, System, Text};
@@ -165,6 +166,19 @@ fn directive(line: &str) -> Option<(&str, String)> {
 
 fn extract(system: &System, out: &Out) {
     for d in directives(system, &mut |entry, what| out.gap(entry, what)) {
+        let key = d.name.to_ascii_lowercase();
+        let command = match key.as_str() {
+            "authorizedkeyscommand" | "authorizedprincipalscommand" => Some(("root", d.value.as_str())),
+            "forcecommand" => Some(("", d.value.as_str())),
+            "subsystem" => d.value.split_once(char::is_whitespace).map(|(_, c)| ("", c.trim())),
+            _ => None,
+        };
+        let real = |c: &&str| !matches!(*c, "none" | "internal-sftp" | "");
+        if let Some((user, command)) = command.filter(|(_, c)| real(c)) {
+            let way = Way::root("sshd", "login").user(user).only(d.effective, "an earlier line has its place");
+            let trigger = if d.scope.is_empty() { "every login over ssh" } else { d.scope.as_str() };
+            out.push(way.shell(system, &d.name, trigger, command, d.evidence.clone()));
+        }
         out.push(Setting {
             program: "sshd".into(),
             scope: d.scope,

@@ -1,5 +1,6 @@
 //! Kernel settings that are applied at boot: sysctl.d(5), sysctl.conf(5).
 use super::dropins;
+use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
 use crate::evidence::{System, Text};
@@ -42,6 +43,18 @@ fn extract(system: &System, out: &Out) {
     let last: BTreeMap<String, usize> =
         lines.iter().enumerate().filter(|(_, l)| !l.masked).map(|(at, l)| (l.key.clone(), at)).collect();
     for (at, line) in lines.into_iter().enumerate() {
+        // The kernel itself starts these, as root; a pattern of core files only with a pipe.
+        let command = match line.key.as_str() {
+            "kernel.core_pattern" => line.value.strip_prefix('|').map(|c| ("a program crashes", c)),
+            "kernel.modprobe" => Some(("a module is asked for", line.value.as_str())),
+            "kernel.poweroff_cmd" => Some(("the machine is switched off", line.value.as_str())),
+            "kernel.hotplug" => Some(("a device appears", line.value.as_str())),
+            _ => None,
+        };
+        if let Some((trigger, command)) = command.filter(|(_, c)| !c.trim().is_empty()) {
+            let way = Way::root("kernel", "event").only(last.get(&line.key) == Some(&at), "a later line has its place");
+            out.push(way.words(system, &line.key, trigger, command, line.evidence.clone()));
+        }
         out.push(Setting {
             program: "sysctl".into(),
             effective: last.get(&line.key) == Some(&at),
@@ -90,6 +103,7 @@ fn dotted(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::super::starts::testing::line;
     use super::super::testing::{rows, system};
     use super::*;
     use crate::inventory::Row;
@@ -119,8 +133,9 @@ mod tests {
         let (rows, gaps) = rows(&s, &ARTIFACT);
         let seen: Vec<_> = rows
             .iter()
-            .map(|r| match r {
-                Row::Setting(s) => format!("{}={} {}", s.name, s.value, s.effective),
+            .filter_map(|r| match r {
+                Row::Setting(s) => Some(format!("{}={} {}", s.name, s.value, s.effective)),
+                Row::Start(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -134,6 +149,8 @@ mod tests {
                 "kernel.core_pattern=|/usr/bin/collect %p true",
             ]
         );
+        let starts: Vec<_> = super::super::starts::testing::only(rows).iter().map(line).collect();
+        assert_eq!(starts, ["kernel event root /usr/bin/collect %p"]);
         assert!(gaps.is_empty());
     }
 }

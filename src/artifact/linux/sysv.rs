@@ -1,12 +1,13 @@
 //! System V init and its kin: init.d scripts with their LSB headers and rc links, inittab (also
 //! BusyBox's), rc.local, inetd and xinetd (init(8), inittab(5), insserv(8), inetd.conf(5), xinetd.conf(5)).
 //! What a systemd unit of the same name replaces is listed, but not as enabled.
+use super::starts::{Way, cut};
 use super::{program, systemd};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
 use crate::evidence::{Entry, System, Text};
 use crate::format::lines::lines;
-use crate::inventory::{Listener, Service};
+use crate::inventory::{Listener, Service, Start};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -16,8 +17,8 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
     reads: &[
         "/etc/init.d/*",
         "/etc/rc.d/init.d/*",
-        "/etc/rc[0-9S].d/*",
-        "/etc/rc.d/rc[0-9S].d/*",
+        "/etc/rc?.d/*",
+        "/etc/rc.d/rc?.d/*",
         "/etc/rc.d/*",
         "/etc/insserv/overrides/*",
         "/etc/inittab",
@@ -40,7 +41,6 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 };
 
 const MAX_COMMANDS: usize = 200;
-const MAX_COMMAND: usize = 4096;
 const MAX_ROWS: usize = 10_000;
 
 fn extract(system: &System, out: &Out) {
@@ -123,6 +123,14 @@ fn scripts(system: &System, out: &Out, machine: &Machine) {
         let enabled = shadow.is_none() && linked && executable;
         let mut commands = vec![format!("{} start", entry.path.display())];
         commands.extend(header.daemon.as_ref().map(|(d, _)| format!("DAEMON={d}")));
+        let why = format!("is {state}");
+        let way = Way::root("sysv", if enabled { "boot" } else { "manual" }).only(enabled, &why);
+        out.extend(way.file(system, entry, &found.join(" ")).map(|s| Start {
+            name: name.clone(),
+            arguments: "start".to_owned(),
+            why: if enabled { found.clone() } else { s.why.clone() },
+            ..s
+        }));
         out.push(Service {
             name,
             manager: "sysv".into(),
@@ -217,6 +225,20 @@ fn inittab(system: &System, out: &Out, machine: &Machine) {
                 && (always || levels.is_empty() || levels.chars().any(|c| machine.levels.contains(c)));
             let process = process.trim_start_matches(['+', '-', '@']);
             let found = program::of_shell(system, process, program::PATH);
+            let when = match action {
+                "shutdown" | "restart" => "stop",
+                "ctrlaltdel" | "kbrequest" => "event",
+                a if a.starts_with("power") => "event",
+                _ => "boot",
+            };
+            let way = Way::root("inittab", when).only(enabled, "another init, or not in the runlevels of a boot");
+            let trigger = format!("{action} {levels}");
+            let start = way.start(
+                &format!("inittab:{id}:{}", line.number),
+                trigger.trim(),
+                text.line_at(line.number, line.run),
+            );
+            out.push(found.clone().fill(Start { command: cut(process), ..start }));
             let mut commands = vec![cut(process)];
             commands.extend(found.wrappers.iter().map(|w| format!("wrapper={}", w.display())));
             out.push(Service {
@@ -255,7 +277,11 @@ fn rc_local(system: &System, out: &Out, machine: &Machine) {
                 out.gap_line(text.entry, line.number, "budget: commands; the rest of the script is not listed");
                 break;
             }
-            let found = program::of_shell(system, body, program::PATH).program;
+            let found = program::of_shell(system, body, program::PATH);
+            let way = Way::root("rc.local", "boot").only(enabled, "not executable, or nothing runs it");
+            let start = way.start("rc.local", "last of the boot", text.line_at(line.number, line.run));
+            out.push(found.clone().fill(Start { command: cut(body), ..start }));
+            let found = found.program;
             first.get_or_insert_with(|| (text.line_at(line.number, line.run), None));
             if let Some((evidence, program)) = first.as_mut().filter(|(_, p)| p.is_none() && found.is_some()) {
                 (*evidence, *program) = (text.line_at(line.number, line.run), found);
@@ -361,6 +387,9 @@ fn super_server(
     file: &Entry,
     evidence: Evidence,
 ) {
+    let way = Way::root(manager, "connection").user(user).only(enabled, "disabled, or no such super-server");
+    let start = way.start(&format!("{service}/{protocol}"), protocol, evidence.clone());
+    out.push(found.clone().fill(Start { command: cut(&run.join(" ")), ..start }));
     let mut commands = vec![cut(&run.join(" "))];
     commands.extend(found.wrappers.iter().map(|w| format!("wrapper={}", w.display())));
     let (address, port) = service.rsplit_once(':').unwrap_or(("*", service));
@@ -389,13 +418,6 @@ fn super_server(
         evidence,
         ..Service::default()
     });
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_COMMAND) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Local device rules: udev(7) rules that name USB ids, run programs, give names, write `new_id`, or mark
 //! modems for ModemManager; and the configuration of usb_modeswitch.
+use super::program;
+use super::starts::{Way, cut};
 use crate::artifact::{Artifact, Os, Out};
+use crate::base::Evidence;
 use crate::evidence::{System, Text};
+use crate::format::lines::words;
 use crate::format::usbids;
-use crate::inventory::{Device, DriverSetting};
+use crate::inventory::{Device, DriverSetting, Start};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,7 +19,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
         "/etc/udev/rules.d/*.rules",
         "/run/udev/rules.d/*.rules",
         "/usr/local/lib/udev/rules.d/*.rules",
-        "/usr/lib/udev/rules.d/*.rules (programs and new_id; not the devices they describe)",
+        "/{usr/lib,lib}/udev/rules.d/*.rules",
         "/etc/usb_modeswitch.{conf,d/*,setup}",
     ],
     references: &["udev(7)", "usb_modeswitch(1)"],
@@ -138,6 +142,9 @@ fn rules(text: &Text<'_>, local: bool, out: &Out) {
                     if program.contains("new_id") {
                         driver_rows.push((new_id_driver(program), "new-id", format!("{program}{about}")));
                     }
+                    if !built_in && !program.is_empty() && op != "!=" {
+                        out.push(start(text.system(), &file, &items, item, text.line_at(number, run)));
+                    }
                     let word = if item.key.starts_with("RUN") { "RUN" } else { item.key };
                     if (local || op == "=") && !program.is_empty() || (!built_in && program.starts_with('/')) {
                         driver_rows.push((file.clone(), "udev", format!("{word}{op}{program}{about}")));
@@ -204,6 +211,17 @@ fn rules(text: &Text<'_>, local: bool, out: &Out) {
     }
 }
 
+/// A program that a rule runs; a bare name lies beside udev's own.
+fn start(system: &System, file: &str, items: &[Item<'_>], item: &Item<'_>, evidence: Evidence) -> Start {
+    let conditions = items.iter().filter(|i| matches!(i.operator, "==" | "!=") && i.key != "PROGRAM");
+    let trigger = conditions.map(|i| format!("{}{}\"{}\"", i.key, i.operator, i.value)).collect::<Vec<_>>().join(", ");
+    let words: Vec<String> = words(item.value);
+    let folders: Vec<&str> = ["/usr/lib/udev", "/lib/udev"].into_iter().chain(program::PATH.iter().copied()).collect();
+    let found = program::of_words(system, &words, &folders);
+    let row = Way::root("udev", "device").start(file, &trigger, evidence);
+    found.fill(Start { command: cut(item.value), ..row })
+}
+
 /// The driver in `/sys/bus/usb-serial/drivers/option1/new_id`; the serial bus numbers its drivers.
 fn new_id_driver(text: &str) -> String {
     let Some(at) = text.find("drivers/") else { return String::new() };
@@ -267,6 +285,7 @@ fn modeswitch_main(text: &Text<'_>, out: &Out) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::super::starts::testing::line;
     use super::super::testing::{rows, system};
     use super::*;
     use crate::inventory::Row;
@@ -300,12 +319,14 @@ mod tests {
         let (rows, gaps) = rows(&s, &ARTIFACT);
         let mut devices = Vec::new();
         let mut settings = Vec::new();
+        let mut runs = Vec::new();
         for row in &rows {
             match row {
                 Row::Device(d) => {
                     devices.push(format!("{}:{} {} {} {}", d.vendor, d.product, d.class, d.node, d.source));
                 }
                 Row::DriverSetting(s) => settings.push(format!("{}|{}|{}", s.name, s.action, s.value)),
+                Row::Start(s) => runs.push(line(s)),
                 other => panic!("{other:?}"),
             }
         }
@@ -331,6 +352,14 @@ mod tests {
                 "77-stock.rules|udev|RUN+=/usr/sbin/tool".to_owned(),
                 "usb_modeswitch|udev|12d1:1446 TargetVendor=0x12d1 HuaweiNewMode=1".to_owned(),
                 "usb_modeswitch|udev|DisableSwitching=0".to_owned(),
+            ]
+        );
+        assert_eq!(
+            runs,
+            [
+                "udev device root /opt/x/up.sh %k",
+                "udev device root /bin/sh -c 'echo dead beef > /sys/bus/usb-serial/drivers/option1/new_id'",
+                "udev device root /usr/sbin/tool",
             ]
         );
         assert!(gaps.is_empty(), "{gaps:?}");

@@ -23,8 +23,8 @@ view!(
     SERVICES,
     "services",
     "Services",
-    "What starts: units, init scripts, and commands started by time",
-    ["services", "tasks"]
+    "What starts: every way from boot, login, device, network or time to a program; units, init scripts, tasks",
+    ["services", "tasks", "starts"]
 );
 view!(
     NETWORK,

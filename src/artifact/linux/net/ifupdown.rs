@@ -2,6 +2,7 @@
 //! ppp, wireless-tools, wpasupplicant, bridge-utils, vlan and resolvconf.
 use super::{cite, is_yes, kind_of_interface, list, once, ppp};
 use crate::artifact::linux::net::bounded;
+use crate::artifact::linux::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::secret::is_secret;
 use crate::base::{Evidence, Run};
@@ -193,6 +194,10 @@ fn rows(system: &System, out: &Out, found: &Found) {
                     }
                 }
                 key => i.details.push(format!("{key}={}", o.value)),
+            }
+            if COMMANDS.contains(&o.key.as_str()) {
+                let way = Way::root("ifupdown", "network").only(!bring.is_empty(), "nothing brings the interface up");
+                out.push(way.shell(system, &s.name, &o.key, &o.value, o.evidence.clone()));
             }
             if COMMANDS.contains(&o.key.as_str()) && !o.key.contains("down") {
                 route(&o.value, &s.name, &o.evidence, out);

@@ -2,6 +2,7 @@
 //! Format: pppd(8), "options files".
 use super::chat::{self, Dial};
 use super::{BY_UNIT, bounded, cite, cite_as, once};
+use crate::artifact::linux::starts::{Way, search};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{Entry, System, Text};
@@ -289,6 +290,21 @@ fn peer<'a>(shared: &Shared<'a>, out: &Out, text: Text<'a>, name: &str) -> Optio
     let text_path = text.entry.path.clone();
     let text_entry = text.entry;
     let o = Options::read(shared, out, text);
+    for opt in &o.list {
+        let way = Way::root("pppd", "network");
+        let evidence = || o.cite(opt).unwrap_or_default();
+        match opt.name.as_str() {
+            "connect" | "disconnect" | "init" | "welcome" | "pty" => {
+                out.push(way.shell(system, name, &opt.name, &opt.arg, evidence()));
+            }
+            "plugin" => {
+                let folders = ["/usr/lib/pppd/2.4.9", "/usr/lib/pppd/2.5.0", "/usr/lib/pppd"].map(str::to_owned);
+                let found = search(system, &folders, &opt.arg);
+                out.push(way.library(name, "plugin", &opt.arg, found, evidence()));
+            }
+            _ => {}
+        }
+    }
     let mut dial = Dial::default();
     for command in o.list.iter().filter(|c| matches!(c.name.as_str(), "connect" | "init")) {
         chat::follow(system, out, &command.arg, &mut dial, &shared.left);

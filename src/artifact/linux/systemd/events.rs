@@ -4,6 +4,7 @@ use super::names;
 use super::paths::children;
 use crate::artifact::Out;
 use crate::artifact::linux::program;
+use crate::artifact::linux::starts::Way;
 use crate::evidence::{System, Text};
 use crate::format::unitfile;
 use crate::inventory::Service;
@@ -16,9 +17,9 @@ fn dbus_folders(user: bool) -> [String; 4] {
 }
 
 /// Names on the bus that start a unit; those that D-Bus starts itself become services of their own.
-pub(super) fn dbus(system: &System, out: &Out, user: bool, manager: &str) -> Vec<Event> {
+pub(super) fn dbus(system: &System, out: &Out, user_bus: bool, manager: &str) -> Vec<Event> {
     let mut files: BTreeMap<Vec<u8>, _> = BTreeMap::new();
-    for dir in dbus_folders(user) {
+    for dir in dbus_folders(user_bus) {
         let Some(dir) = system.canonical(dir.as_bytes()) else { continue };
         for entry in children(system, dir.bytes()) {
             if entry.path.bytes().ends_with(b".service") {
@@ -38,15 +39,11 @@ pub(super) fn dbus(system: &System, out: &Out, user: bool, manager: &str) -> Vec
         } else if names::kind(&unit).is_some() {
             events.push(Event { unit, why: format!("D-Bus {name}"), trigger: true });
         } else if !matches!(exec.as_str(), "" | "/bin/false" | "/usr/bin/false") {
-            out.push(activated(
-                system,
-                &text,
-                item("Exec").map_or(1, |i| i.line),
-                &name,
-                &exec,
-                &value("User"),
-                manager,
-            ));
+            let line = item("Exec").map_or(1, |i| i.line);
+            let user = value("User");
+            let way = Way::root(manager, "request").user(if user.is_empty() && !user_bus { "root" } else { &user });
+            out.push(way.words(system, &name, "D-Bus", &exec, text.key(Some(line), "[D-BUS Service] Exec")));
+            out.push(activated(system, &text, line, &name, &exec, &user, manager));
         }
     }
     events

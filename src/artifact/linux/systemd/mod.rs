@@ -12,6 +12,7 @@ mod preset;
 mod rows;
 mod state;
 
+use crate::artifact::linux::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Name;
 use crate::evidence::System;
@@ -33,10 +34,12 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
         "/usr/local/lib/systemd/{system,user}/**",
         "/usr/lib/systemd/{system,user}/**",
         "/lib/systemd/{system,user}/**",
-        "/home/*/.config/systemd/user/**",
+        "/home/*/.config/systemd/{user,user.control}/**",
+        "/usr/{local/,}share/systemd/user/**",
         "/home/*/.local/share/systemd/user/**",
         "/{etc,run,usr/lib,usr/local/lib,lib}/systemd/{system,user}-preset/*",
-        "/{etc,run,usr/lib,usr/local/lib,lib}/systemd/{system,user}-generators/*",
+        "/{etc,run,usr/lib,usr/local/lib,lib}/systemd/{system,user}-{generators,environment-generators}/*",
+        "/{etc,run,usr/lib,usr/local/lib,lib}/systemd/system-{shutdown,sleep}/*",
         "/{etc,run,usr/lib,usr/local/lib,lib}/udev/rules.d/*",
         "/usr/{local/,}share/dbus-1/{system-services,services}/*",
         "/var/lib/systemd/linger/*",
@@ -116,6 +119,9 @@ fn manage(index: &Index<'_>, out: &Out, user: bool, events: &[Event], manager: M
         if let Some(linger) = linger.filter(|_| row.enabled) {
             row.enabled_by.push(linger.path.display());
         }
+        if unit.is_loaded() {
+            out.extend(rows.starts(unit, &row));
+        }
         out.push(row);
         if unit.kind == "timer" && unit.is_loaded() {
             out.push(rows.task(unit));
@@ -188,6 +194,16 @@ fn generators(system: &System, out: &Out, folder: &str, manager: &str) {
                 (false, true) => ("static", is_init(system)),
                 (false, false) => ("disabled", false),
             };
+            let when = match (kind, manager) {
+                ("system-shutdown", _) => "stop",
+                ("system-sleep", _) => "sleep",
+                (_, "systemd") => "boot",
+                _ => "login",
+            };
+            let why = format!("is {state}");
+            let user = if manager == "systemd" { "root" } else { "" };
+            let way = Way { by: manager, when, user, enabled, why: if enabled { "" } else { &why } };
+            out.extend(way.file(system, entry, kind));
             out.push(Service {
                 name: Name::new(entry.path.file_name()).display(),
                 manager: manager.into(),

@@ -4,9 +4,10 @@ use super::load::{Loader, Unit, Value};
 use super::preset::Presets;
 use super::state;
 use crate::artifact::linux::program::{self, Found};
+use crate::artifact::linux::starts::cut;
 use crate::base::{Evidence, Name};
 use crate::format::unitfile;
-use crate::inventory::{Listener, Service, Task};
+use crate::inventory::{Listener, Service, Start, Task};
 use std::collections::BTreeMap;
 
 /// One manager: the system's, every user's, or one user's.
@@ -18,8 +19,6 @@ pub(super) struct Manager<'m> {
     pub(super) runs: bool,
 }
 
-/// The longest command that goes into a row; the file has it whole.
-const MAX_COMMAND: usize = 4096;
 const MAX_LIST: usize = 1000;
 
 const EXEC: &[&str] = &[
@@ -145,6 +144,89 @@ impl Rows<'_, '_, '_> {
             ..Task::default()
         }
     }
+    /// Every command of a unit, each with the line it stands in.
+    pub(super) fn starts(&self, unit: &Unit<'_>, service: &Service) -> Vec<Start> {
+        let section = section(&unit.kind);
+        let when = self.when(service);
+        let base = |evidence: Option<Evidence>| Start {
+            by: self.manager.name.into(),
+            name: unit.name.clone(),
+            when: when.into(),
+            trigger: service.triggers.join("; "),
+            kind: "command".into(),
+            user: if service.user.is_empty() { "root".to_owned() } else { service.user.clone() },
+            enabled: service.enabled,
+            why: if service.enabled { service.enabled_by.clone() } else { vec![format!("is {}", service.state)] },
+            evidence: evidence.unwrap_or_default(),
+            ..Start::default()
+        };
+        let mut all = Vec::new();
+        for key in EXEC {
+            let values = unit.list(section, key);
+            if let (Some(over), Some(entry)) = (values.get(MAX_LIST), unit.entry) {
+                let what =
+                    format!("budget: {key} lines of {}; those from {} on are not listed", unit.name, unit.place(over));
+                self.loader.out.gap(entry, what);
+            }
+            for value in values.into_iter().take(MAX_LIST) {
+                for command in unitfile::commands(value.text).into_iter().take(MAX_LIST) {
+                    let found = self.found(unit, &command);
+                    let mut start = found.fill(Start { command: cut(value.text), ..base(unit.evidence(&value)) });
+                    match *key {
+                        "ExecReload" => start.when = "event".into(),
+                        "ExecStop" | "ExecStopPre" | "ExecStopPost" => start.when = "stop".into(),
+                        _ => {}
+                    }
+                    // A mark that keeps the rights of the manager, whatever the user.
+                    if command.prefixes.contains('+') {
+                        "root".clone_into(&mut start.user);
+                    }
+                    start.trigger =
+                        if start.trigger.is_empty() { (*key).to_owned() } else { format!("{key}; {}", start.trigger) };
+                    all.push(start);
+                }
+            }
+        }
+        for value in unit.list(section, "Environment") {
+            for (word, _) in unitfile::words(value.text) {
+                let Some((name @ ("LD_PRELOAD" | "LD_AUDIT"), libraries)) = word.split_once('=') else { continue };
+                for library in libraries.split([':', ' ']).filter(|l| !l.is_empty()) {
+                    let real = self.loader.index.system.canonical(library.as_bytes());
+                    all.push(Start {
+                        kind: "library".into(),
+                        command: cut(&word),
+                        trigger: name.to_owned(),
+                        program: real.or_else(|| library.starts_with('/').then(|| Name::from(library))),
+                        ..base(unit.evidence(&value))
+                    });
+                }
+            }
+        }
+        all
+    }
+    /// When a unit is started, by what leads to it.
+    fn when(&self, service: &Service) -> &'static str {
+        const EVENTS: &[(&str, &str)] = &[
+            ("timer ", "schedule"),
+            ("socket ", "connection"),
+            ("path ", "event"),
+            ("automount ", "event"),
+            ("D-Bus ", "request"),
+            ("udev ", "device"),
+        ];
+        if !service.enabled {
+            return "manual";
+        }
+        let of = |why: &String| EVENTS.iter().find(|(head, _)| why.starts_with(head)).map(|e| e.1);
+        let found: Vec<_> =
+            service.enabled_by.iter().filter(|w| !w.starts_with("default dependency")).map(of).collect();
+        match found.first() {
+            Some(Some(first)) if found.iter().all(Option::is_some) => first,
+            _ if self.manager.name == "systemd" => "boot",
+            _ if service.enabled_by.iter().any(|w| w.starts_with("/var/lib/systemd/linger/")) => "boot",
+            _ => "login",
+        }
+    }
     /// What a socket that is reached listens on, where it is a port.
     pub(super) fn listeners(&self, unit: &Unit<'_>) -> Vec<Listener> {
         let started =
@@ -185,6 +267,12 @@ impl Rows<'_, '_, '_> {
             ["ExecStart", "ExecStartPre", "ExecStartPost", "ExecCondition", "ExecStop", "ExecStopPost", "ExecReload"];
         let value = order.iter().find_map(|key| unit.list(section, key).into_iter().next())?;
         let command = unitfile::commands(value.text).into_iter().next()?;
+        let found = self.found(unit, &command);
+        Some((value, found))
+    }
+    /// What a command comes down to.
+    fn found(&self, unit: &Unit<'_>, command: &unitfile::Command) -> Found {
+        let section = section(&unit.kind);
         let mut words: Vec<String> =
             command.words.iter().map(|w| unitfile::expand(w, &unit.name, self.home())).collect();
         let search = unit.names(section, "ExecSearchPath");
@@ -194,12 +282,11 @@ impl Rows<'_, '_, '_> {
         if let Some(first) = words.first_mut().filter(|w| !root.is_empty() && w.starts_with('/')) {
             *first = format!("{root}{first}");
         }
-        let found = if command.prefixes.contains('|') {
+        if command.prefixes.contains('|') {
             program::of_shell(self.loader.index.system, &words.join(" "), &search)
         } else {
             program::of_words(self.loader.index.system, &words, &search)
-        };
-        Some((value, found))
+        }
     }
     fn evidence(&self, unit: &Unit<'_>, value: Option<&Value<'_>>) -> Evidence {
         let line = value.and_then(|v| unit.evidence(v));
@@ -236,11 +323,4 @@ fn environment(unit: &Unit<'_>, section: &str) -> Vec<String> {
     }
     all.truncate(MAX_LIST);
     all
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_COMMAND) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
