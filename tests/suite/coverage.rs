@@ -142,7 +142,8 @@ fn no_place_of_the_merged_list_is_left_out() {
 
 /// The paths in a text: from `/` or `~/` to the next blank or bracket, choices kept.
 fn tokens(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
+    // Remarks within choices, and marks that something goes on.
+    let chars: Vec<char> = text.replace(" (WWANEnabled=)", "").replace('…', "").chars().collect();
     let mut all = Vec::new();
     let mut at = 0;
     while at < chars.len() {
@@ -158,7 +159,7 @@ fn tokens(text: &str) -> Vec<String> {
             end += 1;
         }
         let token: String = chars[at..end].iter().collect();
-        let token = token.split(['…', ' ']).next().unwrap().trim_end_matches('.').to_owned();
+        let token = token.trim_end_matches('.').to_owned();
         if token.len() > 3 {
             all.push(token);
         }

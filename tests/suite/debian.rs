@@ -166,7 +166,7 @@ fn every_way_of_starting_is_found_and_leads_to_its_program() {
         let fits = |r: &&serde_json::Value| {
             text(r, "by") == by
                 && text(r, "when") == when
-                && r["enabled"].to_string() == enabled
+                && r["enabled"] == (enabled == "true")
                 && text(r, "program") == program
                 && text(&r["evidence"], "path") == file
         };

@@ -45,18 +45,17 @@ fn extract(system: &System, out: &Out) {
         let stem = name.strip_suffix(b".yml").or_else(|| name.strip_suffix(b".yaml"));
         e.is_file() && stem.is_some_and(|s| s == b"docker-compose" || s == b"compose")
     });
-    for entry in composes.take(MAX_CONTAINERS) {
+    for entry in few(composes.collect(), out) {
         if let Some(text) = out.read(system, entry) {
             compose(&text, out);
         }
     }
-    for pattern in ["/{etc,usr/share,run}/containers/systemd/**.{container,kube}"] {
-        glob(system, pattern).into_iter().take(MAX_CONTAINERS).for_each(|e| quadlet(system, e, "root", out));
-    }
+    let all = glob(system, "/{etc,usr/share,run}/containers/systemd/**.{container,kube}");
+    few(all, out).into_iter().for_each(|e| quadlet(system, e, "root", out));
     for (home, user) in super::shells::homes(system) {
         let Some(home) = home.plain().filter(|_| !user.is_empty()) else { continue };
         let own = glob(system, &format!("{home}/.config/containers/systemd/**.{{container,kube}}"));
-        own.into_iter().take(MAX_CONTAINERS).for_each(|e| quadlet(system, e, &user, out));
+        few(own, out).into_iter().for_each(|e| quadlet(system, e, &user, out));
     }
     out.each(system, &["/var/lib/lxc/*/config"], |text| lxc(system, text, out));
     for pattern in [
@@ -64,12 +63,16 @@ fn extract(system: &System, out: &Out) {
         "/var/lib/rancher/{k3s,rke2}/agent/pod-manifests/*.{yaml,yml,json}",
         "/etc/kubernetes/manifests/*.{yaml,yml,json}",
     ] {
-        for entry in glob(system, pattern).into_iter().take(MAX_CONTAINERS) {
+        for entry in few(glob(system, pattern), out) {
             if let Some(text) = out.read(system, entry) {
                 manifest(&text, out);
             }
         }
     }
+}
+
+fn few<'a>(entries: Vec<&'a Entry>, out: &Out) -> Vec<&'a Entry> {
+    super::at_most(entries, MAX_CONTAINERS, "containers", out)
 }
 
 /// The value of a leaf by its way, joined with dots.
@@ -100,7 +103,7 @@ fn problems(text: &Text<'_>, tree: &Tree, out: &Out) {
 /// One folder a container: what it runs in `config.v2.json`, whether by itself in `hostconfig.json`.
 fn docker(system: &System, out: &Out) {
     let runs = has(system, &["dockerd", "docker", "balena-engine"]);
-    for entry in glob(system, "/var/lib/docker/containers/*/config.v2.json").into_iter().take(MAX_CONTAINERS) {
+    for entry in few(glob(system, "/var/lib/docker/containers/*/config.v2.json"), out) {
         let Some(text) = out.read(system, entry) else { continue };
         let tree = Tree::json(&text.bytes);
         problems(&text, &tree, out);
@@ -154,6 +157,9 @@ fn compose(text: &Text<'_>, out: &Out) {
     let mut services: BTreeMap<String, Vec<&Leaf>> = BTreeMap::new();
     for l in tree.leaves.iter().filter(|l| l.path.first().is_some_and(|p| p == "services")) {
         services.entry(l.path.get(1).cloned().unwrap_or_default()).or_default().push(l);
+    }
+    if services.len() > MAX_CONTAINERS {
+        out.gap(text.entry, "budget: containers; the rest was not listed");
     }
     for (name, leaves) in services.into_iter().take(MAX_CONTAINERS) {
         let of =
@@ -238,6 +244,9 @@ fn manifest(text: &Text<'_>, out: &Out) {
     problems(text, &tree, out);
     let name = value(&tree, "metadata.name").to_owned();
     let images: Vec<&Leaf> = tree.leaves.iter().filter(|l| l.key() == "image").collect();
+    if images.len() > MAX_CONTAINERS {
+        out.gap(text.entry, "budget: containers; the rest was not listed");
+    }
     for image in images.into_iter().take(MAX_CONTAINERS) {
         let Some(parent) = image.path.split_last().map(|(_, p)| p.join(".")) else { continue };
         let command = [list(&tree, &format!("{parent}.command")), list(&tree, &format!("{parent}.args"))].concat();

@@ -103,7 +103,7 @@ fn extract(system: &System, out: &Out) {
                 out.extend(way.file(system, entry, &format!("git {}", Name::new(name).display())));
             }
             Kind::GitConfig => {
-                out.extend(out.read(system, entry).map(|t| settings(system, &t, out)).unwrap_or_default())
+                out.extend(out.read(system, entry).map(|t| settings(system, &t, out)).unwrap_or_default());
             }
         }
     }
@@ -220,7 +220,8 @@ fn settings(system: &System, text: &Text<'_>, out: &Out) -> Vec<Start> {
                 let folder = system.canonical(command.as_bytes());
                 let inside =
                     folder.as_ref().and_then(Name::plain).map(|f| system.glob(&format!("{f}/*"))).unwrap_or_default();
-                let inside = inside.into_iter().filter(|h| is_executable(system, h)).take(100);
+                let inside: Vec<&Entry> = inside.into_iter().filter(|h| is_executable(system, h)).collect();
+                let inside = super::at_most(inside, 1000, "hooks of git", out).into_iter();
                 rows.extend(inside.filter_map(|h| way.file(system, h, "core.hooksPath")));
             }
             rows.push(row);

@@ -28,6 +28,9 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
     extract,
 };
 
+/// Commands of one file that become rows.
+const MAX_COMMANDS: usize = 10_000;
+
 fn extract(system: &System, out: &Out) {
     let runs = has(system, &["cloud-init"]);
     for pattern in [
@@ -92,7 +95,10 @@ fn cloud(system: &System, text: &Text<'_>, runs: bool, out: &Out) {
             items.entry((list.clone(), number)).or_default().push(leaf);
         }
     }
-    for ((list, number), leaves) in items.into_iter().take(10_000) {
+    if items.len() > MAX_COMMANDS {
+        out.gap(text.entry, "budget: commands; the rest was not listed");
+    }
+    for ((list, number), leaves) in items.into_iter().take(MAX_COMMANDS) {
         let Some(first) = leaves.first() else { continue };
         let evidence = Evidence { key: Some(format!("{list}.{number}")), ..text.line_at(first.line, first.run) };
         let trigger = if list == "bootcmd" { "bootcmd: every boot" } else { "runcmd: first boot of an instance" };

@@ -132,6 +132,16 @@ pub(crate) fn glob<'a>(system: &'a System, pattern: &str) -> Vec<&'a Entry> {
     all
 }
 
+/// The first so many of a list; what is over is a gap.
+pub(crate) fn at_most<'a>(entries: Vec<&'a Entry>, most: usize, what: &str, out: &Out) -> Vec<&'a Entry> {
+    let mut entries = entries;
+    if let Some(over) = entries.get(most) {
+        out.gap(over, format!("budget: {what}; this and the rest were not listed"));
+        entries.truncate(most);
+    }
+    entries
+}
+
 /// The patterns that a pattern with `{a,b}` stands for.
 pub(crate) fn choices(pattern: &str) -> Vec<String> {
     let mut done = Vec::new();

@@ -46,7 +46,7 @@ fn extract(system: &System, out: &Out) {
         }
     });
     out.each(system, &["/etc/pacman.d/hooks/*.hook", "/usr/share/libalpm/hooks/*.hook"], |text| {
-        pacman(system, text, out)
+        pacman(system, text, out);
     });
     let plugins = ["/etc/yum/pluginconf.d/*.conf", "/etc/dnf/pluginconf.d/*.conf", "/etc/dnf/libdnf5-plugins/**"];
     out.each(system, &plugins, |text| plugin(system, text, out));

@@ -23,14 +23,14 @@ struct Keys {
     by: &'static str,
     when: &'static str,
     /// In lower case; `*` at the end stands for anything.
-    keys: &'static [&'static str],
+    names: &'static [&'static str],
     /// One of these is on the disk, or nothing reads the file.
     programs: &'static [&'static str],
 }
 
 macro_rules! servers {
     ($($at:literal $by:literal $when:literal [$($key:literal),*] [$($program:literal),*],)* ; $($more:literal,)*) => {
-        const KEYS: &[Keys] = &[$(Keys { at: $at, by: $by, when: $when, keys: &[$($key),*], programs: &[$($program),*] }),*];
+        const KEYS: &[Keys] = &[$(Keys { at: $at, by: $by, when: $when, names: &[$($key),*], programs: &[$($program),*] }),*];
         const READS: &[&str] = &[$($at,)* $($more),*];
     };
 }
@@ -104,7 +104,7 @@ fn extract(system: &System, out: &Out) {
         snmpd(system, text, runs, out);
     });
     out.each(system, &["/etc/aliases", "/etc/mail/aliases", "/etc/postfix/aliases"], |text| {
-        piped(system, text, "root", out)
+        piped(system, text, "root", out);
     });
     for (home, user) in super::shells::homes(system) {
         for file in [".forward", ".procmailrc"] {
@@ -166,7 +166,7 @@ fn lines_of(system: &System, text: &Text<'_>, keys: &Keys, runs: bool, out: &Out
         let name = text.entry.path.display();
         let key = key.trim();
         if matches!(key.to_ascii_lowercase().as_str(), "loadmodule" | "load_module" | "plugin") {
-            let path = value.split_whitespace().find(|w| w.contains('/') || w.ends_with(".so")).unwrap_or(value);
+            let path = value.split_whitespace().find(|w| w.contains(['/', '.'])).unwrap_or(value);
             let found = module(system, path);
             out.push(way.library(&name, key, path, found, evidence));
         } else {
@@ -179,7 +179,7 @@ fn lines_of(system: &System, text: &Text<'_>, keys: &Keys, runs: bool, out: &Out
 
 fn fits(keys: &Keys, key: &str) -> bool {
     let key = key.trim().to_ascii_lowercase();
-    keys.keys.iter().any(|k| k.strip_suffix('*').map_or(*k == key, |head| key.starts_with(head)))
+    keys.names.iter().any(|k| k.strip_suffix('*').map_or(*k == key, |head| key.starts_with(head)))
 }
 
 /// A module of a web server or of OpenVPN; relative ones lie in the server's own folder.
@@ -236,7 +236,7 @@ fn piped(system: &System, text: &Text<'_>, user: &str, out: &Out) {
         let Some((head, command)) = body.split_once('|').filter(|_| !body.starts_with('#')) else { continue };
         // A pipe within a command is no target.
         let target = head.is_empty() || head.ends_with(['"', ' ', ':', '\t', ',']) && head.len() < 256;
-        if target && !head.contains("`") && !head.starts_with('*') {
+        if target && !head.contains('`') && !head.starts_with('*') {
             let way = Way::root("mail", "request").user(user);
             let name = head.split(':').next().unwrap_or_default().trim();
             let command = command.trim().trim_end_matches('"');

@@ -122,6 +122,9 @@ fn pm2(system: &System, text: &Text<'_>, out: &Out) {
     };
     let home = text.entry.path.lossy();
     let user = home.strip_prefix("/home/").and_then(|h| h.split('/').next()).unwrap_or("root").to_owned();
+    if parsed.as_array().is_some_and(|a| a.len() > MAX_APPS) {
+        out.gap(text.entry, "budget: applications; the rest was not listed");
+    }
     for (at, app) in parsed.as_array().into_iter().flatten().take(MAX_APPS).enumerate() {
         let get = |key: &str| app.get(key).and_then(Value::as_str).unwrap_or_default();
         let path = get("pm_exec_path");
