@@ -23,6 +23,14 @@ pub(super) fn mask(row: &mut Row) {
     if not_secret {
         return;
     }
+    // What an option of a command holds depends on the program.
+    let before = match row {
+        Row::Start(start) => {
+            let program = start.program.as_ref().map(crate::base::Name::display).unwrap_or_default();
+            format!("{program} {} ", start.command.split_whitespace().next().unwrap_or_default())
+        }
+        _ => String::new(),
+    };
     let mut changed = false;
     let named = table.column("name").or_else(|| table.column("kind")).map(|c| row.value(c).to_string());
     let named = named.filter(|n| table.column("value").is_some() && is_secret(n));
@@ -35,6 +43,10 @@ pub(super) fn mask(row: &mut Row) {
             let show = |text: &str| match column.name {
                 name if PROSE.contains(&name) => masked_prose(text),
                 "value" => named.as_ref().map_or_else(|| masked_command(text), |name| value_of(name, text)),
+                "arguments" => {
+                    let shown = masked_command(&format!("{before}{text}"));
+                    shown.strip_prefix(&before).unwrap_or(MASK).to_owned()
+                }
                 _ => masked_command(text),
             };
             let shown = match &cell {

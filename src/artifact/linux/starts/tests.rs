@@ -118,6 +118,22 @@ fn links_in_a_circle_and_links_out_start_nothing() {
 }
 
 #[test]
+fn arguments_show_no_secret_that_the_command_does_not_show() {
+    let tree = "/usr/bin/sshpass mode=755
+    x
+/etc/aliases
+    a: \"|sshpass -p geheim1 ssh x\"
+    b: \"|/opt/t --token geheim2 -v\"
+    c: \"|/bin/sh -c 'sshpass -p geheim3 ssh y'\"
+";
+    let (found, _) = rows(&system(tree), &servers::ARTIFACT);
+    assert_eq!(found.len(), 3);
+    assert!(!format!("{found:?}").contains("geheim"), "{found:?}");
+    let told: Vec<String> = only(found).iter().map(line).collect();
+    assert_eq!(told[0], "mail request root /usr/bin/sshpass -p *** ssh x");
+}
+
+#[test]
 fn patterns_fall_apart_into_their_choices() {
     assert_eq!(choices("/a{,b}/{c,d}"), ["/a/c", "/a/d", "/ab/c", "/ab/d"]);
     assert_eq!(choices("/a{b"), ["/a{b"]);
