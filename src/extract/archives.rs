@@ -27,6 +27,12 @@ impl Layout {
         }
         None
     }
+    /// A file system of a disk: neither an archive nor a folder, nor anything that lies in an archive.
+    pub(super) fn is_disk(&self, filesystem: usize) -> bool {
+        !self.is_kind(filesystem, ARCHIVES)
+            && !self.is_kind(filesystem, &[FOLDER])
+            && !self.archived.contains(&filesystem)
+    }
     fn is_kind(&self, filesystem: usize, kinds: &[&str]) -> bool {
         self.scene.filesystems.get(filesystem).is_some_and(|f| kinds.contains(&f.kind.as_str()))
     }

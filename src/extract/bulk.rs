@@ -3,7 +3,7 @@ use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
 use crate::artifact::Ownership;
-use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Place, Progress, Stage};
+use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Place, Progress};
 use crate::evidence::{Cover, Entry, System, Tree};
 use crate::fs::STORED_MD5;
 use crate::inventory::Row;
@@ -30,22 +30,25 @@ struct Group<'a> {
 type Named<'a> = (Option<&'a System>, &'a Entry, usize);
 
 /// File systems that are read in another way than those of disks.
-pub(super) struct Kinds<'a> {
+#[derive(Default)]
+pub(super) struct Kinds {
     /// The file that each archive is.
-    pub archives: &'a BTreeMap<FsId, Name>,
+    pub archives: BTreeMap<FsId, Name>,
     /// Content of another system: no content reader takes its programs for installed ones.
-    pub archived: &'a BTreeSet<FsId>,
+    pub archived: BTreeSet<FsId>,
     /// Their files are not read.
-    pub listed_only: &'a BTreeSet<FsId>,
+    pub listed_only: BTreeSet<FsId>,
 }
 
-/// Reads all contents and commits a row for every entry.
+/// Reads all contents and commits a row for every entry. `begin` is told how many bytes that will be.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn run(
     trees: &[Arc<Tree>],
     systems: &[System],
     owners: &[Option<Ownership>],
-    kinds: &Kinds<'_>,
+    kinds: &Kinds,
     threads: usize,
+    begin: &dyn Fn(u64),
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
@@ -75,8 +78,7 @@ pub(super) fn run(
         })
         .collect();
     let bytes = jobs.iter().map(cost).fold(0, u64::saturating_add);
-    progress.begin(bytes);
-    sink.stage(Stage::Contents, bytes);
+    begin(bytes);
     let batch = Batch { sink, open: Mutex::default() };
     for group in others {
         let unhashed = match is_file(group) {
@@ -219,7 +221,7 @@ fn groups<'a>(
 fn rows<'a>(
     group: &Group<'_>,
     owner: &dyn Fn(Option<&System>) -> Option<&'a Ownership>,
-    kinds: &Kinds<'_>,
+    kinds: &Kinds,
     content: &Content,
     md5: Option<&Md5>,
 ) -> Vec<Row> {

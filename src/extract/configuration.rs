@@ -1,7 +1,7 @@
 //! Phase B: every artifact over every system, side by side.
 use super::{Request, Sink, item_key};
 use crate::artifact::{self, Artifact, Os, Out, Ownership, log_window};
-use crate::base::{Cancelled, Name, Progress, Stage};
+use crate::base::{Cancelled, Name, Progress};
 use crate::evidence::System;
 use crate::inventory::{Event, LogWindow, Row};
 use std::collections::BTreeSet;
@@ -21,16 +21,18 @@ pub(super) struct Found {
     pub unowned: Vec<Vec<Name>>,
 }
 
-/// Runs them all; gives each system's package ownership, which phase C checks the files against.
+/// Runs them all; gives each system's package ownership, which phase C checks the files against. `begin` is told how
+/// many units there are.
 pub(super) fn run(
     systems: &[System],
     request: &Request,
+    begin: &dyn Fn(u64),
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<Found, Cancelled> {
     let work: Vec<(&System, &Artifact)> =
         systems.iter().flat_map(|s| artifact::ALL.iter().filter(|a| fits(a, s)).map(move |a| (s, *a))).collect();
-    sink.stage(Stage::Configuration, work.len().saturating_add(systems.len()) as u64);
+    begin(work.len().saturating_add(systems.len()) as u64);
     let next = AtomicUsize::new(0);
     let next_owners = AtomicUsize::new(0);
     let owners: Vec<Mutex<Option<Ownership>>> = systems.iter().map(|_| Mutex::default()).collect();

@@ -63,9 +63,18 @@ impl Siblings for Beside<'_> {
     }
 }
 
+/// An archive in a file that is opened when the systems are known.
+pub(super) struct Later {
+    tree: Arc<Tree>,
+    /// Position of its entry.
+    at: usize,
+    spot: Spot,
+}
+
 impl Layout {
-    /// Opens the disk images among the files of one file system; those found are appended to the layout.
-    pub(super) fn open_embedded(&mut self, tree: &Tree, means: &Means<'_>, gaps: &Gaps) {
+    /// Opens the disk images among the files of one file system; those found are appended to the layout. Archives in
+    /// a disk's file system have time: no system lies in them.
+    pub(super) fn open_embedded(&mut self, tree: &Arc<Tree>, means: &Means<'_>, gaps: &Gaps) {
         let number = tree.id.0 as usize;
         let depth = self.depths.get(number).copied().unwrap_or(0).saturating_add(1);
         let Some(volume) = self.scene.filesystems.get(number).map(|f| f.volume) else { return };
@@ -74,7 +83,8 @@ impl Layout {
         let mut opened = 0_usize;
         // Files that are not even looked at: to read what lies in four archives decodes all four.
         let (mut passed, mut bytes) = (0_u64, 0_u64);
-        for entry in tree.entries.iter().filter(|e| may_be_image(e)) {
+        let is_disk = self.is_disk(number);
+        for (at, entry) in tree.entries.iter().enumerate().filter(|(_, e)| may_be_image(e)) {
             if depth > MAX_DEPTH || (within && self.nested >= MAX_NESTED) {
                 (passed, bytes) = (passed.saturating_add(1), bytes.saturating_add(entry.len()));
                 continue;
@@ -86,23 +96,36 @@ impl Layout {
             });
             // A file that cannot be opened is a gap of the pass over all contents.
             let Ok(source) = tree.open(entry) else { continue };
-            if !holds_disk(&source) {
-                continue;
-            }
+            let Some(holds) = holds(&source) else { continue };
             if opened >= MAX_IMAGES {
                 gaps.add("volume", "budget: an image or archive within images and archives; not opened", entry.len());
                 continue;
             }
             opened = opened.saturating_add(1);
             self.nested = self.nested.saturating_add(usize::from(within));
-            let at = Spot { volume, image, depth, in_file: true, role: Role::Disk, gaps };
-            self.open_file_image(&at, tree, entry, &source, means);
+            let spot = Spot { volume, image, depth, in_file: true, role: Role::Disk, gaps };
+            if is_disk && matches!(holds, Holds::Archive) {
+                self.later.push(Later { tree: tree.clone(), at, spot });
+            } else {
+                self.open_file_image(&spot, tree, entry, &source, means);
+            }
         }
         if passed > 0 {
             let what = format!(
                 "budget: images and archives within images and archives; {passed} files here that may be such are not opened"
             );
             gaps.at(|p| p.filesystem = Some(tree.id)).add("volume", what, bytes);
+        }
+    }
+    /// Opens the archives that had time.
+    pub(super) fn open_later(&mut self, means: &Means<'_>, gaps: &Gaps) {
+        for Later { tree, at, mut spot } in std::mem::take(&mut self.later) {
+            let Some(entry) = tree.entries.get(at) else { continue };
+            spot.gaps = gaps.at(|p| *p = spot.gaps.here().clone());
+            match tree.open(entry) {
+                Ok(source) => self.open_file_image(&spot, &tree, entry, &source, means),
+                Err(e) => spot.gaps.add("volume", format!("archive not opened: {e}"), entry.len()),
+            }
         }
     }
 
@@ -178,20 +201,33 @@ fn may_be_image(entry: &Entry) -> bool {
     known || entry.len() >= LARGE || entry.stat.as_ref().is_some_and(|s| s.flags.contains(&"boot-image"))
 }
 
-/// Whether a file begins like a disk: a container, a table, a file system, something encrypted.
-fn holds_disk(source: &Source) -> bool {
+/// What a file begins like.
+#[derive(Clone, Copy)]
+enum Holds {
+    Archive,
+    /// A container, a table, a file system, something encrypted.
+    Disk,
+}
+fn holds(source: &Source) -> Option<Holds> {
     // Of a compressed stream what it holds decides: most are a log or a page of a manual.
-    match image::first_bytes(source) {
-        Some(head) => fs::recognise(source).is_some() || begins_disk(&(Arc::new(head) as Source)),
-        None => begins_disk(source),
+    let Some(head) = image::first_bytes(source) else { return begins(source) };
+    match fs::recognise(source) {
+        Some(format) => Some(if fs::ARCHIVES.contains(&format.name) { Holds::Archive } else { Holds::Disk }),
+        None => begins(&(Arc::new(head) as Source)),
     }
 }
-fn begins_disk(source: &Source) -> bool {
+fn begins(source: &Source) -> Option<Holds> {
     let container = || magic::find(&**source, 0, |m| m.class == Class::Container).is_some();
-    image::recognise(source).is_some()
-        || fs::recognise(source).is_some()
-        || container()
-        || volume::recognise(source).is_some()
-        || volume::encrypted(source).is_some()
-        || volume::member_of(source).is_some()
+    let divided = || {
+        volume::recognise(source).is_some()
+            || volume::encrypted(source).is_some()
+            || volume::member_of(source).is_some()
+    };
+    match fs::recognise(source) {
+        Some(format) if fs::ARCHIVES.contains(&format.name) && image::recognise(source).is_none() && !divided() => {
+            Some(Holds::Archive)
+        }
+        Some(_) => Some(Holds::Disk),
+        None => (image::recognise(source).is_some() || container() || divided()).then_some(Holds::Disk),
+    }
 }

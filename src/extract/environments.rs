@@ -1,5 +1,6 @@
 //! The boot loader's environments: those that a system's `fw_env.config` leads to become volumes, and the variables of
 //! all copies, in flash and in files, become rows. Format: fw_env.config of U-Boot's `tools/env` and libubootenv.
+use super::bulk::Kinds;
 use super::layout::{Layout, Means};
 use super::scan::{Role, Spot};
 use super::search::SCHEME as SEARCH;
@@ -9,7 +10,7 @@ use crate::artifact::boot_environment::{self, BY, Copy};
 use crate::base::{Evidence, FsId, Gaps, Run};
 use crate::evidence::{ENVIRONMENT, ENVIRONMENT_FILES, Entry, System, Tree, image_runs};
 use crate::image::{Slice, Source};
-use crate::inventory::{VolumeInfo, VolumeState};
+use crate::inventory::{Scene, VolumeInfo, VolumeState};
 use crate::volume::flash::environment::{self, Copied, Environment};
 use std::sync::Arc;
 
@@ -297,13 +298,21 @@ struct Found<'a> {
     copied: Copied,
 }
 
+/// Where they are looked for.
+pub(super) struct Ground<'a> {
+    pub scene: &'a Scene,
+    /// The bytes of each volume.
+    pub sources: &'a [Source],
+    pub kinds: &'a Kinds,
+}
+
 /// Rows of all environments.
-pub(super) fn run(layout: &Layout, trees: &[Arc<Tree>], systems: &[System], request: &Request, sink: &dyn Sink) {
+pub(super) fn run(ground: &Ground<'_>, trees: &[Arc<Tree>], systems: &[System], request: &Request, sink: &dyn Sink) {
     let key = item_key(&"environments");
     if !sink.enter(key, "environments of boot loaders") {
         return;
     }
-    let found = find(layout, trees);
+    let found = find(ground, trees);
     let list: Vec<Copied> = found.iter().map(|f| f.copied).collect();
     let (mut rows, mut gaps) = (Vec::new(), Vec::new());
     for group in environment::groups(&list) {
@@ -315,7 +324,7 @@ pub(super) fn run(layout: &Layout, trees: &[Arc<Tree>], systems: &[System], requ
             .iter()
             .enumerate()
             .map(|(n, member)| Copy {
-                place: place(layout, member),
+                place: place(ground, member),
                 number: if two { u32::try_from(n).unwrap_or(0).saturating_add(1) } else { 0 },
                 used: Some(used == Some(n)),
                 checksum: if member.read.fits { "ok" } else { "differs" },
@@ -323,7 +332,7 @@ pub(super) fn run(layout: &Layout, trees: &[Arc<Tree>], systems: &[System], requ
                 variables: variables(member, systems),
             })
             .collect();
-        let system = members.first().and_then(|m| owner(layout, m, systems));
+        let system = members.first().and_then(|m| owner(ground, m, systems));
         let out = Out::new(system, BY).showing_secrets(request.show_secrets);
         boot_environment::rows(&copies, &out);
         let (more, lost) = out.take();
@@ -344,16 +353,16 @@ pub(super) fn run(layout: &Layout, trees: &[Arc<Tree>], systems: &[System], requ
     sink.commit(&[key], rows, gaps);
 }
 
-fn find<'a>(layout: &Layout, trees: &'a [Arc<Tree>]) -> Vec<Found<'a>> {
+fn find<'a>(ground: &Ground<'_>, trees: &'a [Arc<Tree>]) -> Vec<Found<'a>> {
     let mut all = Vec::new();
-    for tree in trees.iter().filter(|t| !layout.archived.contains(&(t.id.0 as usize))) {
-        let info = layout.scene.filesystems.get(tree.id.0 as usize);
+    for tree in trees.iter().filter(|t| !ground.kinds.archived.contains(&t.id)) {
+        let info = ground.scene.filesystems.get(tree.id.0 as usize);
         let is_flash = info.is_some_and(|f| f.kind == ENVIRONMENT);
         let named = |e: &&Entry| !e.deleted && ENVIRONMENT_FILES.iter().any(|n| e.path.bytes().ends_with(n));
         for entry in tree.entries.iter().filter(|e| e.is_file()).filter(named) {
             // A file that cannot be opened is a gap of the pass over all contents.
             let Ok(file) = tree.open(entry) else { continue };
-            let volume = info.and_then(|f| layout.sources.get(f.volume as usize));
+            let volume = info.and_then(|f| ground.sources.get(f.volume as usize));
             let source = if is_flash { volume.cloned() } else { Some(file) };
             let Some(source) = source.filter(|_| all.len() < MOST) else { continue };
             let first = is_flash.then(|| environment::read(&source, 0)).flatten();
@@ -371,11 +380,11 @@ fn find<'a>(layout: &Layout, trees: &'a [Arc<Tree>]) -> Vec<Found<'a>> {
 }
 
 /// How a copy's place is told.
-fn place(layout: &Layout, found: &Found<'_>) -> String {
-    let volume = layout.scene.filesystems.get(found.tree.id.0 as usize).map_or(0, |f| f.volume);
-    let volume = layout.scene.volumes.get(volume as usize);
+fn place(ground: &Ground<'_>, found: &Found<'_>) -> String {
+    let volume = ground.scene.filesystems.get(found.tree.id.0 as usize).map_or(0, |f| f.volume);
+    let volume = ground.scene.volumes.get(volume as usize);
     if !found.is_flash {
-        let id = layout.scene.filesystems.get(found.tree.id.0 as usize).map(|f| f.id.as_str()).unwrap_or_default();
+        let id = ground.scene.filesystems.get(found.tree.id.0 as usize).map(|f| f.id.as_str()).unwrap_or_default();
         return format!("{} in {id}", found.entry.path.display());
     }
     let label = volume.map(|v| v.label.as_str()).filter(|l| !l.is_empty()).unwrap_or("environment");
@@ -406,10 +415,10 @@ fn variables(found: &Found<'_>, systems: &[System]) -> Vec<(Vec<u8>, Vec<u8>, Ev
 }
 
 /// The system that an environment starts: the only one of its image.
-fn owner(layout: &Layout, found: &Found<'_>, systems: &[System]) -> Option<u32> {
+fn owner(ground: &Ground<'_>, found: &Found<'_>, systems: &[System]) -> Option<u32> {
     let image = |fs: FsId| {
-        let volume = layout.scene.filesystems.get(fs.0 as usize)?.volume;
-        layout.scene.volumes.get(volume as usize).map(|v| v.image)
+        let volume = ground.scene.filesystems.get(fs.0 as usize)?.volume;
+        ground.scene.volumes.get(volume as usize).map(|v| v.image)
     };
     let own = image(found.tree.id)?;
     let of_image = |s: &&System| s.trees().first().and_then(|t| image(t.id)) == Some(own);

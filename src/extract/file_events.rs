@@ -1,13 +1,12 @@
 //! The change journals of NTFS volumes (`$Extend/$UsnJrnl:$J`) as rows: what was done to which file, and when. The
 //! journal's head is a hole that grows; only what is stored is read, and of a very long one the newest part.
-use super::layout::Layout;
 use super::{Sink, item_key};
 use crate::base::{Cancelled, Evidence, Gaps, Name, NodeId, PieceKind, Progress, Run, Time};
 use crate::evidence::{Entry, System, Tree, image_runs};
 use crate::format::usn::{self, Found, PAGE, Record, Reference};
 use crate::fs::attribute_names;
 use crate::image::Source;
-use crate::inventory::{FileEvent, Row};
+use crate::inventory::{FileEvent, Row, Scene};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -26,14 +25,14 @@ const FOLDER: u32 = 0x10;
 
 /// Reads the journals of all NTFS volumes, and enters what they are into the scene.
 pub(super) fn run(
-    layout: &mut Layout,
+    scene: &mut Scene,
     trees: &[Arc<Tree>],
     systems: &[System],
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     for tree in trees {
-        let Some(info) = layout.scene.filesystems.get_mut(tree.id.0 as usize).filter(|f| f.kind == "ntfs") else {
+        let Some(info) = scene.filesystems.get_mut(tree.id.0 as usize).filter(|f| f.kind == "ntfs") else {
             continue;
         };
         let live = tree.get(JOURNAL);

@@ -3,6 +3,7 @@
 //! together when all images were seen (`assemble.rs`).
 use super::Sink;
 use super::bytes::{Claims, Class as Bytes};
+use super::embedded::Later;
 use crate::base::{Folder, FsId, Gaps, Key, Nand, NodeId, Opener, Progress, Wanted, short_id};
 use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
@@ -49,6 +50,8 @@ pub struct Layout {
     pub(super) archived: BTreeSet<usize>,
     /// Archives whose members are not read.
     pub(super) listed_only: BTreeSet<FsId>,
+    /// Archives that were found and not opened yet.
+    pub(super) later: Vec<Later>,
     /// What decoded streams keep in memory.
     pub(super) store: Store,
 }
@@ -98,11 +101,6 @@ impl Siblings for Parent<'_> {
 }
 
 impl Layout {
-    /// A scene whose volumes have no bytes of their own.
-    pub(super) fn of(scene: Scene) -> Self {
-        Self { scene, ..Self::default() }
-    }
-
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
         let store = Store::new(means.sink.scratch());

@@ -5,6 +5,7 @@
 //! What a phase finds is committed item by item, so that a commit can be repeated and an item left out.
 mod archives;
 mod assemble;
+mod beside;
 mod bulk;
 mod bytes;
 mod configuration;
@@ -19,6 +20,7 @@ mod file_events;
 mod file_row;
 mod flight;
 pub mod hash_image;
+mod indexing;
 mod lanes;
 mod layout;
 mod nand;
@@ -32,14 +34,15 @@ mod unread;
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};
 
-use crate::base::{Cancelled, FsId, Gap, Gaps, Key, Nand, Progress, Stage, Wanted};
-use crate::evidence::{Candidate, System, Tree, find_systems};
-use crate::image::{self, Segment};
+use crate::base::{Cancelled, Gap, Gaps, Key, Nand, Progress, Stage, Wanted};
+use crate::evidence::{System, Tree};
+use crate::image::{self, Segment, Source};
 use crate::inventory::{Row, Scene, StoredHash};
-use layout::Means;
-use std::cell::RefCell;
+use beside::Beside;
+use indexing::{Opened, find};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 /// What to do beyond the four phases.
 #[derive(Clone, Debug)]
@@ -132,80 +135,17 @@ pub fn index(
     sink: &dyn Sink,
     progress: &Progress,
 ) -> Result<Indexed, Cancelled> {
-    let gaps = Gaps::default();
-    sink.stage(Stage::Opening, 0);
-    let enter = |name: &str| sink.enter(item_key(&("open", name)), name);
-    let means = Means {
-        replay_journal: request.replay_journal,
-        keys: &request.keys,
-        nand: request.nand,
-        meant: RefCell::default(),
-        enter: &enter,
-        sink,
-        progress,
-    };
-    let mut layout = Layout::open(inputs, &means, &gaps);
-    progress.step(0)?;
-    sink.commit(&[], Vec::new(), gaps.take());
-    sink.scene(&layout.scene);
-
-    sink.stage(Stage::Metadata, 0);
-    let mut trees = Vec::new();
-    // Disk images found in files append further file systems while this goes on.
-    let mut number = 0;
-    let mut settings_followed = false;
-    loop {
-        let Some(fs) = layout.filesystems.get(number).cloned() else {
-            // Settings of the systems lead to further volumes, once all trees are known.
-            if std::mem::replace(&mut settings_followed, true) || !layout.open_environments(&trees, &means, &gaps) {
-                break;
-            }
-            continue;
-        };
-        let id = crate::base::FsId(u32::try_from(number).unwrap_or(u32::MAX));
-        let name = format!("walk of file system {number}");
-        let key = item_key(&("walk", number));
-        let here = number;
-        number = number.saturating_add(1);
-        if !sink.enter(key, &name) {
-            continue;
-        }
-        let tree = Arc::new(Tree::index(fs, id, &gaps, progress)?);
-        if let Some(info) = layout.scene.filesystems.get_mut(here) {
-            let count =
-                |keep: fn(&crate::evidence::Entry) -> bool| tree.entries.iter().filter(|e| keep(e)).count() as u64;
-            info.files = count(|e| !e.deleted && !e.is_dir());
-            info.directories = count(|e| !e.deleted && e.is_dir());
-            info.deleted = count(|e| e.deleted);
-        }
-        layout.charge(&tree, &gaps);
-        trees.push(tree.clone());
-        layout.note_archived(here, &trees);
-        layout.open_embedded(&tree, &means, &gaps);
-        layout.assemble(&means, &gaps);
-        sink.commit(&[key], Vec::new(), gaps.take());
-    }
-    layout.finish(&means, &gaps);
-    let systems = {
-        let candidates: Vec<Candidate<'_>> = trees
-            .iter()
-            .filter(|tree| !layout.archived.contains(&(tree.id.0 as usize)))
-            .filter_map(|tree| {
-                let filesystem = layout.scene.filesystems.get(tree.id.0 as usize)?;
-                let volume = layout.scene.volumes.get(filesystem.volume as usize)?;
-                Some(Candidate { tree: tree.clone(), filesystem, volume })
-            })
-            .collect();
-        find_systems(&candidates, &gaps)
-    };
-    layout.scene.systems = systems.iter().map(|s| s.info.clone()).collect();
-    layout.link_initramfs(&systems);
-    sink.commit(&[], Vec::new(), gaps.take());
-    sink.scene(&layout.scene);
+    let mut opened = Opened::disks(inputs, request, sink, progress)?;
+    opened.archives(request, sink, progress)?;
+    let systems = find(&opened.candidates(), &opened.gaps);
+    let known = systems.iter().map(|s| s.info.clone()).collect();
+    opened.finish(&systems, known, request, sink, progress);
+    let Opened { layout, trees, gaps, .. } = opened;
     Ok(Indexed { layout, trees, systems, gaps })
 }
 
-/// The whole examination of `inputs`.
+/// The whole examination of `inputs`. Archives in the files of disks hold no systems: they are opened and read beside
+/// the rest.
 pub fn run(
     inputs: Vec<Input>,
     request: &Request,
@@ -214,29 +154,113 @@ pub fn run(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let first = extra::first_hashes(&inputs, &extra.hash_first, sink, progress)?;
-    let mut indexed = index(inputs, request, sink, progress)?;
-    let found = configuration::run(&indexed.systems, request, sink, progress)?;
-    for (info, logs) in indexed.layout.scene.systems.iter_mut().zip(found.logs) {
-        info.logs = logs;
+    let mut opened = Opened::disks(inputs, request, sink, progress)?;
+    let disks = Disks {
+        candidates: opened.candidates(),
+        trees: opened.trees.clone(),
+        kinds: opened.kinds(),
+        scene: opened.layout.scene.clone(),
+        sources: opened.layout.sources.clone(),
+    };
+    // Who opens archives keeps a ledger of its own: readers merge what repeats in theirs.
+    let ledger = std::mem::take(&mut opened.gaps);
+    let beside = Beside::new(sink);
+    let systems = OnceLock::new();
+    // At most one message, so that sending it never waits.
+    let (tell, told) = sync_channel(1);
+    let (own, systems, there) = (&mut opened, &systems, &beside);
+    let mut archives = move || archives(own, &told, systems, request, there);
+    let ran = std::thread::scope(|scope| {
+        // One item after the other where one of them is to be found out.
+        let builder = (!sink.is_probing()).then(|| std::thread::Builder::new().name("archives".into()));
+        let running = builder.and_then(|b| b.spawn_scoped(scope, &mut archives).ok());
+        // It takes `tell` along: where it ends early, nobody waits for it.
+        disks.run(tell, systems, request, there, sink, progress)?;
+        // A parser's panic ends this worker, as it would in any other thread.
+        Ok(running.map(|r| r.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    })?;
+    match ran {
+        Some(done) => done?,
+        None => archives()?,
     }
-    for (info, unowned) in indexed.layout.scene.systems.iter_mut().zip(found.unowned) {
-        info.unowned = unowned;
-    }
-    file_events::run(&mut indexed.layout, &indexed.trees, &indexed.systems, sink, progress)?;
-    sink.scene(&indexed.layout.scene);
-    environments::run(&indexed.layout, &indexed.trees, &indexed.systems, request, sink);
-    let (archived, listed_only) = (&indexed.layout.archived, &indexed.layout.listed_only);
-    let archived = archived.iter().filter_map(|n| u32::try_from(*n).ok().map(FsId)).collect();
-    let archives = indexed.layout.archives(&indexed.trees);
-    let kinds = bulk::Kinds { archives: &archives, archived: &archived, listed_only };
-    bulk::run(&indexed.trees, &indexed.systems, &found.owners, &kinds, request.threads, sink, progress)?;
+    let Opened { mut layout, trees, gaps, .. } = opened;
     if extra.second_reader {
-        extra::second_readers(&mut indexed.layout, &indexed.trees, sink, progress)?;
+        extra::second_readers(&mut layout, &trees, sink, progress)?;
     }
-    extra::image_hashes(&mut indexed.layout, &extra.stored, extra.hash_images, sink, progress)?;
-    extra::compare_first(&mut indexed.layout, first, sink, progress)?;
+    extra::image_hashes(&mut layout, &extra.stored, extra.hash_images, sink, progress)?;
+    extra::compare_first(&mut layout, first, sink, progress)?;
     // What the readers noted since the index stood. All at once, as they merge what repeats.
-    sink.commit(&[], Vec::new(), indexed.gaps.take());
-    sink.scene(&indexed.layout.scene);
+    sink.commit(&[], Vec::new(), ledger.take().into_iter().chain(gaps.take()).collect());
+    sink.scene(&layout.scene);
+    // The worker ends: the system takes back at once what would be freed entry by entry.
+    std::mem::forget((layout, trees));
+    Ok(())
+}
+
+/// What lies on the images but for archives in its files.
+struct Disks {
+    candidates: Vec<indexing::Place>,
+    trees: Vec<Arc<Tree>>,
+    kinds: bulk::Kinds,
+    scene: Scene,
+    /// The bytes of each volume.
+    sources: Vec<Source>,
+}
+impl Disks {
+    /// Finds the systems, asks them (phase B), and reads all contents (phase C).
+    fn run(
+        mut self,
+        tell: SyncSender<Scene>,
+        found: &OnceLock<Vec<System>>,
+        request: &Request,
+        beside: &Beside<'_>,
+        sink: &dyn Sink,
+        progress: &Progress,
+    ) -> Result<(), Cancelled> {
+        let gaps = Gaps::default();
+        let systems = found.get_or_init(|| find(&self.candidates, &gaps));
+        self.scene.systems = systems.iter().map(|s| s.info.clone()).collect();
+        sink.commit(&[], Vec::new(), gaps.take());
+        sink.scene(&self.scene);
+        let begin = |total| beside.begin(Stage::Configuration, total);
+        let found = configuration::run(systems, request, &begin, sink, progress)?;
+        for ((info, logs), unowned) in self.scene.systems.iter_mut().zip(found.logs).zip(found.unowned) {
+            (info.logs, info.unowned) = (logs, unowned);
+        }
+        file_events::run(&mut self.scene, &self.trees, systems, sink, progress)?;
+        sink.scene(&self.scene);
+        let ground = environments::Ground { scene: &self.scene, sources: &self.sources, kinds: &self.kinds };
+        environments::run(&ground, &self.trees, systems, request, sink);
+        // Who waits for it may have ended.
+        let _ = tell.send(self.scene);
+        let begin = |bytes| {
+            progress.begin(bytes);
+            beside.begin(Stage::Contents, bytes);
+        };
+        bulk::run(&self.trees, systems, &found.owners, &self.kinds, request.threads, &begin, sink, progress)
+    }
+}
+
+/// Opens the archives in the files of disks, and reads what is in them.
+fn archives(
+    opened: &mut Opened,
+    told: &Receiver<Scene>,
+    systems: &OnceLock<Vec<System>>,
+    request: &Request,
+    sink: &Beside<'_>,
+) -> Result<(), Cancelled> {
+    // What it counts is not in the unit of the stages that it runs beside.
+    let progress = Progress::default();
+    opened.archives(request, sink, &progress)?;
+    let known = told.recv().map_err(|_| Cancelled)?;
+    for (info, known) in opened.layout.scene.filesystems.iter_mut().zip(known.filesystems) {
+        info.details = known.details;
+    }
+    let later = opened.later().to_vec();
+    file_events::run(&mut opened.layout.scene, &later, &[], sink, &progress)?;
+    opened.finish(systems.get().map_or(&[], Vec::as_slice), known.systems, request, sink, &progress);
+    let (trees, kinds) = (opened.later(), opened.kinds());
+    bulk::run(trees, &[], &[], &kinds, request.threads, &|_| (), sink, &progress)?;
+    trees.iter().for_each(|tree| tree.fs.release());
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! The pipeline in this process over file systems written as text: what rules and artifacts are tested on.
-use super::{Layout, Request, Sink, bulk, configuration, environments};
+use super::{Request, Sink, bulk, configuration, environments};
 use crate::base::{FsId, Gap, Gaps, Progress, Stage};
 use crate::evidence::{Candidate, Tree, find_systems};
 use crate::fs::MemFs;
 use crate::inventory::{FilesystemInfo, Inventory, Row, Scene, VolumeInfo, VolumeState};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Collects everything in memory.
@@ -64,12 +63,11 @@ pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
     sink.scene(&scene);
     sink.commit(&[], Vec::new(), gaps.take());
     let request = Request::default();
-    let ran = configuration::run(&systems, &request, &sink, &progress).and_then(|found| {
-        let layout = Layout::of(scene.clone());
-        environments::run(&layout, std::slice::from_ref(&tree), &systems, &request, &sink);
-        let kinds =
-            bulk::Kinds { archives: &BTreeMap::new(), archived: &BTreeSet::new(), listed_only: &BTreeSet::new() };
-        bulk::run(&[tree], &systems, &found.owners, &kinds, request.threads, &sink, &progress)
+    let ran = configuration::run(&systems, &request, &|_| (), &sink, &progress).and_then(|found| {
+        let kinds = bulk::Kinds::default();
+        let ground = environments::Ground { scene: &scene, sources: &[], kinds: &kinds };
+        environments::run(&ground, std::slice::from_ref(&tree), &systems, &request, &sink);
+        bulk::run(&[tree], &systems, &found.owners, &kinds, request.threads, &|_| (), &sink, &progress)
     });
     debug_assert!(ran.is_ok(), "nobody cancels");
     sink.finish()

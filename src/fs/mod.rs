@@ -211,6 +211,8 @@ pub trait FileSystem: Send + Sync {
     fn unallocated(&self) -> Vec<Run> {
         Vec::new()
     }
+    /// Hardly any content will be read again: what is kept decoded in memory may go.
+    fn release(&self) {}
     /// Another reader's independent view of the same bytes, for cross-checking; `None` if there is
     /// none. The error says why that reader refuses the file system.
     fn second_reader(&self) -> Option<Result<Box<dyn SecondReader + '_>, String>> {

@@ -63,6 +63,8 @@ pub trait ReadAt: Send + Sync {
     /// The pieces of the acquired images that hold `bytes`, in order and together exactly as long
     /// as the part of `bytes` that lies within the source.
     fn locate(&self, bytes: Run) -> Vec<Piece>;
+    /// Hardly anything of it will be read again: what it keeps decoded in memory may go.
+    fn release(&self) {}
 }
 pub type Source = Arc<dyn ReadAt>;
 

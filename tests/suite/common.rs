@@ -34,6 +34,22 @@ pub(crate) fn plant(root: &Path, files: &[(&str, &str)]) {
 }
 
 /// An ext4 disk without a table, made from a folder.
+/// A cpio archive as kernels unpack it at boot (newc), of files with these texts.
+pub(crate) fn newc(files: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    for (number, (name, text)) in files.iter().chain(&[("TRAILER!!!", "")]).enumerate() {
+        let (mode, links) = if *name == "TRAILER!!!" { (0, 0) } else { (0o100_644, 1) };
+        out.push_str("070701");
+        for field in [number + 1, mode, 0, 0, links, 1_700_000_000, text.len(), 0, 0, 0, 0, name.len() + 1, 0] {
+            out.push_str(&format!("{field:08x}"));
+        }
+        for part in [&format!("{name}\0"), *text] {
+            out.push_str(part);
+            out.push_str(&"\0".repeat(out.len().next_multiple_of(4) - out.len()));
+        }
+    }
+    out
+}
 pub(crate) fn ext4(folder: &Path, root: &Path, name: &str) -> PathBuf {
     let image = folder.join(name);
     let made = Command::new("mke2fs")

@@ -1,6 +1,6 @@
 //! Workers die; the examination does not. The report is the same as if nothing had happened.
 #![cfg(unix)]
-use crate::common::{SMALL_SYSTEM, ext4, have, plant};
+use crate::common::{SMALL_SYSTEM, ext4, have, newc, plant};
 use cranescope::session::{Plan, Watch, examine};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -37,11 +37,14 @@ fn killed_workers_cost_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     plant(&at.join("root"), SMALL_SYSTEM);
+    // Its members have rows in a file system that each life finds a little later than the disk's.
+    plant(&at.join("root"), &[("/boot/initrd.img-6.1.0", &newc(&[("init", "#!/bin/sh\n")]))]);
     ext4(at, &at.join("root"), "disk.img");
     let whole =
         examine(&plan(at, Path::new(env!("CARGO_BIN_EXE_cranescope")), "whole.cranecase"), &Watch::unattended());
     let whole = whole.unwrap().data;
     assert!(!whole.findings.is_empty());
+    assert_eq!(whole.scene.filesystems.len(), 2);
     for (n, delay) in ["0", "0.01", "0.03", "0.06", "0.1"].into_iter().enumerate() {
         let worker = mortal(at, 3, delay);
         let data = examine(&plan(at, &worker, &format!("{n}.cranecase")), &Watch::unattended()).unwrap().data;

@@ -1,6 +1,6 @@
 //! An examination that was stopped goes on in its case, and ends with the report of one that was not.
 #![cfg(unix)]
-use crate::common::{SMALL_SYSTEM, cranescope, ext4, have, plant, report, run};
+use crate::common::{SMALL_SYSTEM, cranescope, ext4, have, newc, plant, report, run};
 use cranescope::session::{Came, Plan, Stage, Watch, examine, open_case};
 use std::path::Path;
 use std::process::Stdio;
@@ -12,7 +12,9 @@ fn disk() -> Option<tempfile::TempDir> {
         let folder = tempfile::tempdir().unwrap();
         plant(&folder.path().join("root"), SMALL_SYSTEM);
         let log = "Mar  1 10:00:00 crane-7 pppd[7]: Connect: ppp0 <--> /dev/ttyUSB3\n";
-        plant(&folder.path().join("root"), &[("/var/log/syslog", log)]);
+        let unpacked = newc(&[("init", "#!/bin/sh\nexec switch_root /root\n"), ("etc/岸桥.conf", "x=1\n")]);
+        let more = [("/var/log/syslog", log), ("/boot/initrd.img-6.1.0", &unpacked), ("/srv/kept.cpio", &unpacked)];
+        plant(&folder.path().join("root"), &more);
         ext4(folder.path(), &folder.path().join("root"), "disk.img");
         folder
     })
@@ -42,6 +44,8 @@ fn a_stopped_examination_goes_on() {
     let whole = examine(&plan(at, "whole.cranecase"), &Watch::unattended()).unwrap();
     assert_eq!(whole.past, Came::Nothing);
     assert!(whole.data.scene.systems[0].logs.first.is_some(), "the sample has no logs");
+    assert_eq!(whole.data.scene.systems[0].initramfs.len(), 1, "the sample boots from nothing");
+    assert_eq!(whole.data.scene.filesystems.len(), 3);
     for (n, stages) in [
         &[Stage::Metadata][..],
         &[Stage::Configuration],

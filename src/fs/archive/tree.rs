@@ -271,6 +271,9 @@ impl FileSystem for Archive {
             Stream::Named(_) => Err(FsError::NotFound(node)),
         }
     }
+    fn release(&self) {
+        self.sources.iter().for_each(|s| s.release());
+    }
     /// Members that a later one of the same name replaces.
     fn deleted(&self, each: &mut dyn FnMut(Option<NodeId>, DirEntry)) -> Result<(), FsError> {
         for (parent, name, node) in &self.replaced {

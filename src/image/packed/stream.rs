@@ -9,7 +9,7 @@ use super::store::Store;
 use super::xz;
 use crate::base::{Piece, Run};
 use crate::image::{ReadAt, ReadError, Source};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Bytes of a piece.
 const PIECE: usize = 1 << 20;
@@ -74,7 +74,8 @@ pub(crate) struct Unpacked {
     len: u64,
     /// Where the decoder's input for each piece begins.
     starts: Vec<u64>,
-    kept: Vec<Kept>,
+    /// Where each piece is, until they are released.
+    kept: RwLock<Vec<Kept>>,
     /// What it has of the temporary file.
     lease: Option<Lease>,
     /// Where decoding can begin.
@@ -105,7 +106,7 @@ impl Unpacked {
             codec,
             len: 0,
             starts: Vec::new(),
-            kept: Vec::new(),
+            kept: RwLock::default(),
             lease: None,
             places: None,
             store: store.clone(),
@@ -116,10 +117,15 @@ impl Unpacked {
         let mut places = Places::new(&mut decoder);
         let mut far = Far::new(source, from, codec, store);
         let mut keeping = true;
+        let mut kept = Vec::new();
         let mut spare = Vec::new();
         let stopped = loop {
             let start = decoder.position();
             let mut piece = std::mem::take(&mut spare);
+            if piece.is_empty() {
+                // Not resized: fresh pages are zero.
+                piece = vec![0; PIECE];
+            }
             piece.resize(PIECE, 0);
             let (n, result) = decoder.read(&mut piece);
             let consumed = decoder.position().saturating_sub(from);
@@ -137,10 +143,10 @@ impl Unpacked {
                 stream.len = after;
                 store.goes_on(n as u64);
                 if piece.iter().all(|b| *b == 0) {
-                    stream.kept.push(Kept::Zeros);
+                    kept.push(Kept::Zeros);
                 } else {
                     keeping = keeping && store.take(n as u64);
-                    stream.kept.push(match far.put_unless(keeping, &piece) {
+                    kept.push(match far.put_unless(keeping, &piece) {
                         Some(at) => Kept::File(at),
                         None if keeping => Kept::Memory(std::mem::take(&mut piece).into_boxed_slice()),
                         None => Kept::Nowhere,
@@ -149,7 +155,7 @@ impl Unpacked {
             }
             spare = piece;
             places.gather(&mut decoder, source, codec, store);
-            far.learn(&mut places, &mut stream.kept);
+            far.learn(&mut places, &mut kept);
             match (result, over) {
                 (Err(stop), _) => break Some(stop),
                 (Ok(()), Some(what)) => break Some((decoder.position(), what)),
@@ -157,13 +163,15 @@ impl Unpacked {
                 (Ok(()), None) => {}
             }
         };
+        stream.kept = RwLock::new(kept);
         (stream.places, stream.lease) = (Some(places), Some(far.lease));
         let (end, behind) = if stopped.is_none() { (decoder.end, decoder.behind) } else { (source.len(), None) };
         Opened { stream, end, behind, stopped }
     }
     #[cfg(test)]
     pub(super) fn kept_in_file(&self) -> usize {
-        self.kept.iter().filter(|k| matches!(k, Kept::File(_))).count()
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().filter(|k| matches!(k, Kept::File(_))).count()
     }
     pub(crate) fn is_nothing(&self) -> bool {
         self.len == 0
@@ -228,8 +236,7 @@ fn copy(piece: &[u8], inside: usize, out: &mut [u8]) -> bool {
 impl Drop for Unpacked {
     fn drop(&mut self) {
         self.store.give_back_places(self.places.as_ref().map_or(0, Places::taken));
-        let kept = self.kept.iter().map(|k| if let Kept::Memory(piece) = k { piece.len() as u64 } else { 0 });
-        self.store.give_back(kept.fold(0, u64::saturating_add));
+        self.release();
     }
 }
 
@@ -246,7 +253,8 @@ impl ReadAt for Unpacked {
             let out = buf.get_mut(done..wanted).unwrap_or_default();
             let n = self.len_of(number).saturating_sub(inside).min(out.len());
             let Some(out) = out.get_mut(..n).filter(|o| !o.is_empty()) else { break };
-            let is_there = match usize::try_from(number).ok().and_then(|n| self.kept.get(n)) {
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            let is_there = match usize::try_from(number).ok().and_then(|n| kept.get(n)) {
                 Some(Kept::Zeros) => {
                     out.fill(0);
                     true
@@ -255,6 +263,7 @@ impl ReadAt for Unpacked {
                 Some(Kept::File(start)) => self.store.read(start.saturating_add(inside as u64), out),
                 Some(Kept::Nowhere) | None => false,
             };
+            drop(kept);
             if !is_there {
                 // Also where the temporary file could not be read.
                 let piece = self.decode(number).map_err(|what| ReadError { offset: at, what })?;
@@ -278,5 +287,16 @@ impl ReadAt for Unpacked {
             at = at.saturating_add(len);
         }
         pieces
+    }
+    fn release(&self) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let mut freed = 0_u64;
+        for piece in kept.iter_mut() {
+            if let Kept::Memory(bytes) = piece {
+                freed = freed.saturating_add(bytes.len() as u64);
+                *piece = Kept::Nowhere;
+            }
+        }
+        self.store.give_back(freed);
     }
 }
