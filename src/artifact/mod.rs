@@ -11,7 +11,7 @@ pub use linux::logs::log_window;
 use crate::base::{Gap, Gaps};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
-pub use ownership::{Owned, Ownership};
+pub use ownership::{Owned, Ownership, Sum, Sums};
 use std::sync::{Mutex, PoisonError};
 
 /// Which systems an artifact belongs to.

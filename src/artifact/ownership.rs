@@ -3,8 +3,8 @@
 //! Paths are canonical: directories with their links followed (a list that says `/bin/ls` owns
 //! `/usr/bin/ls` on a merged system), the last name as it is, since packages own links too.
 //! The database is read in phase B; files are checked in phase C; the packages' rows are phase D.
-use super::Out;
-use crate::base::{Md5, Name};
+use super::{Out, linux};
+use crate::base::{Digest, Md5, Name, Sha1};
 use crate::evidence::{Entry, System};
 use crate::fs::NodeKind;
 use crate::inventory::Package;
@@ -16,15 +16,54 @@ use std::sync::Arc;
 pub struct Owned {
     pub package: Arc<str>,
     /// As shipped; `None` for directories, links and whatever the package lists no digest of.
-    pub md5: Option<Md5>,
+    pub sum: Option<Sum>,
     /// Marked as a configuration file: the administrator may change it.
     pub conffile: bool,
     /// The package ships it under another name, which a diversion led here.
     pub diverted: bool,
     /// A link that the alternatives database made and that points where it says.
     pub alternative: bool,
+    /// The package lists it, but need not have put it there.
+    pub optional: bool,
     /// Index into the packages.
     index: u32,
+}
+
+/// A digest of a content as a database lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    Md5(Md5),
+    Sha1(Sha1),
+    Sha256(Digest),
+}
+impl Sum {
+    /// By its number of hex digits, as far as it is one of these.
+    pub fn parse(hex: &str) -> Option<Self> {
+        match hex.len() {
+            32 => Md5::parse(hex).map(Self::Md5),
+            40 => Sha1::parse(hex).map(Self::Sha1),
+            64 => Digest::parse(hex).map(Self::Sha256),
+            _ => None,
+        }
+    }
+}
+
+/// The digests of a content, as far as they were computed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    pub md5: Option<Md5>,
+    pub sha1: Option<Sha1>,
+    pub sha256: Option<Digest>,
+}
+impl Sums {
+    /// Whether the content is the listed one; `None` where that digest was not computed.
+    fn fits(&self, listed: Sum) -> Option<bool> {
+        match listed {
+            Sum::Md5(listed) => Some(self.md5? == listed),
+            Sum::Sha1(listed) => Some(self.sha1? == listed),
+            Sum::Sha256(listed) => Some(self.sha256? == listed),
+        }
+    }
 }
 
 /// The index of all owned paths. About 100 bytes a path.
@@ -42,8 +81,13 @@ struct Row {
 }
 
 /// Readers of package databases, in the order in which they are tried.
-const DATABASES: &[fn(&System, &Out) -> Option<Ownership>] =
-    &[super::linux::dpkg::ownership, super::linux::opkg::ownership];
+const DATABASES: &[fn(&System, &Out) -> Option<Ownership>] = &[
+    linux::dpkg::ownership,
+    linux::rpm::ownership,
+    linux::apk::ownership,
+    linux::opkg::ownership,
+    linux::pacman::ownership,
+];
 
 /// Databases beyond these are damaged or made to exhaust; what is over becomes a gap.
 const MAX_ROWS: usize = 3_000_000;
@@ -92,17 +136,17 @@ impl Ownership {
         self.first(path)
     }
     /// Who owns a file (as [`Self::expect`] says), and how it compares with its owner's digest: in
-    /// `files.package_check`'s word. `at` is what [`Self::seek`] has found; `md5` is `None` where the content was not
-    /// hashed.
-    pub fn vouch_at<'a>(&'a self, at: usize, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
+    /// `files.package_check`'s word. `at` is what [`Self::seek`] has found.
+    pub fn vouch_at<'a>(&'a self, at: usize, entry: &'a Entry, sums: &Sums) -> (Option<&'a Owned>, &'static str) {
         let mut word = "unowned";
         let mut owner = None;
         for owned in self.owners_at(at, entry.path.bytes()) {
             owner = owner.or(Some(owned));
-            let this = match (owned.md5, entry.kind(), md5) {
+            let fits = owned.sum.and_then(|listed| sums.fits(listed));
+            let this = match (owned.sum, entry.kind(), fits) {
                 (None, ..) => "no-digest",
                 (Some(_), NodeKind::File | NodeKind::Unknown, None) => "unchecked",
-                (Some(listed), NodeKind::File, Some(found)) if listed == *found => {
+                (Some(_), NodeKind::File, Some(true)) => {
                     return (owner, if owned.conffile { "conffile-ok" } else { "ok" });
                 }
                 // Something else stands where the package shipped a regular file, or another content.
@@ -116,8 +160,8 @@ impl Ownership {
         (owner, word)
     }
     /// [`Self::vouch_at`], wherever its place is.
-    pub fn vouch<'a>(&'a self, entry: &'a Entry, md5: Option<&Md5>) -> (Option<&'a Owned>, &'static str) {
-        self.vouch_at(self.first(entry.path.bytes()), entry, md5)
+    pub fn vouch<'a>(&'a self, entry: &'a Entry, sums: &Sums) -> (Option<&'a Owned>, &'static str) {
+        self.vouch_at(self.first(entry.path.bytes()), entry, sums)
     }
     /// The packages; `there` are the paths of all there is, sorted. What checking their files gave is joined later,
     /// from the files' own rows.
@@ -128,12 +172,12 @@ impl Ownership {
             let Some(package) = usize::try_from(row.owned.index).ok().and_then(|i| all.get_mut(i)) else { continue };
             let path = self.path(row);
             package.files = package.files.saturating_add(1);
-            if row.owned.md5.is_some() {
+            if row.owned.sum.is_some() {
                 package.listed = package.listed.saturating_add(1);
             }
             // Both are sorted: what comes before this path has had its turn.
             while there.next_if(|p| *p < path).is_some() {}
-            if there.peek() != Some(&path) {
+            if there.peek() != Some(&path) && !row.owned.optional {
                 package.missing.push(Name::new(path).display());
             }
         }
@@ -158,7 +202,7 @@ impl Ownership {
     fn sort(&mut self) {
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_by(|a, b| {
-            let key = |r: &Row| (r.owned.md5.is_none(), r.owned.index);
+            let key = |r: &Row| (r.owned.sum.is_none(), r.owned.index);
             self.path(a).cmp(self.path(b)).then_with(|| key(a).cmp(&key(b)))
         });
         rows.dedup_by(|a, b| a.owned == b.owned && self.path(a) == self.path(b));
@@ -171,10 +215,11 @@ impl Ownership {
 pub(super) struct Listed<'a> {
     /// Absolute, links not followed.
     pub(super) path: &'a [u8],
-    pub(super) md5: Option<Md5>,
+    pub(super) sum: Option<Sum>,
     pub(super) conffile: bool,
     pub(super) diverted: bool,
     pub(super) alternative: bool,
+    pub(super) optional: bool,
 }
 
 /// Collects owned paths in any order. Packages must be added sorted by name.
@@ -214,10 +259,11 @@ impl<'s> Builder<'s> {
             return;
         }
         let (Ok(at), Ok(len)) = (u32::try_from(self.all.paths.len()), u32::try_from(path.len())) else { return };
-        let Listed { md5, conffile, diverted, alternative, .. } = listed;
+        let Listed { sum, conffile, diverted, alternative, optional, .. } = listed;
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.all.paths.extend_from_slice(&path);
-        self.all.rows.push(Row { at, len, owned: Owned { package, md5, conffile, diverted, alternative, index } });
+        let owned = Owned { package, sum, conffile, diverted, alternative, optional, index };
+        self.all.rows.push(Row { at, len, owned });
     }
     /// Directories with their links followed, as far as they exist; the last name as it is.
     pub(super) fn canonical(&mut self, path: &[u8]) -> Vec<u8> {

@@ -52,6 +52,11 @@ digest!(
     32
 );
 digest!(
+    /// SHA-1 (FIPS 180-4): only to compare with manifests that know nothing better.
+    Sha1,
+    20
+);
+digest!(
     /// MD5 (RFC 1321): only to compare with manifests that know nothing better.
     Md5,
     16

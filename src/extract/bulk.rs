@@ -2,8 +2,8 @@
 use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
-use crate::artifact::Ownership;
-use crate::base::{Cancelled, FsId, Gap, Md5, Name, NodeId, Place, Progress};
+use crate::artifact::{Ownership, Sum, Sums};
+use crate::base::{Cancelled, FsId, Gap, Name, NodeId, Place, Progress};
 use crate::evidence::{Cover, Entry, System, Tree};
 use crate::fs::STORED_MD5;
 use crate::inventory::Row;
@@ -65,14 +65,18 @@ pub(super) fn run(
             let listed = |(system, e, at): &Named<'_>| {
                 let owner = owner(*system).filter(|_| e.covered == Cover::Seen);
                 let expected = owner.and_then(|o| o.expect_at(*at, e.path.bytes()));
-                expected.is_some_and(|o| o.md5.is_some())
+                expected.and_then(|o| o.sum)
             };
+            let wants =
+                |want: fn(&Sum) -> bool| !entry.deleted && g.names.iter().filter_map(listed).any(|sum| want(&sum));
+            let want_sha1 = wants(|s| matches!(s, Sum::Sha1(_)));
             Some(Job {
                 entry,
                 tree: g.tree,
                 system,
-                want_md5: acquired(entry).is_some() || !entry.deleted && g.names.iter().any(listed),
-                known: g.names.iter().find_map(|(s, e, _)| s.as_ref()?.known_hashes(e)),
+                want_md5: acquired(entry).is_some() || wants(|s| matches!(s, Sum::Md5(_))),
+                want_sha1,
+                known: g.names.iter().filter(|_| !want_sha1).find_map(|(s, e, _)| s.as_ref()?.known_hashes(e)),
                 parse: !kinds.archived.contains(&g.tree.id),
             })
         })
@@ -86,7 +90,7 @@ pub(super) fn run(
             true => UNREAD.into(),
             false => Arc::default(),
         };
-        let rows = rows(group, &owner, kinds, &Content { unhashed, ..Content::default() }, None);
+        let rows = rows(group, &owner, kinds, &Content { unhashed, ..Content::default() }, &Sums::default());
         batch.add(group.key, rows, Vec::new());
     }
     // One at a time, each committed before the next, where it is to be found out which brings the worker down.
@@ -115,7 +119,8 @@ pub(super) fn run(
             if let (Some(false), Some((entry, _))) = (as_acquired, acquired) {
                 gaps.push(differs(entry));
             }
-            all.extend(rows(group, &owner, kinds, &content, done.md5.as_ref()).into_iter().map(|mut row| {
+            let sums = Sums { md5: done.md5, sha1: done.sha1, sha256: done.sha256 };
+            all.extend(rows(group, &owner, kinds, &content, &sums).into_iter().map(|mut row| {
                 if let (Row::File(file), Some(same)) = (&mut row, as_acquired) {
                     file.flags.push(if same { "md5-as-acquired" } else { "md5-differs" }.to_owned());
                 }
@@ -223,10 +228,10 @@ fn rows<'a>(
     owner: &dyn Fn(Option<&System>) -> Option<&'a Ownership>,
     kinds: &Kinds,
     content: &Content,
-    md5: Option<&Md5>,
+    sums: &Sums,
 ) -> Vec<Row> {
     let row = |(system, entry, at): &Named<'_>| {
-        let vouched = vouched(owner(*system), *at, entry, md5);
+        let vouched = vouched(owner(*system), *at, entry, sums);
         let mut row = file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched);
         row.archive = kinds.archives.get(&group.tree.id).cloned();
         if kinds.archived.contains(&group.tree.id) {
@@ -238,10 +243,10 @@ fn rows<'a>(
 }
 
 /// Who owns an entry and whether it is as shipped.
-fn vouched(owners: Option<&Ownership>, at: usize, entry: &Entry, md5: Option<&Md5>) -> Vouched {
+fn vouched(owners: Option<&Ownership>, at: usize, entry: &Entry, sums: &Sums) -> Vouched {
     match owners {
         Some(owners) if !entry.deleted && entry.covered == Cover::Seen => {
-            let (owner, check) = owners.vouch_at(at, entry, md5);
+            let (owner, check) = owners.vouch_at(at, entry, sums);
             Vouched { package: owner.map(|o| o.package.clone()), check }
         }
         _ => Vouched::default(),

@@ -7,7 +7,7 @@ use super::flight::{Flight, PIECE, Part, guard, unhashed};
 use super::lanes::{self, BLOCK, Function, Md5Lanes, Sha256Lanes, Tail, Task, sha256_pays};
 use crate::artifact::{CONTENTS, Content};
 use crate::base::parallel::{in_order, split};
-use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run};
+use crate::base::{Cancelled, Digest, Gap, ImageRun, Md5, Progress, Run, Sha1};
 use crate::evidence::{Entry, Hashes, System, Tree};
 use crate::inventory::Row;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ pub struct Job<'a> {
     pub system: Option<&'a System>,
     /// A manifest lists the MD5 of this file.
     pub want_md5: bool,
+    /// A manifest lists its SHA-1. Hashes that are known already do not have it.
+    pub want_sha1: bool,
     /// The hashes, where the file was read whole before; it is then read again only for a reader that wants it.
     pub known: Option<Hashes>,
     /// Content readers may have it.
@@ -37,6 +39,8 @@ pub struct Done {
     pub sha256: Option<Digest>,
     /// Only where it was wanted or known.
     pub md5: Option<Md5>,
+    /// Only where it was wanted.
+    pub sha1: Option<Sha1>,
     /// Why there is no hash; empty if there is one.
     pub unhashed: Arc<str>,
     /// What the content is, by its first bytes; empty if nothing of it could be read.

@@ -3,7 +3,7 @@
 use super::contents::{Done, Job, read_with};
 use super::flight::PIECE;
 use crate::artifact::{Content, Out, Sight};
-use crate::base::{Cancelled, Digest, FsId, Gaps, Md5, Name, NodeId, Piece, PieceKind, Progress, Run};
+use crate::base::{Cancelled, Digest, FsId, Gaps, Md5, Name, NodeId, Piece, PieceKind, Progress, Run, Sha1};
 use crate::evidence::{Hashes, Tree};
 use crate::fs::{DirEntry, FileSystem, FsError, FsInfo, MemFs, Stat, Stream};
 use crate::image::{ReadAt, ReadError, Source};
@@ -147,7 +147,8 @@ fn pass(tree: &Tree, threads: usize) -> BTreeMap<Name, Done> {
             let want_md5 = !entry.path.lossy().contains("no-md5");
             let known =
                 entry.path.lossy().contains("known").then_some(Hashes { sha256: Digest([7; 32]), md5: Md5([7; 16]) });
-            Job { entry, tree, system: None, want_md5, known, parse: true }
+            let want_sha1 = entry.path.lossy().contains("sha1");
+            Job { entry, tree, system: None, want_md5, want_sha1, known, parse: true }
         })
         .collect();
     let done = Mutex::new(BTreeMap::new());
@@ -172,7 +173,7 @@ fn hashes_are_right_whatever_the_sizes_and_threads() {
     let mut files: Vec<(String, Vec<u8>)> = (0..300).map(|n| (format!("/s/{n}"), noise(n as u32, n))).collect();
     for n in 0..60_usize {
         let len = n * n * 211 + n;
-        files.push((format!("/m/{n}{}", if n % 7 == 0 { "-no-md5" } else { "" }), noise(1000 + n as u32, len)));
+        files.push((format!("/m/{n}{}", ["-no-md5", "-sha1", ""][n % 7 / 3]), noise(1000 + n as u32, len)));
     }
     // Large ones: read in pieces, ends on and around the piece's edge and that of what is kept, some wanted whole.
     let edges = [PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 63, 3 * PIECE + 56];
@@ -198,6 +199,8 @@ fn hashes_are_right_whatever_the_sizes_and_threads() {
         assert_eq!(done.sha256, Some(Digest(sha2::Sha256::digest(data).into())), "{path}");
         let md5 = (!path.lossy().contains("no-md5")).then(|| Md5(md5::Md5::digest(data).into()));
         assert_eq!(done.md5, md5, "{path}");
+        let sha1 = path.lossy().contains("sha1").then(|| Sha1(sha1::Sha1::digest(data).into()));
+        assert_eq!(done.sha1, sha1, "{path}");
         assert_eq!((&*done.unhashed, done.gaps.len()), ("", 0), "{path}");
         let wanted = data.starts_with(b"!");
         assert_eq!(done.rows.len(), usize::from(wanted), "{path}");
@@ -277,7 +280,15 @@ fn it_can_be_cancelled_and_readers_can_be_left_out() {
         .entries
         .iter()
         .filter(|e| e.is_file())
-        .map(|entry| Job { entry, tree: &tree, system: None, want_md5: false, known: None, parse: true })
+        .map(|entry| Job {
+            entry,
+            tree: &tree,
+            system: None,
+            want_md5: false,
+            want_sha1: false,
+            known: None,
+            parse: true,
+        })
         .collect();
     let rows = AtomicUsize::new(0);
     let count = |d: Done| {

@@ -4,9 +4,10 @@ use super::contents::{Done, Hold, Job, Pass};
 use super::lanes::{Alone, BLOCK, Function, Md5Lanes, Sha256Lanes, digest};
 use super::sniff::{HEAD, sniff};
 use crate::artifact::{CONTENT_LIMIT, Content, Out, Sight};
-use crate::base::{Digest, Evidence, Gap, Gaps, ImageRun, Md5};
+use crate::base::{Digest, Evidence, Gap, Gaps, ImageRun, Md5, Sha1};
 use crate::image::Source;
 use crate::inventory::Row;
+use sha1::Sha1 as Sha1Hasher;
 use sha2::{Digest as _, Sha256};
 use std::any::Any;
 use std::ops::Range;
@@ -96,6 +97,8 @@ pub(super) struct Flight<'a> {
     stop: u64,
     sha256: Option<Sha>,
     md5: Option<[u32; 4]>,
+    /// As the bytes come: few files want it.
+    sha1: Option<Box<Sha1Hasher>>,
     unhashed: String,
     content: &'static str,
     /// Decided once the first bytes are known.
@@ -126,6 +129,7 @@ impl<'a> Flight<'a> {
                 job: index,
                 sha256: job.known.map(|k| k.sha256),
                 md5: job.known.map(|k| k.md5),
+                sha1: None,
                 unhashed: if job.known.is_some() { "".into() } else { "read error".into() },
                 content: "",
                 runs: Vec::new(),
@@ -150,6 +154,7 @@ impl<'a> Flight<'a> {
             stop: len,
             sha256: hashing.then(|| Sha::new(pass.sha256_in_lanes, alone)),
             md5: (hashing && job.want_md5).then_some(Md5Lanes::START),
+            sha1: (hashing && job.want_sha1).then(Box::default),
             unhashed: if job.known.is_some() { String::new() } else { reason.unwrap_or_default() },
             content: "",
             want: None,
@@ -230,6 +235,7 @@ impl<'a> Flight<'a> {
         self.gaps.add_at(BY, "file_offset", offset, format!("content not read: {what}"), lost);
         self.sha256 = None;
         self.md5 = None;
+        self.sha1 = None;
         if self.job.known.is_none() {
             "read error".clone_into(&mut self.unhashed);
         }
@@ -283,6 +289,9 @@ impl<'a> Flight<'a> {
                         (Some(Sha::Stream(sha256)), Some(part)) => sha256.update(part),
                         (Some(Sha::Alone(sha256)), Some(part)) => sha256.update(part),
                         _ => {}
+                    }
+                    if let (Some(sha1), Some(part)) = (&mut self.sha1, part.get(..got)) {
+                        sha1.update(part);
                     }
                     n = n.saturating_add(got);
                     self.at = self.at.saturating_add(got as u64);
@@ -363,11 +372,12 @@ impl<'a> Flight<'a> {
         });
         let sha256 = sha256.or(known.map(|k| k.sha256));
         let md5 = self.md5.take().map(|s| Md5(digest::<Md5Lanes, 4, 16>(s))).or(known.map(|k| k.md5));
+        let sha1 = self.sha1.take().map(|s| Sha1(s.finalize().into()));
         let runs = self.runs();
         let (rows, mut gaps) = self.parse(pass, bytes, sha256, &runs);
         gaps.extend(self.gaps.take());
         let unhashed = self.unhashed.as_str().into();
-        let done = Done { job: self.index, sha256, md5, unhashed, content: self.content, runs, rows, gaps };
+        let done = Done { job: self.index, sha256, md5, sha1, unhashed, content: self.content, runs, rows, gaps };
         (done, hold.map(|(_, buffer)| buffer))
     }
     /// The file once more, as far as content readers get it and it can be read.

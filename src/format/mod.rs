@@ -1,6 +1,7 @@
 //! File formats that know nothing of disks: bytes in, values out.
 pub mod acl;
 pub mod at;
+pub mod bytes;
 pub mod deb822;
 pub mod decompress;
 pub mod der;
@@ -12,9 +13,11 @@ pub mod journal;
 pub mod kmod;
 pub mod lines;
 pub mod pe;
+pub mod rpm;
 pub mod rustcrates;
 pub mod script;
 pub mod search;
+pub mod sqlite;
 pub mod sshkey;
 pub mod syslog;
 pub mod tags;

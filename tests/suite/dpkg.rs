@@ -1,6 +1,6 @@
 //! Package ownership: on text trees for each feature, and on a real Debian against dpkg itself.
 use crate::host_fs::{debian, output, text};
-use cranescope::artifact::{Out, Ownership};
+use cranescope::artifact::{Out, Ownership, Sum, Sums};
 use cranescope::base::{Gap, Md5, Name};
 use cranescope::evidence::System;
 use cranescope::inventory::{File, Inventory, Package, Row, Setting, join};
@@ -17,7 +17,7 @@ fn check(system: &System, owned: &Ownership) -> BTreeMap<Name, &'static str> {
     let words = system.entries().iter().map(|e| {
         let md5 = e.is_file().then(|| system.read(e, 1 << 30).unwrap());
         let md5 = md5.and_then(|_| system.hashes(e)).map(|h| h.md5);
-        (e.path.clone(), owned.vouch(e, md5.as_ref()).1)
+        (e.path.clone(), owned.vouch(e, &Sums { md5, ..Sums::default() }).1)
     });
     words.collect()
 }
@@ -190,9 +190,9 @@ fn owners_digests_diversions_and_alternatives() {
         assert_eq!(words.get(&Name::from(path)), Some(&word), "{path}");
     }
     let sh = owned.expect(b"/usr/bin/sh").unwrap();
-    assert_eq!((&*sh.package, sh.diverted, sh.md5), ("dash", false, Md5::parse(B)));
+    assert_eq!((&*sh.package, sh.diverted, sh.sum), ("dash", false, Sum::parse(B)));
     let real = owned.expect(b"/usr/bin/sh.real").unwrap();
-    assert_eq!((&*real.package, real.diverted, real.md5), ("tool", true, Md5::parse(A)));
+    assert_eq!((&*real.package, real.diverted, real.sum), ("tool", true, Sum::parse(A)));
     assert!(owned.expect(b"/usr/bin/editor").unwrap().alternative);
     assert!(owned.expect(b"/bin/tool").is_none(), "only canonical paths are in the index");
     assert_eq!(owned.owners(b"/usr").map(|o| &*o.package).collect::<Vec<_>>(), ["dash", "tool"]);

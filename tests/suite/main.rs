@@ -50,6 +50,7 @@ mod named_files;
 mod names;
 mod ntfs;
 mod overlay;
+mod packages;
 mod resume;
 mod rules;
 mod same;

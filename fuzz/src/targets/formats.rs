@@ -159,3 +159,44 @@ pub(super) fn artifacts(data: &[u8]) {
     fs.add(&path, data.get(end + 1..).unwrap_or_default().to_vec());
     examine_fs(fs);
 }
+
+/// A reader over bytes in memory.
+fn reader(data: &[u8]) -> impl Fn(u64, &mut [u8]) -> Result<usize, String> + '_ {
+    move |at, to| {
+        let rest = data.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let n = rest.len().min(to.len());
+        to[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+}
+pub(super) fn sqlite(data: &[u8]) {
+    use format::{bytes::Bytes, sqlite::Database};
+    // A log that follows the database, as far as there is one.
+    let cut = data.windows(4).position(|w| w == b"\x37\x7f\x06\x82" || w == b"\x37\x7f\x06\x83");
+    let (own, log) = data.split_at(cut.unwrap_or(data.len()));
+    let (first, second) = (reader(own), reader(log));
+    let log = (!log.is_empty()).then(|| Bytes { len: log.len() as u64, read: &second });
+    if let Ok(database) = Database::open(Bytes { len: own.len() as u64, read: &first }, log) {
+        database.table("Packages", &mut |_, _| ());
+        for root in 1..5 {
+            database.rows(root, &mut |_, _| (), &mut |_| true);
+        }
+    }
+}
+pub(super) fn rpm(data: &[u8]) {
+    use format::{bytes::Bytes, rpm};
+    let header = |blob: &[u8]| {
+        if let Ok(header) = rpm::Header::parse(blob) {
+            header.seal();
+            header.texts(rpm::tag::BASE_NAMES);
+            header.numbers(rpm::tag::DIR_INDEXES);
+        }
+    };
+    header(data);
+    let own = reader(data);
+    let file = Bytes { len: data.len() as u64, read: &own };
+    let _ = rpm::headers(file, None, &mut |_, _| (), &mut |stored| {
+        header(&stored.blob);
+        true
+    });
+}

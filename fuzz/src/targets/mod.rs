@@ -106,6 +106,8 @@ pub const ALL: &[Target] = &[
     bytes("euicc", formats::euicc),
     bytes("journal", formats::journal),
     bytes("acl", formats::acl),
+    bytes("sqlite", formats::sqlite),
+    bytes("rpm", formats::rpm),
     bytes("artifacts", formats::artifacts),
     bytes("report", parent::report),
     bytes("order", parent::order),

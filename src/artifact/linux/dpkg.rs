@@ -4,7 +4,7 @@
 //! `info/NAME[:ARCH].list` (paths) and `.md5sums` (md5sum(1)); `diversions` (three lines each:
 //! original, diverted to, package or `:`); `statoverride` (user, group, mode, path); the
 //! alternatives database of update-alternatives(1).
-use crate::artifact::ownership::{Builder, Listed};
+use crate::artifact::ownership::{Builder, Listed, Sum};
 use crate::artifact::{Artifact, Os, Out, Ownership};
 use crate::base::{Md5, Name};
 use crate::evidence::{Entry, System, Text};
@@ -109,10 +109,11 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
         }
         builder.package(package);
         let mut own = |path: &[u8], md5: Option<Md5>, conffile: bool| {
+            let sum = md5.map(Sum::Md5);
             let real = builder.canonical(path);
             match diversions.get(&real).filter(|(_, by)| **by != *name.as_bytes()) {
-                Some((to, _)) => builder.add(Listed { path: to, md5, conffile, diverted: true, alternative: false }),
-                None => builder.add(Listed { path, md5, conffile, ..Listed::default() }),
+                Some((to, _)) => builder.add(Listed { path: to, sum, conffile, diverted: true, ..Listed::default() }),
+                None => builder.add(Listed { path, sum, conffile, ..Listed::default() }),
             }
         };
         if let Some(text) = &list {

@@ -1,6 +1,7 @@
 //! Linux systems.
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod apk;
 pub(crate) mod backup;
 pub(crate) mod bootargs;
 pub(crate) mod cron;
@@ -13,8 +14,10 @@ pub(crate) mod modules;
 pub(crate) mod net;
 pub(crate) mod opkg;
 pub(crate) mod package_log;
+pub(crate) mod pacman;
 pub(crate) mod pam;
 pub(crate) mod program;
+pub(crate) mod rpm;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
 pub(crate) mod starts;

@@ -2,9 +2,9 @@
 //!
 //! Formats: stanzas in `status` (deb822(5), with `Installed-Time` in seconds); `info/NAME.list`, a path a line, behind a
 //! tab its mode and the target of a link. It lists digests of configuration files alone.
-use crate::artifact::ownership::{Builder, Listed};
+use crate::artifact::ownership::{Builder, Listed, Sum};
 use crate::artifact::{Out, Ownership};
-use crate::base::{Md5, Time};
+use crate::base::Time;
 use crate::evidence::{Entry, System};
 use crate::format::deb822::{self, Stanza};
 use crate::inventory::Package;
@@ -19,7 +19,7 @@ const MAX_PACKAGES: usize = 200_000;
 pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Ownership> {
     let (home, status) = HOMES.iter().find_map(|home| Some((*home, system.resolve(format!("{home}/status"))?)))?;
     let text = out.read(system, status)?;
-    let mut packages: BTreeMap<String, (Package, HashMap<Vec<u8>, Option<Md5>>)> = BTreeMap::new();
+    let mut packages: BTreeMap<String, (Package, HashMap<Vec<u8>, Option<Sum>>)> = BTreeMap::new();
     for stanza in deb822::stanzas(&text.bytes) {
         if let Some(line) = stanza.malformed {
             out.gap_line(text.entry, line, "neither a field nor a continuation");
@@ -69,8 +69,8 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             let path = line.split(|b| *b == b'\t').next().unwrap_or_default();
             if path.starts_with(b"/") {
                 let known = conffiles.get(path);
-                let (md5, conffile) = (known.copied().flatten(), known.is_some());
-                builder.add(Listed { path, md5, conffile, ..Listed::default() });
+                let (sum, conffile) = (known.copied().flatten(), known.is_some());
+                builder.add(Listed { path, sum, conffile, ..Listed::default() });
             }
         }
     }
@@ -86,12 +86,12 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     Some(all)
 }
 
-/// ` PATH DIGEST`, a line each; the digest is MD5 or, since 2017, SHA-256, which is not compared.
-fn conffiles(stanza: &Stanza<'_>) -> HashMap<Vec<u8>, Option<Md5>> {
+/// ` PATH DIGEST`, a line each; the digest is MD5 or, since 2017, SHA-256.
+fn conffiles(stanza: &Stanza<'_>) -> HashMap<Vec<u8>, Option<Sum>> {
     let part = |line: &[u8]| {
         let cut = line.iter().rposition(|b| *b == b' ')?;
         let (path, digest) = line.split_at(cut);
-        let digest = std::str::from_utf8(digest.trim_ascii()).ok().and_then(Md5::parse);
+        let digest = std::str::from_utf8(digest.trim_ascii()).ok().and_then(Sum::parse);
         path.starts_with(b"/").then(|| (path.trim_ascii_end().to_vec(), digest))
     };
     stanza.lines("Conffiles").filter_map(part).collect()
@@ -102,6 +102,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testing::system;
     use super::*;
+    use crate::artifact::ownership::Sums;
+    use crate::base::{Digest, Md5};
 
     #[test]
     fn packages_own_what_their_lists_say() {
@@ -148,18 +150,18 @@ mod tests {
         let all = Ownership::read(&s, &out).unwrap();
         let word = |path: &str, md5: Option<&str>| {
             let md5 = md5.and_then(Md5::parse);
-            all.vouch(s.get(path).unwrap(), md5.as_ref()).1
+            all.vouch(s.get(path).unwrap(), &Sums { md5, sha256: Some(Digest([1; 32])), ..Sums::default() }).1
         };
         let b = Some("3b5d5c3712955042212316173ccf37be");
         assert_eq!(word("/etc/config/system", b), "conffile-changed");
         assert_eq!(word("/etc/config/system", Some("60b725f10c9c85c70d97880dfe8191b3")), "conffile-ok");
-        assert_eq!(word("/etc/config/other", b), "no-digest");
+        assert_eq!(word("/etc/config/other", b), "conffile-changed");
         assert_eq!(word("/sbin/init", b), "no-digest");
         assert_eq!(word("/bin/lock", None), "no-digest");
         assert_eq!(word("/sbin/planted", b), "unowned");
         let packages = all.packages(s.entries().iter().map(|e| e.path.bytes()));
         let [base, uqmi] = packages.as_slice() else { panic!("{packages:?}") };
-        assert_eq!((&*base.name, &*base.manager, base.files, base.listed), ("base-files", "opkg", 4, 1));
+        assert_eq!((&*base.name, &*base.manager, base.files, base.listed), ("base-files", "opkg", 4, 2));
         assert_eq!(base.installed.unwrap().to_string(), "2023-11-14T22:13:20Z");
         assert_eq!(base.scripts, ["postinst"]);
         assert_eq!(uqmi.automatic, Some(true));

@@ -6,8 +6,7 @@ const WINDOW: u64 = 256 << 10;
 /// Windows remembered.
 const KEPT: usize = 6;
 
-/// Fills a buffer from a byte of the file; fewer bytes at its end.
-pub type Read<'a> = dyn Fn(u64, &mut [u8]) -> Result<usize, String> + 'a;
+pub use crate::format::bytes::Read;
 
 pub(super) struct Windows<'a> {
     read: &'a Read<'a>,

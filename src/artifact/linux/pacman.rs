@@ -1,0 +1,159 @@
+//! The pacman database of Arch and its kin: packages and the paths they own.
+//!
+//! Formats: `local/NAME-VERSION/desc` and `files` (`%KEY%`, then a value a line); `mtree`, a gzip of mtree(5).
+use crate::artifact::ownership::{Builder, Listed, Sum};
+use crate::artifact::{Out, Ownership};
+use crate::base::Time;
+use crate::evidence::{System, Text};
+use crate::format::decompress::Compression;
+use crate::inventory::Package;
+use std::collections::{BTreeMap, HashMap};
+
+const HOME: &str = "/var/lib/pacman/local";
+const MAX_PACKAGES: usize = 200_000;
+/// Decoded bytes of a package's manifest.
+const MANIFEST: u64 = 64 << 20;
+
+/// Reads the database into an index of owned paths; `None` where there is no database.
+pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Ownership> {
+    system.resolve(HOME)?;
+    let mut all: BTreeMap<(String, String), (Package, String)> = BTreeMap::new();
+    for folder in system.glob(&format!("{HOME}/*")).into_iter().filter(|e| e.is_dir()) {
+        let home = folder.path.lossy().into_owned();
+        let Some(text) = system.resolve(format!("{home}/desc")).and_then(|e| out.read(system, e)) else {
+            out.gap_at(system, &format!("{home}/desc"), "the package's description is not there");
+            continue;
+        };
+        if all.len() >= MAX_PACKAGES {
+            out.gap(folder, "budget: packages; the rest was not read");
+            break;
+        }
+        let package = package(&text);
+        if package.name.is_empty() {
+            out.gap(text.entry, "a description without a name");
+            continue;
+        }
+        all.insert((package.name.to_string(), home.clone()), (package, home));
+    }
+    let mut builder = Builder::new(system);
+    for (mut package, home) in all.into_values() {
+        let there = |name: &str| system.resolve(format!("{home}/{name}"));
+        package.scripts = there("install").map(|_| "install".to_owned()).into_iter().collect();
+        let sums = match there("mtree").and_then(|e| out.read(system, e)) {
+            Some(text) => manifest(&text, out),
+            None => {
+                out.gap_at(system, &format!("{home}/mtree"), "the package's manifest is not there");
+                HashMap::new()
+            }
+        };
+        builder.package(package);
+        let Some(list) = there("files").and_then(|e| out.read(system, e)) else {
+            out.gap_at(system, &format!("{home}/files"), "the package's files list is not there");
+            continue;
+        };
+        let sections = sections(&list);
+        let own = |name: &str| sections.get(name).map(|(_, v)| v.as_slice()).unwrap_or_default();
+        // PATH, a tab, MD5 as shipped.
+        let backup: HashMap<&[u8], Option<Sum>> = own("BACKUP")
+            .iter()
+            .filter_map(|line| {
+                let cut = line.iter().rposition(|b| *b == b'\t')?;
+                let (path, digest) = line.split_at(cut);
+                Some((path, std::str::from_utf8(digest.trim_ascii()).ok().and_then(Sum::parse)))
+            })
+            .collect();
+        for path in own("FILES") {
+            let known = backup.get(path);
+            let sum = sums.get(*path).copied().or(known.copied().flatten());
+            let path = [b"/".as_slice(), path].concat();
+            builder.add(Listed { path: &path, sum, conffile: known.is_some(), ..Listed::default() });
+        }
+    }
+    let (all, full) = builder.finish();
+    if full {
+        out.gap_at(system, HOME, "budget: owned paths; the rest of the files lists was not used");
+    }
+    Some(all)
+}
+
+/// Key → the line it stands on, and its values.
+fn sections<'a>(text: &'a Text<'_>) -> BTreeMap<String, (u32, Vec<&'a [u8]>)> {
+    let mut all: BTreeMap<String, (u32, Vec<&[u8]>)> = BTreeMap::new();
+    let mut key = String::new();
+    for (number, line) in (1_u32..).zip(text.bytes.split(|b| *b == b'\n')) {
+        match line {
+            [b'%', name @ .., b'%'] if !name.is_empty() => {
+                key = String::from_utf8_lossy(name).into_owned();
+                all.entry(key.clone()).or_default().0 = number;
+            }
+            [] => {}
+            value => all.entry(key.clone()).or_default().1.push(value),
+        }
+    }
+    all
+}
+
+fn package(text: &Text<'_>) -> Package {
+    let sections = sections(text);
+    let said = |name: &str| {
+        let value = sections.get(name).and_then(|(_, values)| values.first());
+        value.map(|v| String::from_utf8_lossy(v).into_owned()).unwrap_or_default()
+    };
+    let line = sections.get("NAME").map_or(1, |(line, _)| line.saturating_add(1));
+    let seconds = said("INSTALLDATE").parse().ok();
+    Package {
+        name: said("NAME").as_str().into(),
+        version: said("VERSION"),
+        architecture: said("ARCH").as_str().into(),
+        manager: "pacman".into(),
+        state: "installed".into(),
+        section: said("GROUPS"),
+        maintainer: said("PACKAGER"),
+        source: said("BASE"),
+        // Said of packages that something else needed only.
+        automatic: Some(said("REASON") == "1"),
+        installed: seconds.map(|seconds| Time { seconds, nanos: 0, digits: 0 }),
+        evidence: text.line(line),
+        ..Package::default()
+    }
+}
+
+/// Path without its leading slash → digest.
+fn manifest(text: &Text<'_>, out: &Out) -> HashMap<Vec<u8>, Sum> {
+    let plain = match Compression::recognise(&text.bytes).map(|c| c.decode(&text.bytes, MANIFEST)) {
+        Some(Ok(plain)) => plain,
+        Some(Err(e)) => {
+            out.gap(text.entry, e);
+            return HashMap::new();
+        }
+        None => text.bytes.clone(),
+    };
+    let mut all = HashMap::new();
+    for line in plain.split(|b| *b == b'\n') {
+        let mut words = line.split(|b| *b == b' ').filter(|w| !w.is_empty());
+        let Some(path) = words.next().and_then(|w| w.strip_prefix(b"./")) else { continue };
+        let digest = |key: &[u8]| {
+            let word = line.split(|b| *b == b' ').find_map(|w| w.strip_prefix(key))?;
+            Sum::parse(std::str::from_utf8(word).ok()?)
+        };
+        if let Some(sum) = digest(b"sha256digest=").or_else(|| digest(b"md5digest=")) {
+            all.insert(unescape(path), sum);
+        }
+    }
+    all
+}
+
+/// `\NNN` in octal.
+fn unescape(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, more)) = rest.split_first() {
+        let octal = more.get(..3).filter(|_| *first == b'\\').and_then(|o| {
+            let text = std::str::from_utf8(o).ok()?;
+            u8::from_str_radix(text, 8).ok()
+        });
+        out.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { more.get(3..).unwrap_or_default() } else { more };
+    }
+    out
+}
