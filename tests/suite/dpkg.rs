@@ -1,7 +1,7 @@
 //! Package ownership: on text trees for each feature, and on a real Debian against dpkg itself.
 use crate::host_fs::{debian, output, text};
 use cranescope::artifact::{Out, Ownership, Sum, Sums};
-use cranescope::base::{Gap, Md5, Name};
+use cranescope::base::{Gap, Name};
 use cranescope::evidence::System;
 use cranescope::inventory::{File, Inventory, Package, Row, Setting, join};
 use std::collections::{BTreeMap, BTreeSet};
