@@ -240,7 +240,7 @@ pub fn masked_command(line: &str) -> String {
 fn short_options(shown: String) -> String {
     let has = |program: &str| {
         shown.split_whitespace().any(|w| {
-            let w = w.trim_matches(['\'', '"', '`', '(', ')', '$', ';']);
+            let w = w.trim_matches(['\'', '"', '`', '(', ')', '$', ';', '|', '&', '!']);
             let w = w.rsplit(['/', '=']).next().unwrap_or(w);
             w.eq_ignore_ascii_case(program)
         })
