@@ -78,7 +78,7 @@ impl Seen {
             Ok(shown) => (seen.items, seen.places, seen.data, seen.gone) = shown,
             Err(why) => seen.refused = Some(why),
         }
-        seen.gaps = gaps.take().iter().map(Told::of).collect();
+        seen.gaps = gaps.take().iter().map(|g| Told::of(g, source.len())).collect();
         seen
     }
     /// Words that tell one kind of trouble from another, numbers and names left out.

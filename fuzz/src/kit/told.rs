@@ -13,6 +13,8 @@ pub struct Told {
     between: Option<(u64, u64)>,
     /// Bytes of the image: the first, and the one behind.
     bytes: Option<(u64, u64)>,
+    /// They reach to the image's end: what lies there is lost, as of an archive behind a damaged member.
+    is_rest: bool,
 }
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,9 +48,16 @@ fn numbers(text: &str) -> (Vec<u64>, Option<(u64, u64)>) {
 }
 
 impl Told {
-    pub fn of(gap: &Gap) -> Self {
+    /// A gap in an image of `len` bytes.
+    pub fn of(gap: &Gap, len: u64) -> Self {
         let (mut inodes, between) = numbers(&gap.what);
         inodes.extend(gap.at.inode);
+        inodes.extend(
+            gap.what
+                .split("inode ")
+                .skip(1)
+                .filter_map(|t| t.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u64>().ok())),
+        );
         let in_image =
             |(space, at): &(String, u64)| (space != "file_offset").then(|| (*at, at.saturating_add(gap.bytes.max(1))));
         Self {
@@ -57,11 +66,12 @@ impl Told {
             inodes,
             between,
             bytes: gap.at.offset.as_ref().and_then(in_image),
+            is_rest: gap.bytes > 0 && gap.at.offset.as_ref().is_some_and(|(_, at)| at.saturating_add(gap.bytes) >= len),
         }
     }
-    /// Whether it is about the whole volume: it names nothing within.
+    /// Whether it is about the whole volume, naming nothing within, or about all from a byte on.
     pub fn is_of_all(&self) -> bool {
-        self.path.is_none() && self.inodes.is_empty() && self.bytes.is_none()
+        self.is_rest || (self.path.is_none() && self.inodes.is_empty() && self.bytes.is_none())
     }
     /// Whether it names a path, or a folder above it.
     pub fn names_path(&self, path: &[u8]) -> bool {

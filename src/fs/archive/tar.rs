@@ -199,6 +199,10 @@ impl Reader<'_> {
             let block = read_exact(&**self.source, at, 512).ok().flatten()?;
             let header = Header(&block);
             if header.is_ustar() && header.holds() {
+                if at.saturating_sub(from) == BLOCK {
+                    let what = "a lone block of zeros among the members: no end, a header was erased";
+                    self.builder.gap(from, what, BLOCK);
+                }
                 if at.saturating_sub(from) > BLOCK && !self.behind {
                     self.behind = true;
                     self.builder.gap(

@@ -58,6 +58,10 @@ fn open(source: &Source, options: &Options) -> Result<Jffs2, FsError> {
     if nodes.is_empty() {
         damage.once(0, "no file or name: the file system is empty, or all of it is lost", 0);
     }
+    for entry in nodes.homeless() {
+        let what = "name in a directory that is none, or of which nothing is there; listed among the deleted";
+        damage.note(what, u64::from(entry.inode), entry.at, 0);
+    }
     let info = FsInfo {
         kind: "jffs2".to_owned(),
         block_size: u32::try_from(PAGE).unwrap_or(4096),

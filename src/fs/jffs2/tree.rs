@@ -67,6 +67,18 @@ impl Nodes {
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.live.is_empty() && self.gone.is_empty()
     }
+    /// Whether the names below an inode are met by a walk.
+    fn is_folder(&self, number: u32) -> bool {
+        number == ROOT
+            || (self.is_live(number) && self.newest_of(number).is_none_or(|p| p.kind() == NodeKind::Directory))
+    }
+    /// Names in directories that are none: there is neither a name nor a node of them, or they are files.
+    pub(super) fn homeless(&self) -> impl Iterator<Item = &Entry> {
+        let gone: BTreeSet<u32> = self.gone.iter().map(|e| e.inode).collect();
+        let is_removed = move |n: u32| !self.is_live(n) && (self.parts.contains_key(&n) || gone.contains(&n));
+        let is_there = move |n: u32| self.is_folder(n) || is_removed(n);
+        self.live.iter().filter(move |(parent, _)| !is_there(**parent)).flat_map(|(_, entries)| entries)
+    }
     /// The latest time that any node has.
     pub(super) fn newest(&self) -> Option<Time> {
         let names = self.live.values().flatten().chain(&self.gone).map(|e| e.time);
@@ -239,6 +251,11 @@ pub(super) fn deleted(volume: &Volume, each: &mut dyn FnMut(Option<NodeId>, DirE
         let generation = if nodes.parts.contains_key(&entry.inode) { 0 } else { position.saturating_add(1) };
         let node = NodeId { number: u64::from(entry.inode), generation };
         each(Some(id(entry.parent)), DirEntry { name: Name::new(&entry.name), node, kind: entry.kind });
+    }
+    // Names of a directory that no name leads to any more: removed with it, or it is lost.
+    let without = nodes.live.iter().filter(|(parent, _)| !nodes.is_folder(**parent));
+    for (parent, entry) in without.flat_map(|(parent, entries)| entries.iter().map(move |e| (*parent, e))) {
+        each(Some(id(parent)), DirEntry { name: Name::new(&entry.name), node: id(entry.inode), kind: entry.kind });
     }
     for number in nodes.parts.keys().filter(|n| !named.contains(n)) {
         let kind = nodes.newest_of(*number).map_or(NodeKind::Unknown, Part::kind);

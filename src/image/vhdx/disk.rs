@@ -28,6 +28,8 @@ pub(super) struct Disk {
     /// Blocks whose sectors stand in one bitmap; behind them stands its entry.
     ratio: u64,
     len: u64,
+    /// Entries of the table that the disk's length needs.
+    needed: u64,
     has_parent: bool,
     below: Below,
 }
@@ -49,7 +51,7 @@ impl Disk {
             return Err(OpenError::Corrupt { at: table.0, what });
         }
         let table = BlockTable::new(file.clone(), table.0, count, 8, false);
-        Ok(Self { file, table, bitmaps: Cache::new(PARTS), block, sector, ratio, len, has_parent, below })
+        Ok(Self { file, table, bitmaps: Cache::new(PARTS), block, sector, ratio, len, needed, has_parent, below })
     }
 
     /// What no writer makes of the table: bits that mean nothing, blocks over one another or over the `structures` of
@@ -57,13 +59,14 @@ impl Disk {
     pub(super) fn contradictions(&self, structures: &[(u64, u64)]) -> Vec<String> {
         let mut told = Vec::new();
         let mut used: Vec<(u64, u64)> = structures.to_vec();
-        let mut odd = 0_u64;
+        let (mut odd, mut behind) = (0_u64, 0_u64);
         // Behind the blocks of each bitmap stands its own entry.
         let is_bitmap = |number: u64| number % self.ratio.saturating_add(1) == self.ratio;
         for number in 0..self.table.count().min(MAX_ENTRIES) {
             // Each read of such a block says so itself.
             let Ok(entry) = self.table.entry(number) else { break };
             odd = odd.saturating_add(u64::from(entry & !PLACE & !7 != 0));
+            behind = behind.saturating_add(u64::from(number >= self.needed && matches!(entry & 7, 6 | 7)));
             let len = if is_bitmap(number) { BITMAP } else { self.block };
             if matches!(entry & 7, 6 | 7) {
                 used.push((entry & PLACE, len));
@@ -74,6 +77,11 @@ impl Disk {
         }
         if odd > 0 {
             told.push(format!("{odd} entries of the table of blocks have bits that mean nothing; it may be another's"));
+        }
+        if behind > 0 {
+            told.push(format!(
+                "{behind} blocks stand in the table behind the end of the disk: it may be longer than it says"
+            ));
         }
         used.sort_unstable();
         let mut pairs = used.iter().zip(used.iter().skip(1));
@@ -91,7 +99,7 @@ impl Disk {
                 }
                 at = at.saturating_add(BITMAP);
             }
-            at = at.max(from.saturating_add(len).next_multiple_of(BITMAP));
+            at = at.max(from.saturating_add(len).checked_next_multiple_of(BITMAP).unwrap_or(u64::MAX));
         }
         if looked >= MAX_LOOKED {
             told.push("budget: parts of the file that belong to no block; not all were looked at".to_owned());
