@@ -174,8 +174,9 @@ pub fn run(
         // One item after the other where one of them is to be found out.
         let builder = (!sink.is_probing()).then(|| std::thread::Builder::new().name("archives".into()));
         let running = builder.and_then(|b| b.spawn_scoped(scope, &mut archives).ok());
-        // It takes `tell` along: where it ends early, nobody waits for it.
-        disks.run(tell, systems, request, there, sink, progress)?;
+        // It goes with this closure: where that ends early, who waits for it is told.
+        let tell = tell;
+        disks.run(&tell, systems, request, there, sink, progress)?;
         // A parser's panic ends this worker, as it would in any other thread.
         Ok(running.map(|r| r.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
     })?;
@@ -210,7 +211,7 @@ impl Disks {
     /// Finds the systems, asks them (phase B), and reads all contents (phase C).
     fn run(
         mut self,
-        tell: SyncSender<Scene>,
+        tell: &SyncSender<Scene>,
         found: &OnceLock<Vec<System>>,
         request: &Request,
         beside: &Beside<'_>,

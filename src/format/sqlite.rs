@@ -322,7 +322,7 @@ mod tests {
     use rusqlite::{Connection, params};
 
     fn bytes<T>(file: &[u8], log: Option<&[u8]>, work: impl FnOnce(Result<Database<'_>, String>) -> T) -> T {
-        fn reader<'a>(all: &'a [u8]) -> impl Fn(u64, &mut [u8]) -> Result<usize, String> + 'a {
+        fn reader(all: &[u8]) -> impl Fn(u64, &mut [u8]) -> Result<usize, String> {
             move |at, to: &mut [u8]| {
                 let rest = all.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
                 let n = rest.len().min(to.len());

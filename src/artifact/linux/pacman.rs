@@ -39,12 +39,11 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     for (mut package, home) in all.into_values() {
         let there = |name: &str| system.resolve(format!("{home}/{name}"));
         package.scripts = there("install").map(|_| "install".to_owned()).into_iter().collect();
-        let sums = match there("mtree").and_then(|e| out.read(system, e)) {
-            Some(text) => manifest(&text, out),
-            None => {
-                out.gap_at(system, &format!("{home}/mtree"), "the package's manifest is not there");
-                HashMap::new()
-            }
+        let sums = if let Some(text) = there("mtree").and_then(|e| out.read(system, e)) {
+            manifest(&text, out)
+        } else {
+            out.gap_at(system, &format!("{home}/mtree"), "the package's manifest is not there");
+            HashMap::new()
         };
         builder.package(package);
         let Some(list) = there("files").and_then(|e| out.read(system, e)) else {

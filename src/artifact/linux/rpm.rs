@@ -34,7 +34,7 @@ struct File {
 pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Ownership> {
     let mut there: Vec<&Entry> = Vec::new();
     for path in HOMES.iter().flat_map(|home| NAMES.iter().map(move |name| format!("{home}/{name}"))) {
-        let found = system.resolve(path).filter(|e| e.is_file() && e.len() > 0);
+        let found = system.resolve(path).filter(|e| e.is_file() && !e.is_empty());
         there.extend(found.filter(|e| !there.iter().any(|o| (o.fs, o.node) == (e.fs, e.node))));
     }
     let (first, others) = there.split_first()?;
@@ -95,7 +95,7 @@ fn read(
 ) -> Result<(), String> {
     let source = system.open(entry).map_err(|e| e.to_string())?;
     let log = system.resolve([entry.path.bytes(), b"-wal".as_slice()].concat());
-    let log = match log.filter(|e| e.is_file() && e.len() > 0).map(|e| (e, system.open(e))) {
+    let log = match log.filter(|e| e.is_file() && !e.is_empty()).map(|e| (e, system.open(e))) {
         Some((_, Ok(log))) => Some(log),
         Some((e, Err(error))) => {
             out.gap(e, format!("what was written last to the database is not read: {error}"));

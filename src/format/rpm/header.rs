@@ -145,9 +145,9 @@ impl<'a> Header<'a> {
         let (entries, len) = (count(index, 16), count(data, 1));
         let parts = [MAGIC.as_slice(), &entries, &len, index, data];
         let own = if wide.is_empty() {
-            crate::base::hex(&parts.iter().fold(Sha1::new(), |h, p| h.chain_update(p)).finalize())
+            crate::base::hex(&parts.iter().fold(Sha1::new(), Sha1::chain_update).finalize())
         } else {
-            crate::base::hex(&parts.iter().fold(Sha256::new(), |h, p| h.chain_update(p)).finalize())
+            crate::base::hex(&parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize())
         };
         if own == (if wide.is_empty() { narrow } else { wide }) { Seal::Fits } else { Seal::Differs }
     }

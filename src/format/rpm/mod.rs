@@ -42,13 +42,11 @@ pub fn headers<'a>(
         let mut odd = 0_usize;
         database.rows(root, damaged, &mut |row| {
             let number = u32::try_from(row.rowid).unwrap_or(0);
-            match row.values.into_iter().nth(1) {
-                Some(Value::Blob(blob)) => each(Stored { number, blob, place: row.place }),
-                _ => {
-                    odd = odd.saturating_add(1);
-                    true
-                }
+            if let Some(Value::Blob(blob)) = row.values.into_iter().nth(1) {
+                return each(Stored { number, blob, place: row.place });
             }
+            odd = odd.saturating_add(1);
+            true
         });
         if odd > 0 {
             damaged(0, format!("{odd} rows of the table of packages hold no header"));

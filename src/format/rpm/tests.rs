@@ -45,7 +45,7 @@ fn header(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     add(&mut index, &mut data, tag::DIR_NAMES, 8, 1, &texts(vec!["/usr/bin/"]));
     let sealed = index.len() / 16 + 1;
     let region = data.len() as u32;
-    for word in [tag::IMMUTABLE, 7, (sealed as i32 * -16) as u32, 16] {
+    for word in [tag::IMMUTABLE, 7, (sealed as u32 * 16).wrapping_neg(), 16] {
         data.extend(word.to_be_bytes());
     }
     let first: Vec<u8> = [tag::IMMUTABLE, 7, region, 16].iter().flat_map(|w| w.to_be_bytes()).collect();
