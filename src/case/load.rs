@@ -32,8 +32,9 @@ impl Case {
     /// Everything the case holds. One that was never finished is completed as far as it goes, and says so.
     pub fn load(&self) -> Result<CaseData, CaseError> {
         let mut data = self.load_as_taken()?;
+        // Of the largest table what joins give is not written: it follows from the rows.
+        crate::inventory::join(&mut data.inventory);
         if !self.is_finished()? {
-            crate::inventory::join(&mut data.inventory);
             unfinished(&mut data);
         }
         Ok(data)

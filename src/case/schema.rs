@@ -8,6 +8,7 @@ pub(super) const VERSION: &str = "1";
 pub(super) const APPLICATION_ID: i32 = 0x4352_5343;
 
 /// All `CREATE TABLE` statements. Documents (scene, scope, findings, gaps …) are JSON with the keys of the report.
+/// Columns of `files` that joins fill (`against_lower`, `against_system`) are empty here and filled when a case is loaded.
 /// `commits` is what an examination has behind it: keys of items (8 bytes each, little-endian) and their gaps.
 pub(super) fn statements() -> String {
     let mut sql = String::from(

@@ -126,6 +126,7 @@ fn finish(
 /// All was read before: it is judged as it is asked for now, and written only if that gives something else.
 fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf, report: &Report<'_>) -> Result<Examined, Failure> {
     taking.stage(Stage::Judging, 0)?;
+    inventory::join(&mut taking.data.inventory);
     let before = taking.data.clone();
     taking.data.tool = tool(taking.knowledge);
     taking.judge(Some(intake), true);
@@ -155,9 +156,10 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
     case.begin()?;
     case.write_documents(data)?;
     if finished {
-        // What was joined is written again; everything else stays as it came.
+        // What was joined is written again, but for files; everything else stays as it came.
         case.replace_table(&*data.inventory.packages, ids)?;
         case.replace_table(&*data.inventory.listeners, ids)?;
+        case.replace_table(&*data.inventory.starts, ids)?;
         case.finish()?;
     }
     let word = if finished { "finished" } else { "stopped" };

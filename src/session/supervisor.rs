@@ -278,9 +278,17 @@ fn accuse(lives: &mut Lives, why: String, in_hand: &BTreeSet<u64>, taker: &mut d
         let what = format!("{}: the worker died reading it ({why}); its content is left out", lives.name(item));
         return taker.left_out(item, LeftOut::Unread, gap(what));
     }
-    if let Some((item, _)) = accused {
+    match accused {
+        // It was read and committed without being parsed, and then the worker died of something else.
+        Some((item, why)) if lives.done.contains(&item) => {
+            let what = format!("{}: the worker died over it ({why}); left out", lives.name(item));
+            taker.left_out(item, LeftOut::Unparsed, gap(what))?;
+        }
         // Something else happened: nothing is known about the item yet.
-        lives.skip.remove(&item);
+        Some((item, _)) => {
+            lives.skip.remove(&item);
+        }
+        None => {}
     }
     lives.deaths = lives.deaths.saturating_add(1);
     let (first, second) = left.split_at(left.len().div_ceil(2));
@@ -347,6 +355,18 @@ mod tests {
             assert_eq!((item, kind, lives.suspects.len(), told.0.len()), (2, what, 0, 0));
             assert!(text.contains("/bin/odd") && text.contains("signal 6"), "{text}");
         }
+    }
+
+    /// What was committed without being parsed is told, also where its worker died of something else after that.
+    #[test]
+    fn a_death_after_the_commit_loses_nothing_in_silence() {
+        let (mut lives, mut told) = (Lives::default(), Told::default());
+        lives.suspects.push(vec![1]);
+        accuse(&mut lives, "signal 6".into(), &[1].into(), &mut told).unwrap();
+        lives.done.insert(1);
+        accuse(&mut lives, "signal 6".into(), &BTreeSet::new(), &mut told).unwrap();
+        assert_eq!(told.0.iter().map(|t| (t.0, t.1)).collect::<Vec<_>>(), [(1, LeftOut::Unparsed)]);
+        assert!(lives.skip.contains(&1));
     }
 
     /// A worker that dies of something else while one is tried says nothing about it.
