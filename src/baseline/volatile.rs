@@ -26,6 +26,7 @@ const COLUMNS: &[(&str, &[&str])] = &[
             "layer",
             "covered",
             "against_lower",
+            "against_system",
         ],
     ),
     ("binaries", &["covered"]),

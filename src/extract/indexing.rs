@@ -34,10 +34,8 @@ impl Opened {
         sink: &dyn Sink,
         progress: &Progress,
     ) -> Result<Self, Cancelled> {
-        let gaps = Gaps::default();
         sink.stage(Stage::Opening, 0);
-        let mut opened =
-            Self { layout: Layout::default(), trees: Vec::new(), gaps, meant: BTreeSet::new(), walked: 0, own: 0 };
+        let mut opened = Self::over(Layout::default());
         opened.with(request, sink, progress, |opened, means| {
             opened.layout = Layout::open(inputs, means, &opened.gaps);
         });
@@ -45,7 +43,18 @@ impl Opened {
         sink.commit(&[], Vec::new(), opened.gaps.take());
         sink.scene(&opened.layout.scene);
         sink.stage(Stage::Metadata, 0);
-        opened.with(request, sink, progress, |opened, means| {
+        opened.index(request, sink, progress)?;
+        Ok(opened)
+    }
+
+    /// Volumes and file systems that are known already.
+    pub(super) fn over(layout: Layout) -> Self {
+        Self { layout, trees: Vec::new(), gaps: Gaps::default(), meant: BTreeSet::new(), walked: 0, own: 0 }
+    }
+
+    /// Walks the file systems, and those on what is found in them, but for archives.
+    pub(super) fn index(&mut self, request: &Request, sink: &dyn Sink, progress: &Progress) -> Result<(), Cancelled> {
+        self.with(request, sink, progress, |opened, means| {
             opened.walk(means)?;
             // Settings of the systems lead to further volumes, once all trees are known.
             if opened.layout.open_environments(&opened.trees, means, &opened.gaps) {
@@ -53,9 +62,9 @@ impl Opened {
             }
             Ok(())
         })?;
-        opened.own = opened.trees.len();
-        opened.layout.settle();
-        Ok(opened)
+        self.own = self.trees.len();
+        self.layout.settle();
+        Ok(())
     }
 
     /// Opens the archives that lie in files, and walks what they hold.

@@ -7,7 +7,7 @@ use super::embedded::Later;
 use crate::base::{Folder, FsId, Gaps, Key, Nand, NodeId, Opener, Progress, Wanted, short_id};
 use crate::fs::{FileSystem, FolderDisk, FolderFs};
 use crate::image::{self, Container, Segment, Siblings, Source, Store};
-use crate::inventory::{ImageInfo, Scene, StoredHash, VolumeInfo};
+use crate::inventory::{FilesystemInfo, ImageInfo, Scene, StoredHash, VolumeInfo, VolumeState};
 use crate::volume::Member;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,26 @@ impl Siblings for Parent<'_> {
 }
 
 impl Layout {
+    /// A file system that is text, on a volume without bytes of its own.
+    pub(super) fn of_text(fs: Arc<dyn FileSystem>) -> Self {
+        let volume = VolumeInfo {
+            id: "vol-text".into(),
+            scheme: "none".into(),
+            state: VolumeState::Read,
+            filesystem: Some(FsId(0)),
+            ..VolumeInfo::default()
+        };
+        let filesystem = FilesystemInfo { id: "fs-text".into(), kind: "text".into(), ..FilesystemInfo::default() };
+        Self {
+            scene: Scene { volumes: vec![volume], filesystems: vec![filesystem], ..Scene::default() },
+            filesystems: vec![fs],
+            depths: vec![0],
+            sources: vec![image::join(Vec::new())],
+            archive_left: super::archives::ALL,
+            ..Self::default()
+        }
+    }
+
     /// Opens every image, reads its tables, opens its file systems, and goes on within them.
     pub(super) fn open(inputs: Vec<Input>, means: &Means<'_>, gaps: &Gaps) -> Self {
         let store = Store::new(means.sink.scratch());

@@ -1,9 +1,9 @@
 //! The pipeline in this process over file systems written as text: what rules and artifacts are tested on.
-use super::{Request, Sink, bulk, configuration, environments};
-use crate::base::{FsId, Gap, Gaps, Progress, Stage};
-use crate::evidence::{Candidate, Tree, find_systems};
+use super::indexing::{Opened, find};
+use super::{Layout, Request, Sink, bulk, configuration, environments};
+use crate::base::{Cancelled, Gap, Progress, Stage};
 use crate::fs::MemFs;
-use crate::inventory::{FilesystemInfo, Inventory, Row, Scene, VolumeInfo, VolumeState};
+use crate::inventory::{Inventory, Row, Scene};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Collects everything in memory.
@@ -44,33 +44,28 @@ pub fn examine_text(tree: &str) -> (Scene, Inventory, Vec<Gap>) {
     examine_fs(MemFs::parse(tree))
 }
 
-/// Examines a file system in memory.
+/// Examines a file system in memory, and the archives in its files.
 pub fn examine_fs(fs: MemFs) -> (Scene, Inventory, Vec<Gap>) {
-    let (sink, gaps, progress) = (Collector::default(), Gaps::default(), Progress::default());
-    let volume = VolumeInfo {
-        id: "vol-text".into(),
-        scheme: "none".into(),
-        state: VolumeState::Read,
-        filesystem: Some(FsId(0)),
-        ..VolumeInfo::default()
-    };
-    let filesystem = FilesystemInfo { id: "fs-text".into(), kind: "text".into(), ..FilesystemInfo::default() };
-    let mut scene = Scene { volumes: vec![volume.clone()], filesystems: vec![filesystem.clone()], ..Scene::default() };
+    let (sink, progress) = (Collector::default(), Progress::default());
     // Nobody can cancel it: the progress is this function's own.
-    let Ok(tree) = Tree::index(Arc::new(fs), FsId(0), &gaps, &progress).map(Arc::new) else { return sink.finish() };
-    let systems = find_systems(&[Candidate { tree: tree.clone(), filesystem: &filesystem, volume: &volume }], &gaps);
-    scene.systems = systems.iter().map(|s| s.info.clone()).collect();
-    sink.scene(&scene);
-    sink.commit(&[], Vec::new(), gaps.take());
-    let request = Request::default();
-    let ran = configuration::run(&systems, &request, &|_| (), &sink, &progress).and_then(|found| {
-        let kinds = bulk::Kinds::default();
-        let ground = environments::Ground { scene: &scene, sources: &[], kinds: &kinds };
-        environments::run(&ground, std::slice::from_ref(&tree), &systems, &request, &sink);
-        bulk::run(&[tree], &systems, &found.owners, &kinds, request.threads, &|_| (), &sink, &progress)
-    });
+    let ran = examine(fs, &sink, &progress);
     debug_assert!(ran.is_ok(), "nobody cancels");
     sink.finish()
+}
+
+fn examine(fs: MemFs, sink: &Collector, progress: &Progress) -> Result<(), Cancelled> {
+    let request = Request::default();
+    let mut opened = Opened::over(Layout::of_text(Arc::new(fs)));
+    opened.index(&request, sink, progress)?;
+    let systems = find(&opened.candidates(), &opened.gaps);
+    let known = systems.iter().map(|s| s.info.clone()).collect();
+    opened.archives(&request, sink, progress)?;
+    opened.finish(&systems, known, &request, sink, progress);
+    let found = configuration::run(&systems, &request, &|_| (), sink, progress)?;
+    let kinds = opened.kinds();
+    let ground = environments::Ground { scene: &opened.layout.scene, sources: &opened.layout.sources, kinds: &kinds };
+    environments::run(&ground, &opened.trees, &systems, &request, sink);
+    bulk::run(&opened.trees, &systems, &found.owners, &kinds, request.threads, &|_| (), sink, progress)
 }
 
 #[cfg(test)]
@@ -90,5 +85,28 @@ mod tests {
         let sh = inventory.files.iter().find(|f| f.path.bytes() == b"/usr/bin/sh").unwrap();
         assert_eq!(sh.sha256.unwrap().to_string().len(), 64);
         assert_eq!(sh.mode.0, 0o755);
+    }
+
+    #[test]
+    fn archives_in_files_are_opened() {
+        let member = |name: &str, text: &str| {
+            let fields = [1, 0o100_644, 0, 0, 1, 0, text.len(), 0, 0, 0, 0, name.len() + 1, 0];
+            let mut out = String::from("070701");
+            fields.iter().for_each(|f| out.push_str(&format!("{f:08x}")));
+            for part in [format!("{name}\0"), text.to_owned()] {
+                out.push_str(&part);
+                out.push_str(&"\0".repeat(out.len().next_multiple_of(4) - out.len()));
+            }
+            out
+        };
+        let packed = format!("{}{}", member("init", "#!/bin/sh\n"), member("TRAILER!!!", ""));
+        let hex = crate::base::hex(packed.as_bytes());
+        let (scene, inventory, gaps) = examine_text(&format!("/etc/os-release\n    ID=x\n/boot/initrd.img-1 @{hex}\n"));
+        assert_eq!(gaps, []);
+        let kinds: Vec<&str> = scene.filesystems.iter().map(|f| f.kind.as_str()).collect();
+        assert_eq!(kinds, ["text", "cpio"]);
+        let init = inventory.files.iter().find(|f| f.path == "/init".into()).unwrap();
+        assert_eq!(init.archive, Some("/boot/initrd.img-1".into()));
+        assert_eq!((&*init.covered, &*init.content, &*init.against_system), ("archive", "script", "alone"));
     }
 }

@@ -1,5 +1,6 @@
 //! Phase D: facts that only two tables together give. Runs in the parent, over the finished
 //! inventory, so that it does not matter in which life of a worker a row was read.
+mod initramfs;
 mod layers;
 mod starts;
 
@@ -12,6 +13,7 @@ pub fn join(inventory: &mut Inventory) {
     packages(inventory);
     listeners(inventory);
     layers::compare(inventory);
+    initramfs::compare(inventory);
     starts::vouch(inventory);
 }
 

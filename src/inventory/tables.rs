@@ -62,6 +62,8 @@ record! {
         archive: Option<Name>,
         /// A file of a writable layer against the same path in the layers below it: added, changed (another content), attributes (the same content, other owner or permissions), same, unknown (a content was not hashed); empty for everything else.
         against_lower: Arc<str>,
+        /// A file of an initramfs against the system that it starts: packaged (the content of a file there that is as its package ships it), on-disk (the content of another file there), changed (no file there has the content, but one has the name), alone (neither); empty for everything else.
+        against_system: Arc<str>,
     }
 }
 record! {
