@@ -12,4 +12,5 @@ pub use claim::{LeftOut, Taken, layout_sha256};
 pub use data::{CaseData, Device, Exhibit, Outcome, Run, SHOW_SECRETS, Scope, Tool, Verdict};
 pub use identity::{Asked, Identity, SegmentIdentity};
 pub use log::BadLine;
+pub use schema::begins_case;
 pub use store::{Case, CaseError};

@@ -7,6 +7,11 @@ pub(super) const VERSION: &str = "1";
 /// `PRAGMA application_id`: "CRSC".
 pub(super) const APPLICATION_ID: i32 = 0x4352_5343;
 
+/// Whether a file that begins with these bytes is a case: SQLite's header has the application's number at byte 68.
+pub fn begins_case(head: &[u8]) -> bool {
+    head.starts_with(b"SQLite format 3\0") && head.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice())
+}
+
 /// All `CREATE TABLE` statements. Documents (scene, scope, findings, gaps …) are JSON with the keys of the report.
 /// Columns of `files` that joins fill (`against_lower`, `against_system`) are empty here and filled when a case is loaded.
 /// `commits` is what an examination has behind it: keys of items (8 bytes each, little-endian) and their gaps.

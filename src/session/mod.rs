@@ -35,7 +35,7 @@ pub use look::{examine_text, formats, list, looking_at, preview, read, read_star
 pub use mount::{MountWatch, Phase, mount};
 pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove_mount_place};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
-pub use saved::{add_review, judge_again, open_case, save, save_text};
+pub use saved::{add_review, is_case, judge_again, open_case, save, save_text};
 pub use scratch::Scratch;
 pub use verify::{Verified, verify};
 pub use watch::{Status, Watch};

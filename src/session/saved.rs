@@ -5,9 +5,20 @@ use super::resume;
 use crate::base::{FsId, Time};
 use crate::case::{Case, CaseData, Verdict};
 use crate::judge::{self, Review};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
+
+/// Whether a file is a case, whatever its name.
+pub fn is_case(path: &Path) -> bool {
+    // A pipe would be waited for.
+    if !std::fs::metadata(path).is_ok_and(|m| m.is_file()) {
+        return false;
+    }
+    let mut head = [0; 72];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && crate::case::begins_case(&head)
+}
 
 /// Opens a saved case.
 pub fn open_case(path: &Path) -> Result<CaseData, Failure> {

@@ -47,6 +47,11 @@ fn examine_leaves_a_case_and_a_report() {
     let (code, _, err) = run(at, &["report", "disk.cranecase", "--format", "json", "-o", "again.json"]);
     assert_eq!(code, 0, "{err}");
     assert!(report(&at.join("again.json")) == json, "report and examine --json differ");
+    // A case is known by what it is, not by its name.
+    std::fs::copy(at.join("disk.cranecase"), at.join("renamed.img")).unwrap();
+    let is_case = |name: &str| cranescope::session::is_case(&at.join(name));
+    assert!(is_case("disk.cranecase") && is_case("renamed.img"));
+    assert!(!is_case("disk.img") && !is_case("absent") && !is_case("root"));
 }
 
 #[test]

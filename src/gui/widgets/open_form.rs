@@ -47,7 +47,7 @@ pub(crate) fn default_case(images: &[PathBuf]) -> String {
     std::env::current_dir().unwrap_or_default().join(name).to_string_lossy().into_owned()
 }
 
-/// By its name only; what it really is, is seen when it is opened.
+/// By its name only, as it is asked for each frame.
 pub(crate) fn is_case(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("cranecase"))
 }

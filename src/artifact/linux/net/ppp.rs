@@ -411,7 +411,9 @@ fn peer<'a>(shared: &Shared<'a>, out: &Out, text: Text<'a>, name: &str) -> Optio
 pub(super) fn by_name(shared: &Shared<'_>, out: &Out, name: &str) -> Option<Connection> {
     let entry = shared.system.resolve(format!("/etc/ppp/peers/{name}"))?;
     let text = shared.read(out, entry)?;
-    peer(shared, out, text, name)
+    // What else its file says is told where the peers themselves are read.
+    let aside = Out::new(None, out.by).showing_secrets(out.show_secrets);
+    peer(shared, &aside, text, name)
 }
 
 fn extract(system: &System, out: &Out) {

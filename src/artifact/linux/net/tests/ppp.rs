@@ -135,3 +135,18 @@ fn loops_and_floods_end_as_gaps() {
     assert!(gaps.iter().any(|g| g.what.contains("included by itself")));
     assert!(gaps.iter().any(|g| g.what.contains("64 KiB") || g.what.contains("budget")));
 }
+
+#[test]
+fn what_a_peer_starts_is_told_once_though_an_interface_names_it() {
+    let tree = "/etc/ppp/peers/wan
+    /dev/ttyUSB3
+    connect '/usr/sbin/chat -f /etc/chatscripts/wan'
+/etc/network/interfaces
+    auto wan
+    iface wan inet ppp
+        provider wan
+";
+    let (inventory, _) = run(tree, &[&super::super::ppp::ARTIFACT, &super::super::ifupdown::ARTIFACT]);
+    let starts: Vec<&str> = inventory.starts.iter().filter(|s| &*s.by == "pppd").map(|s| s.trigger.as_str()).collect();
+    assert_eq!(starts, ["connect"]);
+}
