@@ -326,11 +326,14 @@ impl<'s> Builder<'s> {
             self.add_to(*index, Listed { path, alternative: true, ..Listed::default() });
         }
     }
-    /// The index, and whether something was left out because a limit was reached.
-    pub(super) fn finish(mut self) -> (Ownership, bool) {
+    /// The index. `told` gets what was left out because a limit was reached.
+    pub(super) fn finish(mut self, told: impl FnOnce(&str)) -> Ownership {
+        if self.full {
+            told("budget: owned paths; the rest of the files lists was not used");
+        }
         self.all.sort();
         self.all.rows.shrink_to_fit();
         self.all.paths.shrink_to_fit();
-        (self.all, self.full)
+        self.all
     }
 }

@@ -4,7 +4,7 @@ use super::layout::Layout;
 use crate::base::{FsId, Gaps, Name, NodeId};
 use crate::evidence::{Entry, System, Tree, looks_installed};
 use crate::fs::ARCHIVES;
-use crate::inventory::Initramfs;
+use crate::inventory::{Initramfs, is_initramfs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -96,10 +96,4 @@ impl Layout {
             }
         }
     }
-}
-
-/// By its place and name, as boot loaders find it.
-pub(super) fn is_initramfs(path: &[u8]) -> bool {
-    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    path.starts_with(b"/boot/") || name.starts_with(b"initrd") || name.starts_with(b"initramfs")
 }

@@ -94,8 +94,7 @@ impl App {
 
     /// What was named on the command line: a case is opened, images are examined at once.
     pub fn open_at_start(&mut self, paths: Vec<PathBuf>) {
-        let (cases, images): (Vec<_>, Vec<_>) =
-            paths.into_iter().partition(|p| open_form::is_case(p) || crate::session::is_case(p));
+        let (cases, images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| open_form::is_case(p));
         if let Some(case) = cases.into_iter().next() {
             self.apply(Command::OpenCase(case));
         } else if !images.is_empty() {

@@ -144,7 +144,7 @@ impl App {
             );
             return;
         }
-        if let Some(case) = paths.iter().find(|p| is_case(p) || crate::session::is_case(p)) {
+        if let Some(case) = paths.iter().find(|p| is_case(p)) {
             self.open_case(case.clone());
             return;
         }

@@ -4,6 +4,8 @@ mod initramfs;
 mod layers;
 mod starts;
 
+pub use initramfs::is_initramfs;
+
 use super::{Inventory, Listener, Service};
 use std::collections::HashMap;
 use std::sync::Arc;

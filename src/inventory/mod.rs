@@ -14,7 +14,7 @@ mod tables_starts;
 mod value;
 mod wire;
 
-pub use join::join;
+pub use join::{is_initramfs, join};
 pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};
 pub use record::{Column, Record, Table};
 pub use scene::{

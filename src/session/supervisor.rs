@@ -255,6 +255,11 @@ fn acquit(lives: &mut Lives, taker: &mut dyn Taker) -> Result<(), Failure> {
     lives.suspects.pop();
     let Some((item, why)) = lives.accused.take() else { return Ok(()) };
     // It lived because the item was not parsed.
+    unparsed(lives, item, &why, taker)
+}
+
+/// Tells of an item that was taken without being parsed.
+fn unparsed(lives: &Lives, item: u64, why: &str, taker: &mut dyn Taker) -> Result<(), Failure> {
     let what = format!("{}: the worker died over it ({why}); left out", lives.name(item));
     taker.left_out(item, LeftOut::Unparsed, gap(what))
 }
@@ -280,10 +285,7 @@ fn accuse(lives: &mut Lives, why: String, in_hand: &BTreeSet<u64>, taker: &mut d
     }
     match accused {
         // It was read and committed without being parsed, and then the worker died of something else.
-        Some((item, why)) if lives.done.contains(&item) => {
-            let what = format!("{}: the worker died over it ({why}); left out", lives.name(item));
-            taker.left_out(item, LeftOut::Unparsed, gap(what))?;
-        }
+        Some((item, why)) if lives.done.contains(&item) => unparsed(lives, item, &why, taker)?,
         // Something else happened: nothing is known about the item yet.
         Some((item, _)) => {
             lives.skip.remove(&item);

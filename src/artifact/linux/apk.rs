@@ -73,6 +73,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             b'Z' => {
                 if let Some(last) = record.files.last_mut() {
                     last.1 = sum(value);
+                    bad = bad.or(last.1.is_none().then_some(number));
                 }
             }
             _ => {}
@@ -80,7 +81,11 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     }
     keep(&mut record, first);
     if let Some(line) = bad {
-        out.gap_line(text.entry, line, "no line of a package; lines of this kind were not used");
+        out.gap_line(
+            text.entry,
+            line,
+            "no line of a package, or a digest of no known kind; lines of this kind were not used",
+        );
     }
     Some(index(system, all, &text, out))
 }
@@ -107,11 +112,7 @@ fn index(system: &System, all: BTreeMap<(String, u32), Record>, text: &Text<'_>,
             builder.add(Listed { path: &path, sum, conffile, ..Listed::default() });
         }
     }
-    let (all, full) = builder.finish();
-    if full {
-        out.gap(text.entry, "budget: owned paths; the rest of the files lists was not used");
-    }
-    all
+    builder.finish(|what| out.gap(text.entry, what))
 }
 
 fn sum(value: &[u8]) -> Option<Sum> {
@@ -173,6 +174,8 @@ mod tests {
     Z:Q1{}
     R:ash
     Z:Q1{}
+    R:damaged
+    Z:Q9AAAA
     F:etc
     R:securetty
     Z:Q1{}
@@ -213,9 +216,10 @@ mod tests {
         assert_eq!(word("/etc/securetty", Some(b"changed\n")), "conffile-changed");
         let packages = all.packages(s.entries().iter().map(|e| e.path.bytes()));
         let [busybox, _] = packages.as_slice() else { panic!("{packages:?}") };
-        assert_eq!((&*busybox.name, &*busybox.manager, busybox.files, busybox.listed), ("busybox", "apk", 4, 3));
+        assert_eq!((&*busybox.name, &*busybox.manager, busybox.files, busybox.listed), ("busybox", "apk", 5, 3));
         assert_eq!(busybox.automatic, Some(false));
         let gaps: Vec<String> = out.take().1.into_iter().map(|g| g.what).collect();
-        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+        assert!(gaps.iter().any(|g| g.contains("a digest of no known kind")), "{gaps:?}");
     }
 }

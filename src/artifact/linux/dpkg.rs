@@ -139,11 +139,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     builder.settle();
     let links = alternatives(system, out, &mut builder);
     builder.alternatives(&links);
-    let (all, full) = builder.finish();
-    if full {
-        out.gap_at(system, INFO, "budget: owned paths; the rest of the files lists was not used");
-    }
-    Some(all)
+    Some(builder.finish(|what| out.gap_at(system, INFO, what)))
 }
 
 struct Known {

@@ -79,11 +79,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             out.gap(entry, "files list of a package that the status file does not name; not used");
         }
     }
-    let (all, full) = builder.finish();
-    if full {
-        out.gap_at(system, home, "budget: owned paths; the rest of the files lists was not used");
-    }
-    Some(all)
+    Some(builder.finish(|what| out.gap_at(system, home, what)))
 }
 
 /// ` PATH DIGEST`, a line each; the digest is MD5 or, since 2017, SHA-256.

@@ -68,11 +68,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             builder.add(Listed { path: &path, sum, conffile: known.is_some(), ..Listed::default() });
         }
     }
-    let (all, full) = builder.finish();
-    if full {
-        out.gap_at(system, HOME, "budget: owned paths; the rest of the files lists was not used");
-    }
-    Some(all)
+    Some(builder.finish(|what| out.gap_at(system, HOME, what)))
 }
 
 /// Key → the line it stands on, and its values.
@@ -128,16 +124,20 @@ fn manifest(text: &Text<'_>, out: &Out) -> HashMap<Vec<u8>, Sum> {
         None => text.bytes.clone(),
     };
     let mut all = HashMap::new();
-    for line in plain.split(|b| *b == b'\n') {
+    let mut bad = None;
+    for (number, line) in (1_u32..).zip(plain.split(|b| *b == b'\n')) {
         let mut words = line.split(|b| *b == b' ').filter(|w| !w.is_empty());
         let Some(path) = words.next().and_then(|w| w.strip_prefix(b"./")) else { continue };
-        let digest = |key: &[u8]| {
-            let word = line.split(|b| *b == b' ').find_map(|w| w.strip_prefix(key))?;
-            Sum::parse(std::str::from_utf8(word).ok()?)
-        };
-        if let Some(sum) = digest(b"sha256digest=").or_else(|| digest(b"md5digest=")) {
-            all.insert(unescape(path), sum);
+        let word = |key: &[u8]| line.split(|b| *b == b' ').find_map(|w| w.strip_prefix(key));
+        let words = [word(b"sha256digest="), word(b"md5digest=")];
+        let sum = words.iter().flatten().find_map(|w| Sum::parse(std::str::from_utf8(w).ok()?));
+        match sum {
+            Some(sum) => drop(all.insert(unescape(path), sum)),
+            None => bad = bad.or(words.iter().any(Option::is_some).then_some(number)),
         }
+    }
+    if let Some(line) = bad {
+        out.gap_line(text.entry, line, "a digest of no known kind; lines of this kind were not used");
     }
     all
 }

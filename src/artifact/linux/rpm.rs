@@ -79,11 +79,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             builder.add(Listed { path, sum, conffile, optional, ..Listed::default() });
         }
     }
-    let (all, full) = builder.finish();
-    if full {
-        out.gap(first, "budget: owned paths; the rest of the files lists was not used");
-    }
-    Some(all)
+    Some(builder.finish(|what| out.gap(first, what)))
 }
 
 /// Every header of the database, with its evidence.
@@ -171,18 +167,27 @@ fn files(header: &Header<'_>, told: &dyn Fn(&str)) -> Vec<File> {
             0
         }
     };
+    if wanted > 0 && digests.iter().any(|d| !d.is_empty() && parsed(d, wanted).is_none()) {
+        told("some of its digests are none; those are not compared");
+    }
     let file = |(n, path): (usize, Vec<u8>)| {
         let flags = flags.get(n).copied().unwrap_or(0);
         // Replaced by another package, left out, of another architecture.
         let elsewhere = states.get(n).is_some_and(|s| *s != 0);
         let ghost = flags & GHOST != 0;
-        let digest = digests.get(n).filter(|d| d.len() == wanted && !ghost && !elsewhere);
+        let digest = digests.get(n).filter(|_| !ghost && !elsewhere);
         File {
             path,
-            sum: digest.and_then(|d| Sum::parse(std::str::from_utf8(d).ok()?)),
+            sum: digest.and_then(|d| parsed(d, wanted)),
             conffile: flags & CONFIG != 0,
             optional: ghost || elsewhere || flags & MISSING_OK != 0,
         }
     };
     paths.into_iter().filter(|p| p.starts_with(b"/")).enumerate().map(file).collect()
+}
+
+/// A digest of as many hex digits as its kind has.
+fn parsed(digest: &[u8], wanted: usize) -> Option<Sum> {
+    let text = std::str::from_utf8(digest).ok().filter(|d| d.len() == wanted)?;
+    Sum::parse(text)
 }

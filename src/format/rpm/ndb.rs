@@ -2,6 +2,7 @@
 use super::{MAX_HEADER, Stored};
 use crate::base::Run;
 use crate::format::bytes::Bytes;
+use libdeflater::Adler32;
 
 pub(super) const MAGIC: &[u8; 4] = b"RpmP";
 const PAGE: u64 = 4096;
@@ -92,16 +93,9 @@ fn blob(file: &Bytes<'_>, at: u64, len: u64, number: u32) -> Result<Vec<u8>, Str
 
 /// RFC 1950.
 fn adler32(bytes: &[u8]) -> u32 {
-    let (mut a, mut b) = (1_u32, 0_u32);
-    for some in bytes.chunks(5000) {
-        for byte in some {
-            a = a.wrapping_add(u32::from(*byte));
-            b = b.wrapping_add(a);
-        }
-        a %= 65_521;
-        b %= 65_521;
-    }
-    b << 16 | a
+    let mut sum = Adler32::new();
+    sum.update(bytes);
+    sum.sum()
 }
 
 fn le(bytes: &[u8], at: usize) -> u32 {

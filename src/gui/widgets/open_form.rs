@@ -48,8 +48,12 @@ pub(crate) fn default_case(images: &[PathBuf]) -> String {
 }
 
 /// By its name only, as it is asked for each frame.
-pub(crate) fn is_case(path: &Path) -> bool {
+fn is_named_case(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("cranecase"))
+}
+/// By its name or by what it is.
+pub(crate) fn is_case(path: &Path) -> bool {
+    is_named_case(path) || crate::session::is_case(path)
 }
 
 pub(crate) fn show(
@@ -120,7 +124,7 @@ fn recent(ui: &mut Ui, settings: &Settings, tokens: &Tokens, commands: &mut Vec<
     for paths in &settings.recent {
         let Some(first) = paths.first() else { continue };
         ui.horizontal(|ui| {
-            ui.label(dim(tokens, if is_case(first) { "case" } else { "image" }));
+            ui.label(dim(tokens, if is_named_case(first) { "case" } else { "image" }));
             let mut text = super::safe(first.to_string_lossy());
             if paths.len() > 1 {
                 text = format!("{text} and {} more", paths.len().saturating_sub(1));

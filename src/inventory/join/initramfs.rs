@@ -43,8 +43,8 @@ pub(super) fn compare(inventory: &mut Inventory) {
     }
 }
 
-/// By its place and name, as boot loaders find it.
-fn is_initramfs(path: &[u8]) -> bool {
+/// Whether an archive at this path is an initramfs: by its place and name, as boot loaders find it.
+pub fn is_initramfs(path: &[u8]) -> bool {
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     path.starts_with(b"/boot/") || name.starts_with(b"initrd") || name.starts_with(b"initramfs")
 }

@@ -190,6 +190,7 @@ fn upstart(system: &System, text: &Text<'_>, runs: bool, user: &str, out: &Out) 
 
 /// `DEVICE UID:GID MODE [=PATH] [@|$|*COMMAND]`.
 fn mdev(system: &System, text: &Text<'_>, out: &Out) {
+    let way = Way::root("mdev", "device").only(has(system, &["mdev", "busybox"]), "no mdev on this disk");
     for line in bounded(text, out) {
         let body = line.text.trim();
         let mut rest = body;
@@ -203,7 +204,6 @@ fn mdev(system: &System, text: &Text<'_>, out: &Out) {
         let Some(command) = rest.strip_prefix(['@', '$', '*']).map(str::trim).filter(|_| !body.starts_with('#')) else {
             continue;
         };
-        let way = Way::root("mdev", "device").only(has(system, &["mdev", "busybox"]), "no mdev on this disk");
         let trigger = body.split_whitespace().next().unwrap_or_default();
         out.push(way.shell(system, "/etc/mdev.conf", trigger, command, text.line_at(line.number, line.run)));
     }
@@ -211,11 +211,11 @@ fn mdev(system: &System, text: &Text<'_>, out: &Out) {
 
 /// `condition { exec COMMAND; … }` of OpenWrt's hotplug2.
 fn hotplug2(system: &System, text: &Text<'_>, out: &Out) {
+    let way = Way::root("hotplug2", "device").only(has(system, &["hotplug2"]), "no hotplug2 on this disk");
     for line in bounded(text, out) {
         let Some((condition, rest)) = line.text.split_once("exec ") else { continue };
         let command = rest.split([';', '}']).next().unwrap_or_default().trim();
         if !condition.trim_start().starts_with('#') && !command.is_empty() {
-            let way = Way::root("hotplug2", "device").only(has(system, &["hotplug2"]), "no hotplug2 on this disk");
             let evidence = text.line_at(line.number, line.run);
             out.push(way.shell(system, "/etc/hotplug2.rules", condition.trim(), command, evidence));
         }
