@@ -66,7 +66,7 @@ impl App {
             self.previews.clear();
         }
         self.previews.insert(at, None);
-        let plan = self.outside.access.plan(self.images());
+        let plan = self.looking();
         let backend = self.jobs.backend.clone();
         self.jobs
             .spawn("preview", move || Some(Done::Preview(at, backend.preview(&plan, at.image, at.offset, at.len))));

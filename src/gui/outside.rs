@@ -123,6 +123,11 @@ impl App {
         let images = self.snapshot.iter().flat_map(|s| &s.data.scene.images);
         images.map(|i| PathBuf::from(&i.path)).collect()
     }
+    /// A plan that looks at the evidence of the case in sight, wherever it lies now.
+    pub(super) fn looking(&self) -> crate::session::Plan {
+        let of_case = self.case.clone().filter(|_| self.run.is_none());
+        crate::session::Plan { of_case, ..self.outside.access.plan(self.images()) }
+    }
 
     pub(super) fn show_mount(&mut self, shown: bool) {
         self.outside.mounting.shown = shown && self.snapshot.is_some();
@@ -139,7 +144,7 @@ impl App {
         let at = PathBuf::from(self.outside.mounting.at.trim());
         let ctx = self.ctx.clone();
         let watch = Arc::new(MountWatch::new(move || ctx.request_repaint()));
-        let (plan, backend) = (self.outside.access.plan(self.images()), self.jobs.backend.clone());
+        let (plan, backend) = (self.looking(), self.jobs.backend.clone());
         self.outside.mounting.watch = Some(watch.clone());
         self.jobs.spawn("mount", move || {
             let made = match backend.make_mount_place(&at) {
@@ -212,7 +217,7 @@ impl App {
         let watch = Arc::new(ExportWatch::new(move || ctx.request_repaint_after(Duration::from_millis(60))));
         let places: Vec<String> = self.outside.saving.items.iter().map(|i| i.place.clone()).collect();
         let to = PathBuf::from(self.outside.saving.to.trim());
-        let (plan, backend) = (self.outside.access.plan(self.images()), self.jobs.backend.clone());
+        let (plan, backend) = (self.looking(), self.jobs.backend.clone());
         self.outside.saving.watch = Some(watch.clone());
         self.outside.saving.ended = None;
         self.jobs.spawn("save-files", move || Some(Done::FilesSaved(backend.export(&plan, &places, &to, &watch))));
@@ -262,7 +267,7 @@ impl App {
     pub(super) fn look(&mut self, at: LookAt) {
         let Some(snapshot) = &self.snapshot else { return };
         let (data, backend) = (snapshot.data.clone(), self.jobs.backend.clone());
-        let plan = self.outside.access.plan(self.images());
+        let plan = self.looking();
         self.outside.looking = Some(Looking {
             at: at.clone(),
             content: None,

@@ -2,7 +2,8 @@
 //! names, metadata, hashes, where the bytes lie in the images, and what could not be read. Links and special files
 //! are lines of the manifest; nothing of them is made.
 use super::beneath::{Beneath, set_times};
-use super::open::{open_all, shown};
+use super::evidence_of::open_planned;
+use super::open::shown;
 use super::safe_name::safe;
 use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
@@ -77,7 +78,7 @@ impl ExportWatch {
 /// # Errors
 /// [`Failure`]; code 5 where it was cancelled: what was written so far then has its manifest all the same.
 pub fn export(plan: &Plan, places: &[String], to: &Path, watch: &ExportWatch) -> Result<Written, Failure> {
-    let images = open_all(&plan.images)?;
+    let images = open_planned(plan)?;
     let keys = super::keys::read(&plan.keys)?;
     let mut out = Out::new(to)?;
     let mut deaths = 0_u32;

@@ -1,5 +1,6 @@
 //! Looking inside evidence without examining it: listings, file contents, raw bytes, rule tests.
-use super::open::{OpenedImage, open_all};
+use super::evidence_of::open_planned;
+use super::open::OpenedImage;
 use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
 use crate::base::Gap;
@@ -103,7 +104,7 @@ pub(super) fn check(plan: &Plan) -> Result<Vec<Checked>, Failure> {
 
 /// One worker, one question.
 fn ask(plan: &Plan, job: Job, each: &mut dyn FnMut(Report) -> Result<(), Failure>) -> Result<(), Failure> {
-    let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_all(&plan.images)? };
+    let images: Vec<OpenedImage> = if plan.images.is_empty() { Vec::new() } else { open_planned(plan)? };
     let order = Order {
         images: specs(&images),
         threads: 1,

@@ -3,6 +3,7 @@
 mod attributes;
 mod beneath;
 mod changed;
+mod evidence_of;
 mod examine;
 mod export;
 mod folder;
@@ -53,6 +54,8 @@ pub struct Plan {
     /// The case to write; by default the first image's name with `.cranecase`, in the current directory.
     pub case: Option<PathBuf>,
     pub overwrite: bool,
+    /// For looks, exports and mounts: the case whose evidence these images must be; they are also looked for beside it.
+    pub of_case: Option<PathBuf>,
     pub intake: Option<PathBuf>,
     pub baselines: Vec<PathBuf>,
     /// Further folders of rules.

@@ -1,8 +1,9 @@
 //! Evidence mounted for other tools: the parent mounts and keeps watch, a worker answers the kernel. A worker that
 //! dies is followed by another one, to which the kernel's open requests are given again, one after the other; the
 //! one that kills again is answered with an error, and so is whatever asks for that content later.
+use super::evidence_of::open_planned;
 use super::kernel::{self, Mounted};
-use super::open::open_all;
+
 use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
 use crate::inventory::Scene;
@@ -95,7 +96,7 @@ impl MountWatch {
 
 /// Mounts the images of the plan at an empty folder, until the watch says stop or somebody unmounts.
 pub fn mount(plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure> {
-    let images = open_all(&plan.images)?;
+    let images = open_planned(plan)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).saturating_mul(2);
     let mut order = Order {
         images: specs(&images),

@@ -73,7 +73,7 @@ pub(super) fn identity(plan: &Plan, images: &[OpenedImage], knowledge: &Knowledg
     }
 }
 
-fn of_image(image: &OpenedImage) -> Vec<SegmentIdentity> {
+pub(super) fn of_image(image: &OpenedImage) -> Vec<SegmentIdentity> {
     let segments = image.segments.iter().map(segment);
     segments.chain(image.folder.iter().map(|f| folder(image, f))).collect()
 }
