@@ -3,9 +3,9 @@
 use super::rows::{ListRows, Rows, TableRows};
 use super::ways::Way;
 use crate::case::CaseData;
-use crate::inventory::{Account, Event, Inventory, Service, Task};
+use crate::inventory::{Account, Event, Inventory};
 use crate::judge::{Category, Severity};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Immutable; a new one replaces it as a whole.
@@ -64,7 +64,7 @@ pub struct Login {
 pub struct Overview {
     pub ways: Vec<Way>,
     pub starts: Vec<Start>,
-    /// Enabled services and tasks that were looked at for it.
+    /// Enabled starts that were looked at for it.
     pub starts_seen: usize,
     /// A system has no package database: there nothing can vouch for a start.
     pub unvouched_systems: Vec<String>,
@@ -125,66 +125,44 @@ fn clock(event: &Event) -> String {
     format!("{at}  {}", crate::base::Name::from(event.text.as_str()).display_text())
 }
 
-/// What the files table says of a program: the package check, and the package.
-type Owned<'a> = (&'a str, Option<&'a str>);
+/// Scripts that packages carry for their own installation: no record lists their digests, and each package has some.
+const OF_PACKAGES: [&str; 4] = ["dpkg", "opkg", "rpm", "apk"];
 
-/// Enabled services and tasks whose program no package vouches for, and how many were looked at.
+/// Enabled starts that no package vouches for, the most telling first, and how many were looked at.
 fn starts(data: &CaseData) -> (Vec<Start>, usize) {
-    let inventory = &data.inventory;
-    let services = inventory.services.iter().enumerate();
-    let services = services.filter(|(_, s)| s.enabled && (s.program.is_some() || !s.commands.is_empty()));
-    let tasks = inventory.tasks.iter().enumerate().filter(|(_, t)| t.enabled);
-    let mut wanted: HashMap<(Option<u32>, &[u8]), Option<Owned<'_>>> = HashMap::new();
-    for (system, program) in services
-        .clone()
-        .map(|(_, s)| (s.system, &s.program))
-        .chain(tasks.clone().map(|(_, t)| (t.system, &t.program)))
-        .filter_map(|(s, p)| Some((s, p.as_ref()?)))
-    {
-        wanted.insert((system, program.bytes()), None);
-    }
-    for file in inventory.files.iter().filter(|f| !f.deleted && f.covered.is_empty()) {
-        if let Some(found) = wanted.get_mut(&(file.system, file.path.bytes())) {
-            *found = Some((&*file.package_check, file.package.as_deref()));
-        }
-    }
+    let rows = data.inventory.starts.iter().enumerate();
+    let rows = rows.filter(|(_, s)| s.enabled && !OF_PACKAGES.contains(&&*s.by));
     let has_database = |system: Option<u32>| {
         system.and_then(|s| data.scene.systems.get(s as usize)).is_some_and(|s| !s.package_database.is_empty())
     };
-    let verdict = |system: Option<u32>, program: Option<&crate::base::Name>| -> Option<String> {
-        let Some(program) = program else { return Some("its program could not be resolved".to_owned()) };
-        match wanted.get(&(system, program.bytes())).copied().flatten() {
-            None => Some("its program is not on the disk".to_owned()),
-            _ if !has_database(system) => None,
-            Some(("differs" | "conffile-changed", package)) => {
-                Some(format!("differs from package {}", package.unwrap_or("its package")))
+    let verdict = |s: &crate::inventory::Start| -> Option<(u8, String)> {
+        let of = |package: &Option<Arc<str>>| package.as_deref().unwrap_or("its package").to_owned();
+        let has_database = has_database(s.system);
+        match &*s.package_check {
+            "differs" | "conffile-changed" => return Some((0, format!("differs from package {}", of(&s.package)))),
+            "missing" => return Some((2, "its program is not on the disk".to_owned())),
+            "unowned" if has_database => return Some((1, "no package owns it".to_owned())),
+            _ if s.program.is_none() => return Some((3, "its program could not be resolved".to_owned())),
+            _ => {}
+        }
+        // Code that other programs load is named by files that packages write when they are installed.
+        match &*s.source_check {
+            "unowned" if has_database && &*s.kind == "command" => {
+                Some((4, "no package owns the file that says so".to_owned()))
             }
-            Some(("unowned" | "", None)) => Some("no package owns it".to_owned()),
-            Some(_) => None,
+            _ => None,
         }
     };
-    let service = |(row, s): (usize, &Service)| {
-        Some(Start {
-            name: s.name.clone(),
-            by: s.manager.to_string(),
-            program: s.program.as_ref().map_or_else(|| s.commands.join("; "), crate::base::Name::display),
-            why: verdict(s.system, s.program.as_ref())?,
-            table: "services",
-            row,
+    let seen = rows.clone().count();
+    let mut told: Vec<(u8, Start)> = rows
+        .filter_map(|(row, s)| {
+            let (rank, why) = verdict(s)?;
+            let program = s.program.as_ref().map_or_else(|| s.command.clone(), crate::base::Name::display);
+            Some((rank, Start { name: s.name.clone(), by: s.by.to_string(), program, why, table: "starts", row }))
         })
-    };
-    let task = |(row, t): (usize, &Task)| {
-        Some(Start {
-            name: format!("{} {}", t.name, t.schedule),
-            by: t.manager.to_string(),
-            program: t.program.as_ref().map_or_else(|| t.command.clone(), crate::base::Name::display),
-            why: verdict(t.system, t.program.as_ref())?,
-            table: "tasks",
-            row,
-        })
-    };
-    let seen = services.clone().count().saturating_add(tasks.clone().count());
-    (services.filter_map(service).chain(tasks.filter_map(task)).collect(), seen)
+        .collect();
+    told.sort_by_key(|(rank, start)| (*rank, start.row));
+    (told.into_iter().map(|(_, start)| start).collect(), seen)
 }
 
 fn login(row: usize, account: &Account, inventory: &Inventory) -> Login {

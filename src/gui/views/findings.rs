@@ -136,7 +136,7 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, f: &Finding) {
     if f.evidence.is_empty() {
         ui.label(dim(t, "This finding rests on the absence of something; it names no place."));
     }
-    detail::list(cx, ui, finding_identity(f), &f.evidence);
+    detail::list(cx, ui, finding_identity(f), &f.evidence, true);
     ui.add_space(8.0);
     ui.separator();
     reviews(cx, ui, f);

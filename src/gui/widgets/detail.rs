@@ -37,7 +37,7 @@ pub(crate) fn row(cx: &mut Cx<'_>, ui: &mut Ui, table: &'static str) {
                 if evidence.is_empty() {
                     ui.label(dim(cx.tokens, "This row names no place in the evidence."));
                 }
-                list(cx, ui, rows.identity(row), evidence);
+                list(cx, ui, rows.identity(row), evidence, is_file(&*rows, row));
             });
         });
     });
@@ -92,14 +92,21 @@ fn clip(text: &str) -> String {
 }
 
 /// Evidence entries, one below the other.
-pub(crate) fn list(cx: &mut Cx<'_>, ui: &mut Ui, owner: u64, evidence: &[Evidence]) {
+/// A row of files may be a folder, a link or a device: there is nothing to look at in it.
+pub(super) fn is_file(rows: &dyn Rows, row: usize) -> bool {
+    let column = rows.column("kind").filter(|_| rows.name() == "files");
+    column.is_none_or(|kind| rows.value(row, kind).to_string() == "file")
+}
+
+/// `files`: the places are files, whose content can be looked at.
+pub(crate) fn list(cx: &mut Cx<'_>, ui: &mut Ui, owner: u64, evidence: &[Evidence], files: bool) {
     const MOST: usize = 60;
     for (n, entry) in evidence.iter().take(MOST).enumerate() {
         if n > 0 {
             ui.add_space(4.0);
             ui.separator();
         }
-        ui.push_id(("evidence", n), |ui| one(cx, ui, (owner, n), entry));
+        ui.push_id(("evidence", n), |ui| one(cx, ui, (owner, n), entry, files));
     }
     if evidence.len() > MOST {
         let more = evidence.len().saturating_sub(MOST);
@@ -107,7 +114,7 @@ pub(crate) fn list(cx: &mut Cx<'_>, ui: &mut Ui, owner: u64, evidence: &[Evidenc
     }
 }
 
-fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
+fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence, file: bool) {
     let t = cx.tokens;
     ui.horizontal_wrapped(|ui| {
         if e.path.is_marked() {
@@ -142,7 +149,7 @@ fn one(cx: &mut Cx<'_>, ui: &mut Ui, key: (u64, usize), e: &Evidence) {
     }
     if let Some(at) = LookAt::of(e) {
         ui.horizontal(|ui| {
-            if ui.button("Look at the file").clicked() {
+            if file && ui.button("Look at the file").clicked() {
                 cx.ask(Command::Look(Box::new(at.clone())));
             }
             if ui.button("Save as…").on_hover_text("Writes the file or folder, with a manifest").clicked() {

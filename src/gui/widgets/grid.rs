@@ -456,7 +456,7 @@ impl Cells<'_> {
             }
             let at = self.rows.evidence(self.row).first().and_then(LookAt::of);
             if let Some(at) = at {
-                if ui.button("Look at the file").clicked() {
+                if super::detail::is_file(&*self.rows, self.row) && ui.button("Look at the file").clicked() {
                     cx.ask(Command::Look(Box::new(at.clone())));
                 }
                 if table == "files" && state.selection.len(2) > 1 {
