@@ -45,6 +45,32 @@ fn unpack(name: &str, to: &Path) {
     std::io::copy(&mut from, &mut std::fs::File::create(to).unwrap()).unwrap();
 }
 
+/// What is recognised and left alone: a gap says what it is, and that nothing of the disk in it was read.
+#[test]
+fn containers_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut apple = vec![0_u8; 1 << 20];
+    apple.splice((1 << 20) - 512..(1 << 20) - 508, *b"koly");
+    std::fs::write(at.join("a.dmg"), apple).unwrap();
+    assert_eq!(gaps(&examined(at, &["a.dmg"]), "Apple disk image (DMG)").len(), 1);
+    let python = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1], 'w')\n\
+        for name in sys.argv[2:]: z.writestr(name, 'aff4://c21070c3\\n' * 99)\nz.close()";
+    let zip = |name: &str, members: &[&str]| {
+        let made =
+            Command::new("timeout").args(["60", "python3", "-c", python, name]).args(members).current_dir(at).status();
+        assert!(made.unwrap().success());
+    };
+    zip("a.aff4", &["container.description", "version.txt", "information.turtle"]);
+    let found = gaps(&examined(at, &["a.aff4"]), "AFF4");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0]["bytes"].as_u64().unwrap() > 4096 && found[0]["where"]["volume_offset"] == 0, "{found:?}");
+    // A zip archive that is none.
+    zip("b.zip", &["description", "version.txt"]);
+    let plain = ["examine", "b.zip", "--case", "x.cranecase", "--overwrite", "--quiet", "--strict"];
+    assert_eq!(bounded(at, &plain).0, 0);
+}
+
 #[test]
 fn a_wrong_key_is_one_gap_and_one_line() {
     let folder = tempfile::tempdir().unwrap();

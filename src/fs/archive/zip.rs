@@ -15,13 +15,15 @@ const BY: &str = "fs.zip";
 /// share their bytes do.
 const RATIO: u64 = 1000;
 const FREE: u64 = 64 << 20;
+/// The member by which a zip archive is known as an image of the Advanced Forensic Format 4.
+const AFF4: &[u8] = b"container.description";
 /// Longest target of a link.
 const MAX_TARGET: u64 = 1 << 16;
 
 pub(in crate::fs) const FORMAT: Format = format(
     "zip",
     "zip archives (zip64, names in UTF-8 or as they are; stored, deflate, bzip2, zstd, xz members; extra fields of Unix and NTFS)",
-    "encrypted members and the other methods (deflate64, lzma, ppmd …) are listed and named as gaps; archives over several files and without their directory are not read; times that only DOS fields give are in the zone of whoever wrote them, shown as UTC; a backslash in a name is a character",
+    "of an AFF4 image the members are listed, the disk is not put together; encrypted members and the other methods (deflate64, lzma, ppmd …) are listed and named as gaps; archives over several files and without their directory are not read; times that only DOS fields give are in the zone of whoever wrote them, shown as UTC; a backslash in a name is a character",
     probe,
     |source, options| Ok(Arc::new(open(source, options)?)),
 );
@@ -50,6 +52,11 @@ fn open(source: &Source, options: &Options) -> Result<Archive, FsError> {
         };
         rest = rest.get(found.size..).unwrap_or_default();
         seen = seen.saturating_add(1);
+        if found.name == AFF4 {
+            let what =
+                "an AFF4 image: its members are listed as they lie there, the disk that they hold is not put together";
+            builder.gap(found.header, what, source.len());
+        }
         add(source, &mut builder, &found, directory.shift, &mut budget, &mut tally);
     }
     // Counts of 16 bits run over in archives of old programs.
