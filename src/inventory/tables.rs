@@ -90,6 +90,8 @@ record! {
         search_paths: Vec<String>,
         /// Imported functions that matter for judging abilities; for a script the constructs that do: `/dev/tcp/`, `ssh -R` …
         imports: Vec<String>,
+        /// For a script: programs that it names by an absolute path where a command may stand; at most 32.
+        runs: Vec<String>,
         /// GNU build id, hex.
         build_id: String,
         /// No symbol table.

@@ -25,6 +25,7 @@ ids!(
     binaries,
     services,
     tasks,
+    starts,
     interfaces,
     connections,
     firewall,

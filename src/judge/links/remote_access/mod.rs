@@ -3,6 +3,8 @@
 //! whatever they are called.
 mod starts;
 
+pub(super) use starts::is_told_elsewhere;
+
 use super::facts::{Tool, Tools, Traces};
 use super::frame::{Link, Piece, join, one_a_name};
 use super::ground::{Ground, Vouched};
@@ -35,6 +37,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
             stock: Vec::new(),
         };
         view.programs();
+        view.runners();
         view.packages();
         view.connections();
         view.files();
@@ -180,9 +183,34 @@ impl<'a> View<'a> {
             });
         }
     }
+    /// Scripts of nobody's package that run one of the programs found.
+    fn runners(&mut self) {
+        for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
+            if b.runs.is_empty() || !b.covered.is_empty() || is_packaging(&b.path) {
+                continue;
+            }
+            let runs: Vec<String> = b.runs.iter().map(|r| format!("prog:{r}")).collect();
+            let known: Vec<&String> = runs.iter().filter(|r| self.pieces.iter().any(|p| p.keys.contains(r))).collect();
+            let vouched = self.vouched(&b.path);
+            if known.is_empty() || vouched == Vouched::Owned {
+                continue;
+            }
+            let own = format!("prog:{}", b.path.lossy());
+            let named: Vec<&str> = known.iter().filter_map(|k| k.strip_prefix("prog:")).collect();
+            let told = format!("the script {} runs {}; it is {}", b.path, named.join(", "), vouched.words());
+            let keys = known.into_iter().cloned().chain([own]).collect();
+            let rows = vec![(self.ids.binaries, row)];
+            self.pieces.push(Piece { rows, chain: 1, keys, told, passive: true, ..Piece::default() });
+        }
+    }
     /// A script that carries ports or shells elsewhere, by its own text.
     fn script(&mut self, row: usize, b: &Binary, vouched: Vouched) {
-        let telling: Vec<&str> = b.imports.iter().map(String::as_str).filter(|i| CONSTRUCTS.contains(i)).collect();
+        let has = |name: &str| b.imports.iter().any(|i| i == name);
+        let mut telling: Vec<&str> = b.imports.iter().map(String::as_str).filter(|i| CONSTRUCTS.contains(i)).collect();
+        // Either alone is in a thousand harmless scripts.
+        if has("socket") && (has("shell spawned") || has("pty.spawn")) {
+            telling.push("a socket and a shell");
+        }
         if telling.is_empty() {
             return;
         }
