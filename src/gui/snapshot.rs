@@ -156,10 +156,10 @@ fn starts(data: &CaseData) -> (Vec<Start>, usize) {
         match wanted.get(&(system, program.bytes())).copied().flatten() {
             None => Some("its program is not on the disk".to_owned()),
             _ if !has_database(system) => None,
-            Some(("differs" | "conffile-changed", package)) => {
+            Some(("differs" | "conffile-changed" | "component-differs", package)) => {
                 Some(format!("differs from package {}", package.unwrap_or("its package")))
             }
-            Some(("unowned" | "", None)) => Some("no package owns it".to_owned()),
+            Some(("unowned", _) | ("", None)) => Some("no package owns it".to_owned()),
             Some(_) => None,
         }
     };

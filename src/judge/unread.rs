@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 /// The tables that a reader fills. A reader that is not listed bears on every table.
 #[rustfmt::skip] // one line a reader
 const FILLS: &[(&str, &[&str])] = &[
-    ("contents", &["files", "binaries", "drivers", "packages"]),
-    ("executables", &["binaries"]),
+    ("contents", &["files", "binaries", "drivers", "packages", "components", "certificates"]),
+    ("executables", &["binaries", "components"]),
     ("linux.modules", &["drivers"]),
-    ("packages", &["packages", "files"]),
+    ("packages", &["packages", "files", "components"]),
     ("linux.backup-lists", &["packages", "services"]),
     ("loose.firmware", &["settings"]),
     ("loose.router-settings", &["settings"]),
@@ -35,6 +35,13 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.ssh-keys", &["keys", "accounts", "starts"]),
     ("linux.sshd", &["settings", "listeners", "starts"]),
     ("linux.sudoers", &["sudoers"]),
+    ("linux.polkit", &["sudoers"]),
+    ("linux.account-sources", &["settings", "accounts", "keys"]),
+    ("linux.kernel-configuration", &["settings"]),
+    ("linux.kernel-image", &["settings"]),
+    ("linux.container-images", &["containers"]),
+    ("components", &["components"]),
+    ("certificates", &["certificates"]),
     ("linux.pam", &["settings", "starts"]),
     ("linux.access", &["settings", "starts"]),
     ("linux.sysctl", &["settings", "starts"]),
