@@ -120,6 +120,7 @@ pub const CONTENTS: &[&Content] = &[
     &linux::modules::CONTENT,
     &linux::kernel::CONTENT,
     &loose::firmware::CONTENT,
+    &loose::modem_firmware::CONTENT,
     &loose::modem_talk::CONTENT,
     &loose::plc::CONTENT,
     &loose::router::CONTENT,

@@ -14,6 +14,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("packages", &["packages", "files", "components"]),
     ("linux.backup-lists", &["packages", "services"]),
     ("loose.firmware", &["settings"]),
+    ("loose.modem-firmware", &["settings"]),
     ("loose.router-settings", &["settings"]),
     ("linux.dpkg", &["packages", "files", "settings"]),
     ("linux.systemd", &["services", "tasks", "starts", "listeners", "connections"]),

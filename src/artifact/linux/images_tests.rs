@@ -32,7 +32,7 @@ fn docker_images_by_their_chain_of_layers() {
         r#"/var/lib/docker/image/overlay2/repositories.json
     {{"Repositories":{{"frp":{{"frp:1":"sha256:1111","frp@sha256:99":"sha256:1111"}},"gone":{{"gone:2":"sha256:2222"}}}}}}
 /var/lib/docker/image/overlay2/imagedb/content/sha256/1111
-    {{"created":"2024-03-01T10:00:00Z","config":{{"Entrypoint":["/usr/bin/frpc"],"Cmd":["-c","/x"],"ExposedPorts":{{"7400/tcp":{{}}}},"User":"nobody"}},"rootfs":{{"diff_ids":["sha256:aaaa","sha256:bbbb","sha256:cccc"]}}}}
+    {{"created":"2024-03-01T10:00:00Z","config":{{"Entrypoint":["/usr/bin/frpc"],"Cmd":["-v","/x"],"ExposedPorts":{{"7400/tcp":{{}}}},"User":"nobody"}},"rootfs":{{"diff_ids":["sha256:aaaa","sha256:bbbb","sha256:cccc"]}}}}
 /var/lib/docker/image/overlay2/imagedb/content/sha256/broken
     {{no
 /var/lib/docker/image/overlay2/layerdb/sha256/aaaa/cache-id
@@ -61,7 +61,7 @@ fn docker_images_by_their_chain_of_layers() {
     assert_eq!(
         told(&rows),
         [
-            "docker image frp:1 sha256:111 layers 3-1 [/usr/bin/frpc -c /x] /var/lib/docker/overlay2/base/diff/usr/bin/frpc 7400/tcp pulled=frp@sha256:99",
+            "docker image frp:1 sha256:111 layers 3-1 [/usr/bin/frpc -v /x] /var/lib/docker/overlay2/base/diff/usr/bin/frpc 7400/tcp pulled=frp@sha256:99",
             "docker image gone:2 sha256:222 layers 0-0 []   settings=not on this disk",
             "docker container tun abc layers 3-0 [frpc -v] /var/lib/docker/overlay2/base/diff/usr/bin/frpc 0.0.0.0:80 -> 7400/tcp,9/udp network=host,privileged=true,capability=NET_ADMIN,folder=/dev:/dev,device=/dev/ttyUSB2",
         ]
