@@ -1,9 +1,10 @@
 //! Executables, libraries, objects and scripts → `binaries`. Kernel modules are `linux::modules`'.
 use super::{Content, Out, Sight};
+use crate::base::Evidence;
 use crate::evidence::Entry;
 use crate::format::elf::Elf;
 use crate::format::{gobuild, pe, rustcrates, script, traces};
-use crate::inventory::Binary;
+use crate::inventory::{Binary, Component};
 
 pub(super) const CONTENT: Content = Content {
     name: "executables",
@@ -44,6 +45,8 @@ fn elf_row(sight: &Sight<'_>, content: &[u8], out: &Out) -> Option<Binary> {
     let seen = traces::scan(content);
     let go =
         if seen.go { gobuild::parse(content, Some(&elf)).unwrap_or_default() } else { gobuild::GoBuild::default() };
+    let rust_crates = if seen.rust { rustcrates::parse(content) } else { Vec::new() };
+    built_in(sight, content, &go, &rust_crates, out);
     Some(Binary {
         format: "elf".into(),
         kind: elf.kind.into(),
@@ -61,10 +64,44 @@ fn elf_row(sight: &Sight<'_>, content: &[u8], out: &Out) -> Option<Binary> {
         go_version: go.version,
         go_module: if go.module.is_empty() { go.path } else { go.module },
         go_deps: go.deps,
-        rust_crates: if seen.rust { rustcrates::parse(content) } else { Vec::new() },
+        rust_crates,
         traces: seen.traces,
         ..Binary::default()
     })
+}
+
+/// A row for each module and crate that a program was built from.
+fn built_in(sight: &Sight<'_>, content: &[u8], go: &gobuild::GoBuild, crates: &[String], out: &Out) {
+    let row = |ecosystem: &str, name: &str, version: &str| Component {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        ecosystem: ecosystem.into(),
+        how: "built-in".into(),
+        path: sight.entry.path.clone(),
+        covered: sight.entry.covered.as_str().into(),
+        evidence: Evidence { key: Some(format!("{name} {version}")), ..sight.evidence.clone() },
+        ..Component::default()
+    };
+    for module in &go.modules {
+        let origin = if module.replaced.is_empty() { String::new() } else { format!("=> {}", module.replaced) };
+        out.push(Component { sum: module.sum.clone(), origin, ..row("go", &module.path, &module.version) });
+    }
+    match rustcrates::audited(content) {
+        Some(Ok(listed)) => {
+            for package in listed {
+                out.push(Component { origin: package.source, ..row("rust", &package.name, &package.version) });
+            }
+        }
+        other => {
+            if let Some(Err(what)) = other {
+                out.gap(sight.entry, format!("its list of crates (section .dep-v0) is not read: {what}"));
+            }
+            for dependency in crates {
+                let (name, version) = dependency.split_once(' ').unwrap_or((dependency, ""));
+                out.push(Component { origin: "paths in its messages".into(), ..row("rust", name, version) });
+            }
+        }
+    }
 }
 
 fn script_row(content: &[u8]) -> Option<Binary> {

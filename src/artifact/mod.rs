@@ -1,10 +1,13 @@
 //! Artifacts: what a system leaves on disk, read into the inventory. One file per artifact.
 pub(crate) mod boot_environment;
+mod certificates;
+mod components;
 mod executables;
 mod linux;
 mod loose;
 mod ownership;
 mod secrets;
+mod shipped;
 
 pub use linux::logs::log_window;
 
@@ -12,6 +15,7 @@ use crate::base::{Gap, Gaps};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
 pub use ownership::{Owned, Ownership, Sum, Sums};
+pub use shipped::{Shipped, There};
 use std::sync::{Mutex, PoisonError};
 
 /// Which systems an artifact belongs to.
@@ -61,6 +65,8 @@ pub const ALL: &[&Artifact] = &[
     &linux::net::listeners::ARTIFACT,
     &linux::backup::ARTIFACT,
     &linux::accounts::ARTIFACT,
+    &linux::account_sources::ARTIFACT,
+    &linux::polkit::ARTIFACT,
     &linux::ssh::ARTIFACT,
     &linux::sshd::ARTIFACT,
     &linux::sudoers::ARTIFACT,
@@ -75,6 +81,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::package_log::ARTIFACT,
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
+    &linux::kernel::ARTIFACT,
     &linux::systemd::ARTIFACT,
     &linux::cron::ARTIFACT,
     &linux::sysv::ARTIFACT,
@@ -86,6 +93,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::starts::logging::ARTIFACT,
     &linux::starts::desktop::ARTIFACT,
     &linux::starts::containers::ARTIFACT,
+    &linux::images::ARTIFACT,
     &linux::starts::machines::ARTIFACT,
     &linux::starts::interpreters::ARTIFACT,
     &linux::starts::servers::ARTIFACT,
@@ -107,8 +115,12 @@ pub const CONTENT_LIMIT: u64 = 256 << 20;
 /// Every content reader of phase C.
 pub const CONTENTS: &[&Content] = &[
     &executables::CONTENT,
+    &components::CONTENT,
+    &certificates::CONTENT,
     &linux::modules::CONTENT,
+    &linux::kernel::CONTENT,
     &loose::firmware::CONTENT,
+    &loose::modem_firmware::CONTENT,
     &loose::modem_talk::CONTENT,
     &loose::plc::CONTENT,
     &loose::router::CONTENT,

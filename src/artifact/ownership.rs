@@ -3,12 +3,14 @@
 //! Paths are canonical: directories with their links followed (a list that says `/bin/ls` owns
 //! `/usr/bin/ls` on a merged system), the last name as it is, since packages own links too.
 //! The database is read in phase B; files are checked in phase C; the packages' rows are phase D.
+use super::components::{self, Listing};
+use super::shipped::{Shipped, There};
 use super::{Out, linux};
 use crate::base::{Digest, Md5, Name, Sha1};
 use crate::evidence::{Entry, System};
 use crate::fs::NodeKind;
-use crate::inventory::Package;
-use std::collections::HashMap;
+use crate::inventory::{Component, Package};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What the database says of one path.
@@ -25,6 +27,8 @@ pub struct Owned {
     pub alternative: bool,
     /// The package lists it, but need not have put it there.
     pub optional: bool,
+    /// Owner and permissions as shipped, where the database says them.
+    pub shipped: Option<Arc<Shipped>>,
     /// Index into the packages.
     index: u32,
 }
@@ -72,6 +76,10 @@ pub struct Ownership {
     rows: Vec<Row>,
     /// All paths, end to end.
     paths: Vec<u8>,
+    /// A package database was read.
+    managed: bool,
+    /// What other package managers list of their files.
+    components: Option<Box<Listing>>,
 }
 
 struct Row {
@@ -94,10 +102,21 @@ const MAX_ROWS: usize = 3_000_000;
 const MAX_PATH_BYTES: usize = 256 << 20;
 
 impl Ownership {
-    /// Reads the package database of a system; `None` where there is none. What of it cannot be
-    /// read goes to `out` as gaps.
+    /// Reads the package database of a system, and the lists of its components; `None` where there is neither. What
+    /// of them cannot be read goes to `out` as gaps.
     pub fn read(system: &System, out: &Out) -> Option<Self> {
-        DATABASES.iter().find_map(|read| read(system, out))
+        let packages = DATABASES.iter().find_map(|read| read(system, out));
+        let components = components::listed(system, out).map(Box::new);
+        if packages.is_none() && components.is_none() {
+            return None;
+        }
+        let none =
+            || Self { packages: Vec::new(), rows: Vec::new(), paths: Vec::new(), managed: false, components: None };
+        Some(Self { components, ..packages.unwrap_or_else(none) })
+    }
+    /// Whether a package database was read; without one there may still be components.
+    pub fn is_managed(&self) -> bool {
+        self.managed
     }
     /// The owner of exactly this canonical path. Of several, the one that lists a digest, then the
     /// first by name.
@@ -138,7 +157,8 @@ impl Ownership {
     /// Who owns a file (as [`Self::expect`] says), and how it compares with its owner's digest: in
     /// `files.package_check`'s word. `at` is what [`Self::seek`] has found.
     pub fn vouch_at<'a>(&'a self, at: usize, entry: &'a Entry, sums: &Sums) -> (Option<&'a Owned>, &'static str) {
-        let mut word = "unowned";
+        let unowned = if self.managed { "unowned" } else { "" };
+        let mut word = unowned;
         let mut owner = None;
         for owned in self.owners_at(at, entry.path.bytes()) {
             owner = owner.or(Some(owned));
@@ -157,7 +177,31 @@ impl Ownership {
                 word = this;
             }
         }
+        if owner.is_none()
+            && let Some(listing) = &self.components
+        {
+            let (component, word) = listing.index.vouch(entry, sums);
+            return match word {
+                "ok" => (component, "component-ok"),
+                "differs" => (component, "component-differs"),
+                // A list without a digest vouches for nothing.
+                _ => (component, unowned),
+            };
+        }
         (owner, word)
+    }
+    /// How owner, permissions and capabilities of what stands at a path differ from what every owner of it says; `at`
+    /// as for [`Self::vouch_at`].
+    pub fn attributes_at(&self, at: usize, path: &[u8], there: &There<'_>) -> Vec<String> {
+        let mut first = None;
+        for shipped in self.owners_at(at, path).filter_map(|o| o.shipped.as_ref()) {
+            let differences = shipped.differences(there);
+            if differences.is_empty() {
+                return differences;
+            }
+            first = first.or(Some(differences));
+        }
+        first.unwrap_or_default()
     }
     /// [`Self::vouch_at`], wherever its place is.
     pub fn vouch<'a>(&'a self, entry: &'a Entry, sums: &Sums) -> (Option<&'a Owned>, &'static str) {
@@ -182,6 +226,13 @@ impl Ownership {
             }
         }
         all
+    }
+    /// The components that list their files; `there` as for [`Self::packages`].
+    pub fn components<'e>(&self, there: impl Iterator<Item = &'e [u8]>) -> Vec<Component> {
+        let Some(listing) = &self.components else { return Vec::new() };
+        let counted = listing.index.packages(there);
+        let all = listing.components.iter().zip(counted);
+        all.map(|(row, p)| Component { files: p.files, listed: p.listed, missing: p.missing, ..row.clone() }).collect()
     }
     /// Number of owned paths; a directory counts once for each owner.
     pub fn len(&self) -> usize {
@@ -220,6 +271,7 @@ pub(super) struct Listed<'a> {
     pub(super) diverted: bool,
     pub(super) alternative: bool,
     pub(super) optional: bool,
+    pub(super) shipped: Option<&'a Shipped>,
 }
 
 /// Collects owned paths in any order. Packages must be added sorted by name.
@@ -228,6 +280,8 @@ pub(super) struct Builder<'s> {
     all: Ownership,
     /// Directory as listed → as it is.
     directories: HashMap<Vec<u8>, Arc<[u8]>>,
+    /// Few differ from each other.
+    shipped: BTreeSet<Arc<Shipped>>,
     last: (Vec<u8>, Arc<[u8]>),
     full: bool,
 }
@@ -236,8 +290,15 @@ impl<'s> Builder<'s> {
     pub(super) fn new(system: &'s System) -> Self {
         Self {
             system,
-            all: Ownership { packages: Vec::new(), rows: Vec::new(), paths: Vec::new() },
+            all: Ownership {
+                packages: Vec::new(),
+                rows: Vec::new(),
+                paths: Vec::new(),
+                managed: true,
+                components: None,
+            },
             directories: HashMap::new(),
+            shipped: BTreeSet::new(),
             last: (Vec::new(), Arc::from([].as_slice())),
             full: false,
         }
@@ -260,10 +321,19 @@ impl<'s> Builder<'s> {
         }
         let (Ok(at), Ok(len)) = (u32::try_from(self.all.paths.len()), u32::try_from(path.len())) else { return };
         let Listed { sum, conffile, diverted, alternative, optional, .. } = listed;
+        let shipped = listed.shipped.map(|s| self.intern(s));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.all.paths.extend_from_slice(&path);
-        let owned = Owned { package, sum, conffile, diverted, alternative, optional, index };
+        let owned = Owned { package, sum, conffile, diverted, alternative, optional, shipped, index };
         self.all.rows.push(Row { at, len, owned });
+    }
+    fn intern(&mut self, shipped: &Shipped) -> Arc<Shipped> {
+        if let Some(known) = self.shipped.get(shipped) {
+            return known.clone();
+        }
+        let new = Arc::new(shipped.clone());
+        self.shipped.insert(new.clone());
+        new
     }
     /// Directories with their links followed, as far as they exist; the last name as it is.
     pub(super) fn canonical(&mut self, path: &[u8]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use crate::base::secret::{MASK, is_secret, masked_command, masked_prose};
 use crate::inventory::{Row, Value};
 
 /// Tables whose cells come out of contents and databases, not out of settings or command lines.
-const NO_SETTINGS: &[&str] = &["files", "binaries", "drivers", "packages"];
+const NO_SETTINGS: &[&str] = &["files", "binaries", "drivers", "packages", "components", "certificates"];
 /// Columns that hold sentences.
 const PROSE: &[&str] = &["text", "description", "comment"];
 

@@ -23,10 +23,12 @@ const COLUMNS: &[(&str, &[&str])] = &[
             "content",
             "package",
             "package_check",
+            "package_attributes",
             "layer",
             "covered",
             "against_lower",
             "against_system",
+            "no_account",
         ],
     ),
     ("binaries", &["covered"]),
@@ -34,6 +36,9 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("connections", &["last_used"]),
     ("devices", &["first_seen", "last_seen", "count"]),
     ("packages", &["installed", "matching"]),
+    ("components", &["covered", "matching"]),
+    ("certificates", &["covered"]),
+    ("containers", &["state"]),
     ("accounts", &["changed"]),
 ];
 

@@ -2,11 +2,11 @@
 use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
-use crate::artifact::{Ownership, Sum, Sums};
+use crate::artifact::{Ownership, Sum, Sums, There};
 use crate::base::{Cancelled, FsId, Gap, Name, NodeId, Place, Progress};
 use crate::evidence::{Cover, Entry, System, Tree};
 use crate::fs::STORED_MD5;
-use crate::inventory::Row;
+use crate::inventory::{File, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -233,6 +233,7 @@ fn rows<'a>(
     let row = |(system, entry, at): &Named<'_>| {
         let vouched = vouched(owner(*system), *at, entry, sums);
         let mut row = file_row(system.map(|s| s.index), group.tree, entry, content.clone(), vouched);
+        row.package_attributes = attributes(owner(*system), *at, entry, &row);
         row.archive = kinds.archives.get(&group.tree.id).cloned();
         if kinds.archived.contains(&group.tree.id) {
             row.covered = IN_ARCHIVE.into();
@@ -251,6 +252,23 @@ fn vouched(owners: Option<&Ownership>, at: usize, entry: &Entry, sums: &Sums) ->
         }
         _ => Vouched::default(),
     }
+}
+
+/// What of its owner and permissions is not as its package says.
+fn attributes(owners: Option<&Ownership>, at: usize, entry: &Entry, row: &File) -> Vec<String> {
+    let Some(owners) = owners.filter(|_| entry.covered == Cover::Seen && !entry.deleted) else { return Vec::new() };
+    if entry.stat.is_none() {
+        return Vec::new();
+    }
+    let there = There {
+        is_link: &*row.kind == "symlink",
+        mode: row.mode.0,
+        uid: row.uid,
+        gid: row.gid,
+        capabilities: &row.capabilities,
+        target: row.target.as_ref().map(Name::bytes),
+    };
+    owners.attributes_at(at, entry.path.bytes(), &there)
 }
 
 #[derive(Default)]

@@ -68,7 +68,7 @@ pub(super) fn run(
         owners.into_iter().map(|o| o.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
     let cited = cited.into_inner().unwrap_or_else(PoisonError::into_inner);
     let unowned = |(system, owners): (&System, &Option<Ownership>)| {
-        let Some(owners) = owners else { return Vec::new() };
+        let Some(owners) = owners.as_ref().filter(|o| o.is_managed()) else { return Vec::new() };
         let of_it = cited.iter().filter(|(index, _)| *index == system.index).map(|(_, path)| path);
         of_it.filter(|path| owners.expect(path.bytes()).is_none()).cloned().collect()
     };
@@ -102,13 +102,17 @@ fn ownership(system: &System, sink: &dyn Sink) -> Option<Ownership> {
     let is_whole = owners.is_ok();
     let owners = owners.ok().flatten();
     let kind = &system.info.package_database;
-    if is_whole && owners.is_none() && !kind.is_empty() {
+    let is_read = owners.as_ref().is_some_and(Ownership::is_managed);
+    if is_whole && !is_read && !kind.is_empty() {
         out.gap_system(system, format!("package database {kind} is not read; nothing is vouched for by packages"));
     }
     if !sink.is_done(key) {
         let there = system.entries().iter().map(|e| e.path.bytes());
         let packages = owners.as_ref().map(|o| o.packages(there)).unwrap_or_default();
         packages.into_iter().for_each(|p| out.push(p));
+        let there = system.entries().iter().map(|e| e.path.bytes());
+        let components = owners.as_ref().map(|o| o.components(there)).unwrap_or_default();
+        components.into_iter().for_each(|c| out.push(c));
         let (rows, gaps) = out.take();
         sink.commit(&[key], rows, gaps);
     }

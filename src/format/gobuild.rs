@@ -31,6 +31,17 @@ const MAX_NAMES: usize = 16 << 20;
 /// The last three belong to its runtime: they stay when the build information is wiped.
 pub const MARKS: [&[u8]; 4] = [MAGIC, b"runtime.goexit", b"runtime.newproc", b"all goroutines are asleep"];
 
+/// A module that a program was built from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Module {
+    pub path: String,
+    pub version: String,
+    /// `h1:…`; empty where nothing tells it.
+    pub sum: String,
+    /// `path version` of what stands in for it.
+    pub replaced: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoBuild {
     /// `go1.22.3`, or `go1.20+` where only the line table's layout tells.
@@ -42,6 +53,8 @@ pub struct GoBuild {
     pub module_version: String,
     /// `path version`, sorted; with `=> path version` where one was replaced.
     pub deps: Vec<String>,
+    /// The main module, where its version is told, and the others, sorted.
+    pub modules: Vec<Module>,
     /// Build settings as written: `GOOS=linux`, `vcs.revision=…`.
     pub settings: Vec<String>,
     /// The build information is missing or empty, and this comes from the line table.
@@ -103,6 +116,14 @@ fn read_modules(text: &str, found: &mut GoBuild) {
         let mut fields = line.split('\t');
         let (key, first, second) =
             (fields.next(), fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        let sum = fields.next().unwrap_or_default().to_owned();
+        if matches!(key, Some("mod" | "dep")) && found.modules.len() <= MAX_DEPS {
+            let (path, version) = (first.to_owned(), second.to_owned());
+            found.modules.push(Module { path, version, sum, ..Module::default() });
+        } else if let (Some("=>"), Some(last)) = (key, found.modules.last_mut()) {
+            last.replaced = format!("{first} {second}").trim_end().to_owned();
+            last.sum = sum;
+        }
         match key {
             Some("path") => first.clone_into(&mut found.path),
             Some("mod") => {
@@ -122,6 +143,7 @@ fn read_modules(text: &str, found: &mut GoBuild) {
     deps.sort();
     deps.dedup();
     found.deps = deps;
+    found.modules.sort();
 }
 
 /// A string after its length as a varint.
@@ -193,6 +215,11 @@ fn names_at(bytes: &[u8], at: usize, magic: u8, big: bool) -> Option<GoBuild> {
     let deps = versions(file_names);
     found.module = main_module(function_names, &deps);
     found.deps = deps.into_iter().take(MAX_DEPS).collect();
+    let module = |dep: &String| {
+        let (path, version) = dep.split_once(' ').unwrap_or((dep, ""));
+        Module { path: path.to_owned(), version: version.to_owned(), ..Module::default() }
+    };
+    found.modules = found.deps.iter().map(module).collect();
     Some(found)
 }
 

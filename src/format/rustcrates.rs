@@ -2,8 +2,11 @@
 //!
 //! The compiler writes `…/registry/src/INDEX-HASH/NAME-VERSION/src/FILE.rs` (or, for vendored crates,
 //! `NAME-VERSION/src/FILE.rs`) for every place that may panic; stripping does not remove it.
+use super::elf;
+use flate2::read::ZlibDecoder;
 use memchr::memmem;
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 /// Crates kept of one program.
 const MAX_CRATES: usize = 1000;
@@ -14,6 +17,42 @@ const MAX_NAME: usize = 128;
 
 /// Strings of which every Rust program that kept its panic messages has at least one.
 pub const MARKS: &[&str] = &["/registry/src/", "library/core/src/", "library/std/src/", "library/alloc/src/"];
+
+/// Longest list of a program, decoded; real ones have some kilobytes.
+const MAX_LIST: u64 = 8 << 20;
+
+/// A crate as cargo-auditable lists it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Crate {
+    pub name: String,
+    pub version: String,
+    /// crates.io, git, local, registry.
+    pub source: String,
+}
+
+/// What the section `.dep-v0` lists (the format of cargo-auditable: JSON, compressed by zlib), sorted; `None` where there
+/// is no such section. The error says what is wrong with it.
+pub fn audited(bytes: &[u8]) -> Option<Result<Vec<Crate>, String>> {
+    memmem::find(bytes, b".dep-v0")?;
+    let sections = elf::sections(bytes);
+    let (_, packed) = sections.iter().find(|(name, _)| name == b".dep-v0")?;
+    Some(listed(packed))
+}
+
+fn listed(packed: &[u8]) -> Result<Vec<Crate>, String> {
+    let mut text = Vec::new();
+    ZlibDecoder::new(packed).take(MAX_LIST).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    let list: serde_json::Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+    let packages = list.get("packages").and_then(|p| p.as_array()).ok_or("it lists no packages")?;
+    let text = |package: &serde_json::Value, key: &str| {
+        package.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned()
+    };
+    let one =
+        |p: &serde_json::Value| Crate { name: text(p, "name"), version: text(p, "version"), source: text(p, "source") };
+    let mut all: Vec<Crate> = packages.iter().take(MAX_CRATES).map(one).filter(|c| !c.name.is_empty()).collect();
+    all.sort();
+    Ok(all)
+}
 
 /// `name version`, sorted.
 pub fn parse(bytes: &[u8]) -> Vec<String> {

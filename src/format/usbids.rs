@@ -68,6 +68,35 @@ pub fn pci(vid: &str, did: &str, sub: Option<(&str, &str)>) -> Known {
     exact.or_else(|| all.iter().find(|([sv, _], _)| *sv == "-")).map(|(_, k)| *k).unwrap_or_default()
 }
 
+/// A modem that a pattern of a driver's aliases (`usb:v2C7Cp0125d*…`, `pci:v000014C3d00004D75sv*…`) claims, as
+/// `usb 2c7c:0125 NAME`; `usb 12d1:* NAME` for all devices of a vendor that makes modems. `None` for everything else.
+pub fn modem(alias: &str) -> Option<String> {
+    let is_modem = |class: &str| matches!(class, "cellular" | "cellular-vendor" | "maybe-cellular" | "satellite");
+    if let Some(rest) = alias.strip_prefix("usb:v") {
+        let vid = id(rest)?;
+        let rest = rest.get(4..)?.strip_prefix('p')?;
+        let Some(pid) = id(rest) else {
+            let vendor = TABLES.vendors.get(vid.as_str()).filter(|v| rest.starts_with('*') && is_modem(v.class))?;
+            return Some(format!("usb {vid}:* {}", vendor.name));
+        };
+        let exact = TABLES.usb.get(&(vid.as_str(), pid.as_str()));
+        // Of a vendor that makes other things as well only what is known to be one.
+        let vendor = TABLES.vendors.get(vid.as_str()).filter(|v| v.class == "cellular-vendor");
+        let known = exact.or(vendor).filter(|k| is_modem(k.class))?;
+        return Some(format!("usb {vid}:{pid} {}", known.name));
+    }
+    let rest = alias.strip_prefix("pci:v0000")?;
+    let (vid, did) = (id(rest)?, id(rest.get(4..)?.strip_prefix("d0000")?)?);
+    let all = TABLES.pci.get(&(vid.as_str(), did.as_str()))?;
+    let (_, known) = all.iter().find(|(_, k)| is_modem(k.class))?;
+    Some(format!("pci {vid}:{did} {}", known.name))
+}
+
+/// Four hex digits, in lower case.
+fn id(text: &str) -> Option<String> {
+    text.get(..4).filter(|t| t.bytes().all(|b| b.is_ascii_hexdigit())).map(str::to_ascii_lowercase)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -84,6 +113,24 @@ mod tests {
         let classes = ["cellular", "cellular-vendor", "maybe-cellular", "satellite", "phone", "gnss", "other"];
         for ((vid, pid), known) in &TABLES.usb {
             assert!(vid.len() == 4 && pid.len() == 4 && classes.contains(&known.class), "{vid}:{pid} {known:?}");
+        }
+    }
+
+    #[test]
+    fn aliases_that_claim_modems() {
+        assert!(modem("usb:v2C7Cp0125d*dc*dsc*dp*icFFiscFFipFFin*").unwrap().starts_with("usb 2c7c:0125 "));
+        assert_eq!(modem("usb:v12D1p*d*dc*dsc*dp*icFFisc01ip01in*").unwrap(), "usb 12d1:* Huawei(phones,modems)");
+        assert!(modem("pci:v000014C3d00004D75sv*sd*bc*sc*i*").unwrap().starts_with("pci 14c3:4d75 "));
+        for other in [
+            "usb:v046DpC52Bd*dc*",
+            "usb:v*p*d*dc02*",
+            "usb:v1546p01A8d*",
+            "pci:v00008086d*sv*",
+            "of:N*T*",
+            "usb:v12",
+            "usb:véép",
+        ] {
+            assert_eq!(modem(other), None, "{other}");
         }
     }
 

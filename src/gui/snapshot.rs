@@ -139,7 +139,9 @@ fn starts(data: &CaseData) -> (Vec<Start>, usize) {
         let of = |package: &Option<Arc<str>>| package.as_deref().unwrap_or("its package").to_owned();
         let has_database = has_database(s.system);
         match &*s.package_check {
-            "differs" | "conffile-changed" => return Some((0, format!("differs from package {}", of(&s.package)))),
+            "differs" | "conffile-changed" | "component-differs" => {
+                return Some((0, format!("differs from package {}", of(&s.package))));
+            }
             "missing" => return Some((2, "its program is not on the disk".to_owned())),
             "unowned" if has_database => return Some((1, "no package owns it".to_owned())),
             _ if s.program.is_none() => return Some((3, "its program could not be resolved".to_owned())),

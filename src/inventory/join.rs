@@ -2,6 +2,8 @@
 //! inventory, so that it does not matter in which life of a worker a row was read.
 mod initramfs;
 mod layers;
+mod made;
+mod owners;
 mod starts;
 
 pub use initramfs::is_initramfs;
@@ -13,10 +15,13 @@ use std::sync::Arc;
 /// Completes the rows in place. Running it again changes nothing.
 pub fn join(inventory: &mut Inventory) {
     packages(inventory);
+    made::components(inventory);
+    made::certificates(inventory);
     listeners(inventory);
     layers::compare(inventory);
     initramfs::compare(inventory);
     starts::vouch(inventory);
+    owners::unknown(inventory);
 }
 
 #[derive(Default)]

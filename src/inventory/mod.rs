@@ -10,6 +10,7 @@ mod scene;
 mod sort;
 mod tables;
 mod tables_disk;
+mod tables_made;
 mod tables_starts;
 mod value;
 mod wire;
@@ -23,6 +24,7 @@ pub use scene::{
 };
 pub use tables::*;
 pub use tables_disk::*;
+pub use tables_made::*;
 pub use tables_starts::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};
 
@@ -170,10 +172,13 @@ tables! {
     driver_settings: DriverSetting,
     devices: Device,
     packages: Package,
+    components: Component,
+    containers: Container,
     accounts: Account,
     groups: Group,
     sudoers: SudoRule,
     keys: Key,
+    certificates: Certificate,
     settings: Setting,
     boot_environment: BootVariable,
     events: Event,

@@ -50,8 +50,10 @@ record! {
         unhashed: Arc<str>,
         /// The package that owns it.
         package: Option<Arc<str>>,
-        /// ok, differs, conffile-ok, conffile-changed, no-digest (owned, but the package lists no digest), unchecked (the package lists a digest, but the content was not hashed), unowned; empty where there is no package database.
+        /// ok, differs, conffile-ok, conffile-changed, no-digest (owned, but the package lists no digest), unchecked (the package lists a digest, but the content was not hashed), unowned (of no package; where a component lists it without a digest, `package` names that); component-ok, component-differs (owned by no package, but listed by the component of another package manager that `package` names); empty where there is no package database and no component lists it.
         package_check: Arc<str>,
+        /// What of its owner, group, permissions and capabilities is not as the package database says: `mode 0755 -> 4755`.
+        package_attributes: Vec<String>,
         /// Found in directory slack or as a deleted inode.
         deleted: bool,
         /// In a tree merged of layers: the layer it is from, `upper NAME` or `lower NAME`.
@@ -64,6 +66,8 @@ record! {
         against_lower: Arc<str>,
         /// A file of an initramfs against the system that it starts: packaged (the content of a file there that is as its package ships it), on-disk (the content of another file there), changed (no file there has the content, but one has the name), alone (neither); empty for everything else.
         against_system: Arc<str>,
+        /// Whose numbers no account or group of its system has: owner, group, or both; empty where they are known, and where the files of containers, of subordinate numbers and of numbers that systemd gives out lie.
+        no_account: Arc<str>,
     }
 }
 record! {
@@ -236,6 +240,14 @@ record! {
         outside: bool,
         /// Number of device aliases it claims.
         aliases: u32,
+        /// Number of the known modems among the ids that it claims.
+        modem_ids: u32,
+        /// The known modems among the ids that it claims, at most 40: `usb 2c7c:0125 Quectel EC25`; `usb 12d1:* Huawei` for a whole vendor.
+        modems: Vec<String>,
+        /// Its kernel's modules.alias has all its aliases; `None` without that file, or where it has no alias.
+        indexed: Option<bool>,
+        /// Its vermagic begins with the kernel whose tree it lies in; `None` if it has none or lies in none.
+        kernel_fits: Option<bool>,
         /// Names a module source path or build directory reveals.
         source: String,
         /// Checksum of its sources, by its own record.
@@ -333,6 +345,14 @@ record! {
         changed: Option<Time>,
         /// From this day on the account is refused, whatever the password.
         expires: Option<Time>,
+        /// Days that have to pass between two changes of the password.
+        min_days: Option<u32>,
+        /// Days after which the password has to be changed.
+        max_days: Option<u32>,
+        /// Days of warning before.
+        warn_days: Option<u32>,
+        /// Days after which an expired password is refused altogether.
+        inactive_days: Option<u32>,
         /// Can log in: a shell that is none of nologin and false, and a usable password or a key.
         login: bool,
         /// Groups it is in.
@@ -348,8 +368,10 @@ record! {
     }
 }
 record! {
-    /// Who may run what as whom.
+    /// Who may run what as whom: rules of sudo and doas, grants of polkit.
     SudoRule in "sudoers", key [who, hosts, runas, commands] {
+        /// sudo, doas, polkit.
+        by: Arc<str>,
         who: String,
         hosts: String,
         runas: String,
@@ -358,9 +380,9 @@ record! {
     }
 }
 record! {
-    /// SSH keys: authorized, host, private, known hosts.
+    /// SSH keys: authorized, host, private, known hosts; keys of Kerberos that the system holds.
     Key in "keys", key [kind, user, fingerprint, options] {
-        /// authorized, host, private, known-host, certificate-authority.
+        /// authorized, host, private, known-host, certificate-authority; keytab.
         kind: Arc<str>,
         /// Whose it is; empty for host keys.
         user: String,

@@ -160,6 +160,8 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
         case.replace_table(&*data.inventory.packages, ids)?;
         case.replace_table(&*data.inventory.listeners, ids)?;
         case.replace_table(&*data.inventory.starts, ids)?;
+        case.replace_table(&*data.inventory.components, ids)?;
+        case.replace_table(&*data.inventory.certificates, ids)?;
         case.finish()?;
     }
     let word = if finished { "finished" } else { "stopped" };

@@ -45,6 +45,7 @@ mod journal;
 mod kit;
 mod lives;
 mod look;
+mod made;
 mod mount;
 mod mutate;
 mod named_files;

@@ -37,6 +37,12 @@ pub(super) struct User {
     password: String,
 }
 
+impl User {
+    pub(super) fn shell(&self) -> &str {
+        &self.shell
+    }
+}
+
 /// Every account the system lists, in file order; lines that are none are left to [`extract`] to report.
 pub(super) fn users(system: &System) -> Vec<User> {
     let mut all = Vec::new();
@@ -45,6 +51,42 @@ pub(super) fn users(system: &System) -> Vec<User> {
         all.extend(text.bytes.split(|b| *b == b'\n').filter_map(user));
     }
     all
+}
+
+/// Numbers of accounts and groups by name, for databases that tell owners by name.
+#[derive(Debug)]
+pub(super) struct Ids {
+    users: BTreeMap<String, u32>,
+    groups: BTreeMap<String, u32>,
+}
+impl Ids {
+    pub(super) fn of(system: &System) -> Self {
+        let mut users = BTreeMap::new();
+        for user in self::users(system) {
+            users.entry(user.name).or_insert(user.uid);
+        }
+        let mut groups = BTreeMap::new();
+        for place in PLACES {
+            let Some(text) = read(system, place, "group") else { continue };
+            for (_, line, _) in text.lines() {
+                let mut fields = line.split(':');
+                if let (Some(name), Some(gid)) = (fields.next(), fields.nth(1).and_then(|g| g.trim().parse().ok())) {
+                    groups.entry(name.to_owned()).or_insert(gid);
+                }
+            }
+        }
+        // Whatever the files say, this one is 0.
+        users.entry("root".to_owned()).or_insert(0);
+        groups.entry("root".to_owned()).or_insert(0);
+        Self { users, groups }
+    }
+    /// By name, or by number behind `#`; `None` for a name that no file has.
+    pub(super) fn user(&self, name: &str) -> Option<u32> {
+        name.strip_prefix('#').map_or_else(|| self.users.get(name).copied(), |number| number.parse().ok())
+    }
+    pub(super) fn group(&self, name: &str) -> Option<u32> {
+        name.strip_prefix('#').map_or_else(|| self.groups.get(name).copied(), |number| number.parse().ok())
+    }
 }
 
 fn read<'a>(system: &'a System, place: &str, file: &str) -> Option<Text<'a>> {
@@ -103,10 +145,11 @@ fn extract(system: &System, out: &Out) {
                 continue;
             };
             let (password, changed) = password(&user, &shadow);
-            let expires = shadow.get(&user.name).and_then(|s| s.expires);
+            let days = shadow.get(&user.name).map(|s| (s.expires, s.days)).unwrap_or_default();
+            let (expires, [min_days, max_days, warn_days, inactive_days]) = days;
             let evidence = mask(text.line_at(number, run), &user.password, out);
             let found = account(system, user, &password, &groups, &keyed, evidence);
-            out.push(Account { changed, expires, ..found });
+            out.push(Account { changed, expires, min_days, max_days, warn_days, inactive_days, ..found });
         }
     }
 }
@@ -141,7 +184,7 @@ fn account(
 }
 
 /// Whether the shell lets anyone in: no shell means `/bin/sh`; a shell that leads to nologin or false does not.
-fn shell_admits(system: &System, shell: &str) -> bool {
+pub(super) fn shell_admits(system: &System, shell: &str) -> bool {
     let end = system.canonical(shell.as_bytes()).unwrap_or_else(|| Name::from(shell));
     let refuses = |name: &[u8]| matches!(name, b"nologin" | b"false" | b"true" | b"sync" | b"halt" | b"shutdown");
     !refuses(end.file_name()) && !refuses(Name::from(shell).file_name())
@@ -151,6 +194,8 @@ struct Shadow {
     password: String,
     changed: Option<Time>,
     expires: Option<Time>,
+    /// At least, at most, of warning, until it is refused altogether.
+    days: [Option<u32>; 4],
 }
 
 /// The kind of an account's password and when it was set.
@@ -166,7 +211,7 @@ fn password(user: &User, shadow: &BTreeMap<String, Shadow>) -> (String, Option<T
 }
 
 /// Names a password field by the prefixes of crypt(5); the hash itself is looked at no further.
-fn kind(field: &str) -> &'static str {
+pub(super) fn kind(field: &str) -> &'static str {
     if field.is_empty() {
         return "empty";
     }
@@ -220,8 +265,10 @@ fn shadow(system: &System, place: &str, out: &Out) -> BTreeMap<String, Shadow> {
             days.and_then(|d| d.checked_mul(DAY)).map(Time::seconds)
         };
         let (changed, expires) = (day(2), day(7));
+        let count = |field: usize| fields.get(field).and_then(|d| d.trim().parse().ok());
+        let days = [count(3), count(4), count(5), count(6)];
         // The first entry of a name is the one the C library finds.
-        all.entry((*name).to_owned()).or_insert(Shadow { password: (*password).to_owned(), changed, expires });
+        all.entry((*name).to_owned()).or_insert(Shadow { password: (*password).to_owned(), changed, expires, days });
     }
     all
 }
@@ -377,6 +424,7 @@ mod tests {
         };
         assert_eq!(op.groups, ["sudo"]);
         assert_eq!(op.changed.unwrap().to_string(), "2022-01-10T00:00:00Z");
+        assert_eq!((op.min_days, op.max_days, op.warn_days, op.inactive_days), (Some(0), Some(99_999), Some(7), None));
         assert_eq!(op.evidence.line, Some(4));
         let shown = format!("{rows:?}");
         assert!(!shown.contains("cdefgh") && !shown.contains("$6$"), "a hash is shown");

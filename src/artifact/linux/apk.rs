@@ -1,10 +1,10 @@
 //! The apk database of Alpine: packages and the paths they own.
 //!
 //! Format: apk-package(5) and the installed database of apk-tools: records of `X:value` lines, in which `F:` names a
-//! folder, `R:` a file in it, `Z:` the file's digest (`Q1` SHA-1, `Q2` SHA-256 in base64; of a link, that of its
+//! folder and `M:` its owner and permissions, `R:` a file in it and `a:` its owner and permissions, `Z:` the file's digest (`Q1` SHA-1, `Q2` SHA-256 in base64; of a link, that of its
 //! target).
 use crate::artifact::ownership::{Builder, Listed, Sum};
-use crate::artifact::{Out, Ownership};
+use crate::artifact::{Out, Ownership, Shipped};
 use crate::base::{Digest, Sha1};
 use crate::evidence::{System, Text};
 use crate::fs::NodeKind;
@@ -25,7 +25,30 @@ const NOT_PROTECTED: &[&[u8]] = &[b"etc/init.d/", b"etc/apk/"];
 #[derive(Default)]
 struct Record {
     package: Package,
-    files: Vec<(Vec<u8>, Option<Sum>)>,
+    files: Vec<Listing>,
+}
+
+/// A path without its leading slash, as a record lists it.
+struct Listing {
+    path: Vec<u8>,
+    sum: Option<Sum>,
+    shipped: Shipped,
+}
+impl Listing {
+    /// What has no line of its own has these permissions.
+    fn new(path: Vec<u8>, mode: u32) -> Self {
+        let shipped = Shipped { mode: Some(mode), uid: Some(0), gid: Some(0), ..Shipped::default() };
+        Self { path, sum: None, shipped }
+    }
+}
+
+/// `uid:gid:mode`, as `a:` and `M:` have it.
+fn attributes(value: &[u8]) -> Option<Shipped> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut fields = text.split(':');
+    let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let mode = u32::from_str_radix(fields.next()?, 8).ok().filter(|m| *m <= 0o7777)?;
+    Some(Shipped { mode: Some(mode), uid: Some(uid), gid: Some(gid), ..Shipped::default() })
 }
 
 /// Reads the database into an index of owned paths; `None` where there is no database.
@@ -68,12 +91,23 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             b'A' => record.package.architecture = said().as_str().into(),
             b'm' => record.package.maintainer = said(),
             b'o' => record.package.source = said(),
-            b'F' => folder = if value.is_empty() { Vec::new() } else { [value, b"/"].concat() },
-            b'R' => record.files.push(([folder.as_slice(), value].concat(), None)),
+            b'F' if value.is_empty() => folder = Vec::new(),
+            b'F' => {
+                record.files.push(Listing::new(value.to_vec(), 0o755));
+                folder = [value, b"/"].concat();
+            }
+            b'R' => record.files.push(Listing::new([folder.as_slice(), value].concat(), 0o644)),
+            b'a' | b'M' => {
+                if let Some(last) = record.files.last_mut() {
+                    let said = attributes(value);
+                    bad = bad.or(said.is_none().then_some(number));
+                    last.shipped = said.unwrap_or_default();
+                }
+            }
             b'Z' => {
                 if let Some(last) = record.files.last_mut() {
-                    last.1 = sum(value);
-                    bad = bad.or(last.1.is_none().then_some(number));
+                    last.sum = sum(value);
+                    bad = bad.or(last.sum.is_none().then_some(number));
                 }
             }
             _ => {}
@@ -100,7 +134,7 @@ fn index(system: &System, all: BTreeMap<(String, u32), Record>, text: &Text<'_>,
         package.automatic = world.as_ref().map(|w| !w.iter().any(|name| **name == *package.name));
         package.scripts = scripts.get(&*package.name).cloned().unwrap_or_default();
         builder.package(package);
-        for (path, sum) in files {
+        for Listing { path, sum, shipped } in files {
             let conffile = path.starts_with(PROTECTED) && !NOT_PROTECTED.iter().any(|p| path.starts_with(p));
             let path = [b"/".as_slice(), &path].concat();
             // The digest of a link is that of its target: what stands there is compared at once.
@@ -109,7 +143,7 @@ fn index(system: &System, all: BTreeMap<(String, u32), Record>, text: &Text<'_>,
             let same =
                 link.is_some_and(|target| sum == Some(Sum::Sha1(Sha1(sha1::Sha1::digest(target.bytes()).into()))));
             let sum = sum.filter(|_| !same);
-            builder.add(Listed { path: &path, sum, conffile, ..Listed::default() });
+            builder.add(Listed { path: &path, sum, conffile, shipped: Some(&shipped), ..Listed::default() });
         }
     }
     builder.finish(|what| out.gap(text.entry, what))
@@ -216,7 +250,7 @@ mod tests {
         assert_eq!(word("/etc/securetty", Some(b"changed\n")), "conffile-changed");
         let packages = all.packages(s.entries().iter().map(|e| e.path.bytes()));
         let [busybox, _] = packages.as_slice() else { panic!("{packages:?}") };
-        assert_eq!((&*busybox.name, &*busybox.manager, busybox.files, busybox.listed), ("busybox", "apk", 5, 3));
+        assert_eq!((&*busybox.name, &*busybox.manager, busybox.files, busybox.listed), ("busybox", "apk", 7, 3));
         assert_eq!(busybox.automatic, Some(false));
         let gaps: Vec<String> = out.take().1.into_iter().map(|g| g.what).collect();
         assert_eq!(gaps.len(), 2, "{gaps:?}");

@@ -4,8 +4,9 @@
 //! `info/NAME[:ARCH].list` (paths) and `.md5sums` (md5sum(1)); `diversions` (three lines each:
 //! original, diverted to, package or `:`); `statoverride` (user, group, mode, path); the
 //! alternatives database of update-alternatives(1).
+use super::accounts::Ids;
 use crate::artifact::ownership::{Builder, Listed, Sum};
-use crate::artifact::{Artifact, Os, Out, Ownership};
+use crate::artifact::{Artifact, Os, Out, Ownership, Shipped};
 use crate::base::{Md5, Name};
 use crate::evidence::{Entry, System, Text};
 use crate::format::deb822::{self, Stanza};
@@ -72,6 +73,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     let packages = packages(system, out)?;
     let mut builder = Builder::new(system);
     let diversions = diversions(system, out, &mut builder);
+    let overrides = overrides(system, out, &mut builder);
     let mut unnamed: BTreeSet<&[u8]> = BTreeSet::new();
     let mut infos: HashMap<&[u8], &Entry> = HashMap::new();
     for entry in system.glob(&format!("{INFO}*")) {
@@ -111,9 +113,10 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
         let mut own = |path: &[u8], md5: Option<Md5>, conffile: bool| {
             let sum = md5.map(Sum::Md5);
             let real = builder.canonical(path);
+            let shipped = overrides.get(&real);
             match diversions.get(&real).filter(|(_, by)| **by != *name.as_bytes()) {
                 Some((to, _)) => builder.add(Listed { path: to, sum, conffile, diverted: true, ..Listed::default() }),
-                None => builder.add(Listed { path, sum, conffile, ..Listed::default() }),
+                None => builder.add(Listed { path, sum, conffile, shipped, ..Listed::default() }),
             }
         };
         if let Some(text) = &list {
@@ -323,6 +326,25 @@ fn diversions(system: &System, out: &Out, builder: &mut Builder<'_>) -> HashMap<
     };
     let all = triples(&text, out);
     all.into_iter().map(|(_, [from, to, by])| (builder.canonical(from), (to.to_vec(), by.to_vec()))).collect()
+}
+
+/// What statoverride says of canonical paths; the archives' own permissions are in no database.
+fn overrides(system: &System, out: &Out, builder: &mut Builder<'_>) -> HashMap<Vec<u8>, Shipped> {
+    let Some(text) = read(system, out, "/var/lib/dpkg/statoverride") else { return HashMap::new() };
+    let ids = Ids::of(system);
+    let mut all = HashMap::new();
+    for (_, line, _) in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        // Lines that are none are told where the overrides are listed.
+        if let (Some(user), Some(group), Some(mode), Some(path)) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            let mode = u32::from_str_radix(mode, 8).ok().filter(|m| *m <= 0o7777);
+            let shipped = Shipped { mode, uid: ids.user(user), gid: ids.group(group), ..Shipped::default() };
+            all.insert(builder.canonical(path.as_bytes()), shipped);
+        }
+    }
+    all
 }
 
 /// Links of the alternatives database that point where it says: owner's index and path.

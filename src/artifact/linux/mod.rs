@@ -1,5 +1,6 @@
 //! Linux systems.
 pub(crate) mod access;
+pub(crate) mod account_sources;
 pub(crate) mod accounts;
 pub(crate) mod apk;
 pub(crate) mod backup;
@@ -7,6 +8,8 @@ pub(crate) mod bootargs;
 pub(crate) mod cron;
 pub(crate) mod dpkg;
 mod dropins;
+pub(crate) mod images;
+pub(crate) mod kernel;
 pub(crate) mod logins;
 pub(crate) mod logs;
 pub(crate) mod modconf;
@@ -16,6 +19,7 @@ pub(crate) mod opkg;
 pub(crate) mod package_log;
 pub(crate) mod pacman;
 pub(crate) mod pam;
+pub(crate) mod polkit;
 pub(crate) mod program;
 pub(crate) mod rpm;
 pub(crate) mod ssh;

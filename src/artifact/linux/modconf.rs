@@ -125,7 +125,10 @@ fn builtin(system: &System, out: &Out) {
                 pairs.filter(|(k, _)| k == key).map(|(_, v)| v.as_str()).collect()
             };
             let first = |key: &str| all(key).first().copied().unwrap_or_default();
+            let (modem_ids, modems) = super::modules::modems(all("alias").into_iter());
             out.push(Driver {
+                modem_ids,
+                modems,
                 license: first("license").into(),
                 description: all("description").join(", "),
                 author: all("author").join(", "),

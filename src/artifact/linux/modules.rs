@@ -2,8 +2,9 @@
 use crate::artifact::{Content, Out, Sight};
 use crate::evidence::Entry;
 use crate::format::decompress::Compression;
-use crate::format::{kmod, traces};
+use crate::format::{kmod, traces, usbids};
 use crate::inventory::Driver;
+use std::collections::BTreeSet;
 
 pub(crate) const CONTENT: Content = Content {
     name: "linux.modules",
@@ -79,6 +80,10 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     let kernel = folder.or(vermagic.split(' ').next()).unwrap_or_default();
     let all = |key: &str| module.all(key).collect::<Vec<_>>().join(", ");
     let ordered = below.and_then(|below| ordered(sight, kernel, below));
+    let indexed = below.and_then(|_| indexed(sight, kernel, &module));
+    let (modem_ids, modems) = modems(module.all("alias"));
+    let for_kernel = vermagic.split(' ').next().filter(|k| !k.is_empty());
+    let kernel_fits = folder.zip(for_kernel).map(|(folder, own)| folder == own);
     let name = if module.name.is_empty() { canonical(&path) } else { module.name.replace('-', "_") };
     out.push(Driver {
         name: name.into(),
@@ -105,6 +110,10 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
             .unwrap_or_default(),
         signature: module.signature.as_ref().map(described).unwrap_or_default(),
         ordered,
+        indexed,
+        kernel_fits,
+        modem_ids,
+        modems,
         outside: below.is_none_or(|b| !b.starts_with("kernel/")),
         aliases: u32::try_from(module.all("alias").count()).unwrap_or(u32::MAX),
         source: module.sources.join(", "),
@@ -118,6 +127,25 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
 
 fn described(signature: &kmod::Signature) -> String {
     format!("{} {}, key {}", signature.kind, signature.hash, signature.key)
+}
+
+/// Known modems told of one driver.
+const MAX_MODEMS: usize = 40;
+
+/// The known modems that aliases claim: how many, and the first of them in order.
+pub(super) fn modems<'a>(aliases: impl Iterator<Item = &'a str>) -> (u32, Vec<String>) {
+    let all: BTreeSet<String> = aliases.filter_map(usbids::modem).collect();
+    (u32::try_from(all.len()).unwrap_or(u32::MAX), all.into_iter().take(MAX_MODEMS).collect())
+}
+
+/// Whether `modules.alias`, made by depmod(8), has every alias of the module; `None` where either has none.
+fn indexed(sight: &Sight<'_>, kernel: &str, module: &kmod::Module) -> Option<bool> {
+    let system = sight.system?;
+    let name = module.name.replace('-', "_");
+    let mut aliases = module.all("alias").peekable();
+    aliases.peek()?;
+    let lines = system.line_set(system.resolve(format!("/lib/modules/{kernel}/modules.alias"))?)?;
+    Some(aliases.all(|alias| lines.contains(format!("alias {alias} {name}").as_bytes())))
 }
 
 /// The kernel whose modules tree a path lies in, and the path within that tree.

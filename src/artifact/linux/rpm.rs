@@ -1,6 +1,7 @@
 //! The RPM database: packages and the paths they own, with the digests of their headers.
+use super::accounts::Ids;
 use crate::artifact::ownership::{Builder, Listed, Sum};
-use crate::artifact::{Out, Ownership};
+use crate::artifact::{Out, Ownership, Shipped};
 use crate::base::{Evidence, Time};
 use crate::evidence::{Entry, System, image_runs};
 use crate::format::bytes::Bytes;
@@ -22,12 +23,23 @@ const MD5: u64 = 1;
 const SHA1: u64 = 2;
 const SHA256: u64 = 8;
 
+/// What of a file is compared, by its flags of verification (rpm's `rpmvf.h`).
+const LINK_TO: u64 = 1 << 2;
+const USER: u64 = 1 << 3;
+const GROUP: u64 = 1 << 4;
+const MODE: u64 = 1 << 6;
+const CAPABILITIES: u64 = 1 << 8;
+/// The bits of a mode that tell a symbolic link.
+const KIND: u64 = 0o170_000;
+const LINK: u64 = 0o120_000;
+
 /// A path as a header lists it.
 struct File {
     path: Vec<u8>,
     sum: Option<Sum>,
     conffile: bool,
     optional: bool,
+    shipped: Option<Shipped>,
 }
 
 /// Reads the database into an index of owned paths; `None` where there is no database.
@@ -42,6 +54,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
         out.gap(other, format!("a further database of packages beside {}; not used", first.path.display()));
     }
     let mut all: BTreeMap<(String, String, String, u32), (Package, Vec<File>)> = BTreeMap::new();
+    let ids = Ids::of(system);
     let done = read(system, first, out, &mut |stored, evidence| {
         if all.len() >= MAX_PACKAGES {
             out.gap(first, "budget: packages; the rest was not read");
@@ -61,7 +74,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
                     told("a header without a name");
                 } else {
                     let key = (package.name.to_string(), package.architecture.to_string(), package.version.clone());
-                    all.insert((key.0, key.1, key.2, stored.number), (package, files(&header, &told)));
+                    all.insert((key.0, key.1, key.2, stored.number), (package, files(&header, &ids, &told)));
                 }
             }
         }
@@ -74,9 +87,9 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
     let mut builder = Builder::new(system);
     for (package, files) in all.into_values() {
         builder.package(package);
-        for File { path, sum, conffile, optional } in &files {
+        for File { path, sum, conffile, optional, shipped } in &files {
             let (sum, conffile, optional) = (*sum, *conffile, *optional);
-            builder.add(Listed { path, sum, conffile, optional, ..Listed::default() });
+            builder.add(Listed { path, sum, conffile, optional, shipped: shipped.as_ref(), ..Listed::default() });
         }
     }
     Some(builder.finish(|what| out.gap(first, what)))
@@ -141,7 +154,7 @@ fn package(header: &Header<'_>, evidence: Evidence) -> Package {
 }
 
 /// The files of a package. Lists of different lengths are told; what is missing counts as not said.
-fn files(header: &Header<'_>, told: &dyn Fn(&str)) -> Vec<File> {
+fn files(header: &Header<'_>, ids: &Ids, told: &dyn Fn(&str)) -> Vec<File> {
     let (names, folders) = (header.texts(tag::BASE_NAMES), header.texts(tag::DIR_NAMES));
     let indexes = header.numbers(tag::DIR_INDEXES);
     let paths: Vec<Vec<u8>> = if names.is_empty() {
@@ -170,6 +183,25 @@ fn files(header: &Header<'_>, told: &dyn Fn(&str)) -> Vec<File> {
     if wanted > 0 && digests.iter().any(|d| !d.is_empty() && parsed(d, wanted).is_none()) {
         told("some of its digests are none; those are not compared");
     }
+    let (modes, verify) = (header.numbers(tag::FILE_MODES), header.numbers(tag::FILE_VERIFY_FLAGS));
+    let (users, groups) = (header.texts(tag::FILE_USER_NAMES), header.texts(tag::FILE_GROUP_NAMES));
+    let (targets, capabilities) = (header.texts(tag::FILE_LINK_TOS), header.texts(tag::FILE_CAPABILITIES));
+    let shipped = |n: usize, ghost: bool| {
+        // Without flags everything is compared.
+        let compared = |what: u64| verify.get(n).is_none_or(|v| v & what != 0);
+        let name = |of: &[&[u8]]| of.get(n).map(|name| String::from_utf8_lossy(name).into_owned());
+        let mode = modes.get(n).copied();
+        let link = mode.is_some_and(|m| m & KIND == LINK);
+        let target = targets.get(n).filter(|t| !t.is_empty() && link && !ghost && compared(LINK_TO));
+        let own = capabilities.get(n).map_or(b"".as_slice(), |c| c);
+        Shipped {
+            mode: mode.filter(|_| compared(MODE)).and_then(|m| u32::try_from(m & 0o7777).ok()),
+            uid: name(&users).filter(|_| compared(USER)).and_then(|u| ids.user(&u)),
+            gid: name(&groups).filter(|_| compared(GROUP)).and_then(|g| ids.group(&g)),
+            capabilities: compared(CAPABILITIES).then(|| String::from_utf8_lossy(own).as_ref().into()),
+            target: target.map(|t| (*t).into()),
+        }
+    };
     let file = |(n, path): (usize, Vec<u8>)| {
         let flags = flags.get(n).copied().unwrap_or(0);
         // Replaced by another package, left out, of another architecture.
@@ -181,6 +213,7 @@ fn files(header: &Header<'_>, told: &dyn Fn(&str)) -> Vec<File> {
             sum: digest.and_then(|d| parsed(d, wanted)),
             conffile: flags & CONFIG != 0,
             optional: ghost || elsewhere || flags & MISSING_OK != 0,
+            shipped: (!elsewhere && modes.len() >= names.len()).then(|| shipped(n, ghost)),
         }
     };
     paths.into_iter().filter(|p| p.starts_with(b"/")).enumerate().map(file).collect()

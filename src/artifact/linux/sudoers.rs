@@ -200,6 +200,7 @@ impl<'a> Reader<'a, '_> {
                         return;
                     }
                     self.out.push(SudoRule {
+                        by: "sudo".into(),
                         who: who.clone(),
                         hosts: hosts.clone(),
                         evidence: text.line_at(spec.line.number, spec.line.run),
@@ -240,6 +241,7 @@ impl<'a> Reader<'a, '_> {
             }
         }
         let build = |(runas, nopasswd, list): (String, bool, Vec<String>)| SudoRule {
+            by: "sudo".into(),
             // Without a list, sudo runs as root.
             runas: if runas.is_empty() { "root".to_owned() } else { runas },
             nopasswd,
@@ -376,7 +378,8 @@ fn doas(text: &Text<'_>, out: &Out) {
             out.gap_line(text.entry, number, "not a rule of doas.conf(5)");
             continue;
         }
-        let mut rule = SudoRule { hosts: "ALL".to_owned(), runas: "ALL".to_owned(), ..SudoRule::default() };
+        let mut rule =
+            SudoRule { by: "doas".into(), hosts: "ALL".to_owned(), runas: "ALL".to_owned(), ..SudoRule::default() };
         let mut in_braces = false;
         let mut command = Vec::new();
         while let Some(word) = words.next() {

@@ -20,11 +20,16 @@ pub mod tag {
     pub const FILE_STATES: u32 = 1029;
     pub const FILE_MODES: u32 = 1030;
     pub const FILE_DIGESTS: u32 = 1035;
+    pub const FILE_LINK_TOS: u32 = 1036;
     pub const FILE_FLAGS: u32 = 1037;
+    pub const FILE_USER_NAMES: u32 = 1039;
+    pub const FILE_GROUP_NAMES: u32 = 1040;
     pub const SOURCE_RPM: u32 = 1044;
+    pub const FILE_VERIFY_FLAGS: u32 = 1045;
     pub const DIR_INDEXES: u32 = 1116;
     pub const BASE_NAMES: u32 = 1117;
     pub const DIR_NAMES: u32 = 1118;
+    pub const FILE_CAPABILITIES: u32 = 5010;
     pub const FILE_DIGEST_ALGORITHM: u32 = 5011;
     /// Scripts, and what they are called.
     pub const SCRIPTS: &[(u32, &str)] = &[

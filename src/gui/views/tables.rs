@@ -40,13 +40,19 @@ view!(
     "Kernel modules, what the configuration says of them, hardware that was recorded, what the boot loader is told",
     ["drivers", "driver_settings", "devices", "boot_environment"]
 );
-view!(PACKAGES, "packages", "Packages", "Installed packages, and whether their files are as shipped", ["packages"]);
+view!(
+    PACKAGES,
+    "packages",
+    "Packages",
+    "Installed packages and components, whether their files are as shipped, and images and containers on the disk",
+    ["packages", "components", "containers"]
+);
 view!(
     ACCOUNTS,
     "accounts",
     "Accounts",
-    "Who can log in, with what, and what they may do",
-    ["accounts", "groups", "sudoers", "keys", "settings"]
+    "Who can log in, with what, and what they may do; whom the system trusts",
+    ["accounts", "groups", "sudoers", "keys", "certificates", "settings"]
 );
 view!(
     EVENTS,

@@ -12,6 +12,8 @@ pub(in crate::judge) enum Vouched {
     Owned,
     /// An owned configuration file that somebody edited.
     Edited,
+    /// Owned by no package, but as the list of another package manager says.
+    Component,
     /// Owned, and its content differs from the package's manifest.
     Differs,
     Unowned,
@@ -34,6 +36,7 @@ impl Vouched {
         match self {
             Self::Owned => "as its package ships it",
             Self::Edited => "a configuration file that differs from what its package shipped",
+            Self::Component => "not of the system's packages, and as the component that it belongs to lists it",
             Self::Differs => "differs from its package's manifest",
             Self::Unowned => "owned by no package",
             Self::NoDatabase => "no package database to ask",
@@ -101,7 +104,8 @@ impl<'a> Ground<'a> {
             None => Vouched::Absent,
             Some((_, file)) => match &*file.package_check {
                 "unowned" => Vouched::Unowned,
-                "differs" => Vouched::Differs,
+                "component-ok" => Vouched::Component,
+                "differs" | "component-differs" => Vouched::Differs,
                 "conffile-changed" => Vouched::Edited,
                 _ => Vouched::Owned,
             },
