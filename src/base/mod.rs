@@ -2,8 +2,10 @@
 //! Nothing here knows of disks, files formats or rules.
 mod budget;
 mod digest;
+pub mod encoding;
 mod folder;
 mod gap;
+pub mod host;
 mod ids;
 pub mod inert;
 mod name;

@@ -385,6 +385,10 @@ impl<'a> Text<'a> {
         let text = bytes.map(|b| excerpt(&String::from_utf8_lossy(b)));
         Evidence { line: Some(number), excerpt: text, ..self.at(Some(run), None, None) }
     }
+    /// [`Self::line_at`] without an excerpt, for who shows another one of a line that may be long.
+    pub fn place(&self, number: u32, run: Run) -> Evidence {
+        Evidence { line: Some(number), ..self.at(Some(run), None, None) }
+    }
     /// A key (INI section and key, JSON pointer) as evidence.
     pub fn key(&self, line: Option<u32>, key: &str) -> Evidence {
         let mut evidence = line.map_or_else(|| self.evidence(), |l| self.line(l));

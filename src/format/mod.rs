@@ -16,6 +16,7 @@ pub mod keytab;
 pub mod kmod;
 pub mod lines;
 pub mod pe;
+pub mod putty;
 pub mod rpm;
 pub mod rustcrates;
 pub mod script;

@@ -1,44 +1,7 @@
 //! A file's bytes as lines of text in a chosen encoding: nothing in them steers, nothing is lost without a word.
+pub use crate::base::encoding::Encoding;
 use crate::base::inert::walk;
 use encoding_rs::{Encoding as Table, GBK, UTF_16BE, UTF_16LE};
-
-/// How bytes become text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    #[default]
-    Utf8,
-    Gbk,
-    Utf16Le,
-    Utf16Be,
-}
-impl Encoding {
-    pub const ALL: [Self; 4] = [Self::Utf8, Self::Gbk, Self::Utf16Le, Self::Utf16Be];
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Utf8 => "UTF-8",
-            Self::Gbk => "GBK",
-            Self::Utf16Le => "UTF-16 LE",
-            Self::Utf16Be => "UTF-16 BE",
-        }
-    }
-    /// What these bytes most likely are: a guess to begin with, the examiner chooses.
-    pub fn guess(bytes: &[u8]) -> Self {
-        let head = bytes.get(..bytes.len().min(4096)).unwrap_or_default();
-        let zeros = |odd: usize| head.iter().enumerate().filter(|(n, b)| n % 2 == odd && **b == 0).count();
-        let many = head.len() / 5;
-        match head {
-            [0xff, 0xfe, ..] => Self::Utf16Le,
-            [0xfe, 0xff, ..] => Self::Utf16Be,
-            _ if head.len() >= 4 && zeros(1) > many && zeros(0) <= many / 4 => Self::Utf16Le,
-            _ if head.len() >= 4 && zeros(0) > many && zeros(1) <= many / 4 => Self::Utf16Be,
-            _ => match std::str::from_utf8(head) {
-                // A character may be cut by the end of what is looked at.
-                Err(e) if e.error_len().is_some() && !GBK.decode_without_bom_handling(head).1 => Self::Gbk,
-                _ => Self::Utf8,
-            },
-        }
-    }
-}
 
 /// Text to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Phase D: facts that only two tables together give. Runs in the parent, over the finished
 //! inventory, so that it does not matter in which life of a worker a row was read.
+mod endpoints;
 mod initramfs;
 mod layers;
 mod made;
@@ -22,6 +23,7 @@ pub fn join(inventory: &mut Inventory) {
     initramfs::compare(inventory);
     starts::vouch(inventory);
     owners::unknown(inventory);
+    endpoints::complete(inventory);
 }
 
 #[derive(Default)]

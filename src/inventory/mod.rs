@@ -11,6 +11,7 @@ mod sort;
 mod tables;
 mod tables_disk;
 mod tables_made;
+mod tables_net;
 mod tables_starts;
 mod value;
 mod wire;
@@ -25,6 +26,7 @@ pub use scene::{
 pub use tables::*;
 pub use tables_disk::*;
 pub use tables_made::*;
+pub use tables_net::*;
 pub use tables_starts::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};
 
@@ -168,6 +170,8 @@ tables! {
     names: NameSetting,
     firewall: FirewallRule,
     listeners: Listener,
+    endpoints: Endpoint,
+    leases: Lease,
     drivers: Driver,
     driver_settings: DriverSetting,
     devices: Device,

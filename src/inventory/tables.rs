@@ -275,7 +275,7 @@ record! {
 record! {
     /// Hardware that this disk's system recorded, or that its configuration names.
     Device in "devices", key [bus, vendor, product, serial, source] {
-        /// usb, pci, tty, net, sim.
+        /// usb, pci, tty, net, sim, bluetooth.
         bus: Arc<str>,
         /// Vendor id, four hex digits.
         vendor: String,
@@ -289,7 +289,7 @@ record! {
         driver: String,
         /// Interface or node it got: wwan0, ttyUSB2, cdc-wdm0.
         node: String,
-        /// log, udev-rule, new-id, usb-modeswitch, networkmanager, at-transcript.
+        /// log, udev-rule, new-id, usb-modeswitch, networkmanager, at-transcript, bluetooth-pairing, bluetooth (heard of only).
         source: Arc<str>,
         first_seen: Option<Time>,
         last_seen: Option<Time>,

@@ -33,7 +33,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.server-programs", &["starts"]),
     ("linux.controllers", &["starts"]),
     ("linux.accounts", &["accounts", "groups", "settings"]),
-    ("linux.ssh-keys", &["keys", "accounts", "starts"]),
+    ("linux.ssh-keys", &["keys", "accounts", "starts", "endpoints"]),
     ("linux.sshd", &["settings", "listeners", "starts"]),
     ("linux.sudoers", &["sudoers"]),
     ("linux.polkit", &["sudoers"]),
@@ -56,10 +56,15 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.package-log", &["events"]),
     ("file-events", &["file_events"]),
     ("linux.listeners", &["listeners"]),
-    ("linux.names", &["names"]),
+    ("linux.endpoints", &["endpoints"]),
+    ("linux.dhcp-leases", &["leases"]),
+    ("linux.names", &["names", "endpoints"]),
     ("linux.nftables", &["firewall"]),
     ("linux.iptables", &["firewall"]),
     ("linux.firewalld", &["firewall"]),
+    ("linux.filter-front-ends", &["firewall"]),
+    ("linux.bluetooth", &["devices", "connections", "settings"]),
+    ("linux.distribution-interfaces", &["interfaces", "routes", "names", "connections", "settings", "starts"]),
 ];
 
 /// A rule that was applied, and whether gaps bound what it says.

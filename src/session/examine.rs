@@ -162,6 +162,7 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
         case.replace_table(&*data.inventory.starts, ids)?;
         case.replace_table(&*data.inventory.components, ids)?;
         case.replace_table(&*data.inventory.certificates, ids)?;
+        case.replace_table(&*data.inventory.endpoints, ids)?;
         case.finish()?;
     }
     let word = if finished { "finished" } else { "stopped" };

@@ -2,6 +2,7 @@
 //! gaps, reviews, and names that are Chinese, broken, or made to mislead.
 #![allow(clippy::needless_update)] // a table may gain columns
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)] // small counts
+mod network;
 mod tables;
 
 use cranescope::base::{Digest, Evidence, FsId, Gap, ImageRun, Name, NodeId, PieceKind, Place, Run as Bytes, Time};

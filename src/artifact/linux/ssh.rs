@@ -6,16 +6,18 @@ use super::starts::Way;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
 use crate::evidence::{Entry, System, Text};
+use crate::format::putty::StoredHost;
 use crate::format::sshkey::{Certificate, HostLine, KeyLine, PrivateKey, PublicKey};
 use crate::inventory::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.ssh-keys",
-    about: "Authorized keys, host keys, private keys, certificates and known hosts of OpenSSH and dropbear.",
+    about: "Authorized keys, host keys, private keys, certificates and known hosts of OpenSSH, dropbear and PuTTY.",
     os: Os::Linux,
     reads: &[
         "/**/.ssh/*",
+        "/{root,home/*}/{.putty,.config/putty}/sshhostkeys",
         "/etc/ssh/**",
         "/etc/dropbear/*",
         "/etc/dropbear-initramfs/*",
@@ -136,6 +138,12 @@ fn extract(system: &System, out: &Out) {
         .filter_map(|p| system.canonical(p.as_bytes()))
         .collect();
     hosts.sort();
+    for home in ["/root", "/home/*"] {
+        let files = [format!("{home}/.putty/sshhostkeys"), format!("{home}/.config/putty/sshhostkeys")];
+        out.each(system, &files.each_ref().map(String::as_str), |text| {
+            putty_hosts(text, &owner(&users, text.entry), out);
+        });
+    }
     let of_host = |path: &[u8]| path.starts_with(b"/etc/ssh/") || path.starts_with(b"/etc/dropbear");
     let candidates = system.entries().iter().filter(|e| {
         let path = e.path.bytes();
@@ -248,6 +256,28 @@ fn known_hosts(text: &Text<'_>, user: &str, out: &Out) {
         let options = [found.marker.as_str(), hashed].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>();
         let new = row(kind, user, &found.key, options.join(" "), found.comment, text.line_at(number, run));
         out.push(Key { host: found.hosts, ..new });
+    }
+}
+
+/// The hosts that PuTTY knows.
+fn putty_hosts(text: &Text<'_>, user: &str, out: &Out) {
+    let mut rows = 0_usize;
+    for (number, line, run) in text.lines() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let Some(found) = StoredHost::parse(&line) else {
+            out.gap_line(text.entry, number, "no host key that can be decoded");
+            continue;
+        };
+        rows = rows.saturating_add(1);
+        if rows > MAX_LINES {
+            out.gap_line(text.entry, number, "budget: lines; the rest of the hosts was not listed");
+            break;
+        }
+        let host = if found.port == "22" { found.host } else { format!("[{}]:{}", found.host, found.port) };
+        let new = row("known-host", user, &found.key, "putty".into(), String::new(), text.line_at(number, run));
+        out.push(Key { host, ..new });
     }
 }
 

@@ -30,8 +30,8 @@ view!(
     NETWORK,
     "network",
     "Network",
-    "Interfaces, links out and in, routes, names, packet filter, listening ports",
-    ["interfaces", "connections", "routes", "names", "firewall", "listeners"]
+    "Interfaces, links out and in, routes, names, packet filter, listening ports, hosts that configuration names, addresses lent",
+    ["interfaces", "connections", "routes", "names", "firewall", "listeners", "endpoints", "leases"]
 );
 view!(
     DRIVERS,

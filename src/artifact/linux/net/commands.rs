@@ -1,10 +1,12 @@
 //! Command lines that open a way out: dialers of cellular modems, reverse tunnels, tunnel clients.
 //! Used for scripts, units, hooks and tables of tasks. Options: the programs' own manuals.
+mod filters;
 mod servers;
 
 use super::chat::{self, Dial};
 use crate::format::lines::words;
 use crate::inventory::Connection;
+pub(super) use filters::{forwarding, rules};
 pub(super) use servers::listens;
 
 /// Programs that dial a cellular modem by themselves.

@@ -9,14 +9,19 @@ use crate::inventory::{FirewallRule, Setting};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.iptables",
-    about: "Saved iptables rules, ufw's rules and whether ufw is switched on",
+    about: "Saved rules of iptables, ebtables and arptables, ufw's rules and whether ufw is switched on",
     os: Os::Linux,
     reads: &[
         "/etc/iptables/*",
         "/etc/iptables.*",
         "/etc/sysconfig/ip{,6}tables",
         "/var/lib/ip{,6}tables/*",
+        "/etc/{eb,arp}tables*",
+        "/etc/{eb,arp}tables/*",
+        "/etc/sysconfig/{eb,arp}tables*",
+        "/var/lib/{eb,arp}tables/*",
         "/etc/ufw/*.rules",
+        "/{lib,var/lib}/ufw/user*.rules",
         "/etc/ufw/ufw.conf",
         "/etc/default/ufw",
     ],
@@ -38,6 +43,12 @@ fn extract(system: &System, out: &Out) {
         ],
         |text| rules(text, "iptables", out),
     );
+    for (manager, patterns) in [
+        ("ebtables", &["/etc/ebtables*", "/etc/ebtables/*", "/etc/sysconfig/ebtables*", "/var/lib/ebtables/*"][..]),
+        ("arptables", &["/etc/arptables*", "/etc/arptables/*", "/etc/sysconfig/arptables*", "/var/lib/arptables/*"]),
+    ] {
+        out.each(system, patterns, |text| rules(text, manager, out));
+    }
     out.each(system, &["/etc/ufw/*.rules", "/lib/ufw/user*.rules", "/var/lib/ufw/user*.rules"], |text| {
         rules(text, "ufw", out);
     });
@@ -129,7 +140,7 @@ fn rules(text: &Text<'_>, manager: &str, out: &Out) {
     }
 }
 
-fn action(target: &str) -> &'static str {
+pub(super) fn action(target: &str) -> &'static str {
     match target {
         "ACCEPT" => "accept",
         "DROP" => "drop",

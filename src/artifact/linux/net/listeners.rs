@@ -2,6 +2,8 @@
 //! servers of inetd as services are read elsewhere; here the address and port count.
 //! Formats: the servers' manuals.
 mod by_file;
+mod more;
+mod published;
 mod super_server;
 
 use super::cite;
@@ -51,6 +53,42 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
         "/etc/default/tftpd-hpa",
         "/etc/ser2net.{conf,yaml}",
         "/etc/cups/cupsd.conf",
+        "/etc/grafana/grafana.ini",
+        "/etc/zabbix/zabbix_agent{d,2}.conf",
+        "/etc/nagios/nrpe.cfg",
+        "/etc/{webmin,usermin}/miniserv.conf",
+        "/etc/mbusd{/*,}.conf",
+        "/{root,home/*}/.config/wayvnc/config",
+        "/etc/influxdb/*",
+        "/etc/telegraf/**.conf",
+        "/etc/mongod{,b}.conf",
+        "/etc/memcached.conf",
+        "/etc/rsyslog.conf",
+        "/etc/rsyslog.d/*.conf",
+        "/etc/syslog-ng/**.conf",
+        "/etc/systemd/journal-remote.conf",
+        "/etc/dnsmasq.conf",
+        "/etc/dnsmasq.d/*",
+        "/etc/bind/named.conf*",
+        "/etc/named.conf",
+        "/etc/unbound/**.conf",
+        "/etc/chrony/**.conf",
+        "/etc/chrony.conf",
+        "/etc/{,ntpsec/}ntp.conf",
+        "/etc/avahi/avahi-daemon.conf",
+        "/etc/exports",
+        "/etc/exports.d/*.exports",
+        "/{etc,opt,srv,root,home,data}/**/{docker-compose*,compose*}.{yml,yaml}",
+        "/var/lib/docker/containers/*/hostconfig.json",
+        "/etc/containers/systemd/**",
+        "/etc/postfix/{main,master}.cf",
+        "/etc/exim4/update-exim4.conf.conf",
+        "/etc/haproxy/**.cfg",
+        "/etc/privoxy/config",
+        "/etc/3proxy/3proxy.cfg",
+        "/etc/tomcat*/server.xml",
+        "/opt/**.{C,c}onfig.xml",
+        "/{root/.vnc,etc/vnc}/config.d/*",
     ],
     references: &[
         "sshd_config(5)",
@@ -66,6 +104,8 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 fn extract(system: &System, out: &Out) {
     super_server::extract(system, out);
     by_file::extract(system, out);
+    more::extract(system, out);
+    published::extract(system, out);
 }
 
 /// One port as configured. Something that is no port (a variable, a path) is kept as written.

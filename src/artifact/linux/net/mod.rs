@@ -3,14 +3,19 @@
 //!
 //! What a configuration says of itself stands in `enabled`; what only a unit, a task or a script could
 //! start is said so in `enabled_by`, and the judge joins those by the file, peer or connection they name.
+pub(crate) mod bluetooth;
 pub(crate) mod cellular;
 mod chat;
 mod commands;
+pub(crate) mod distributions;
+pub(crate) mod endpoints;
 pub(crate) mod firewalld;
+pub(crate) mod front_ends;
 pub(crate) mod ifupdown;
 pub(crate) mod ipsec;
 pub(crate) mod iptables;
 pub(crate) mod key_sets;
+pub(crate) mod leases;
 pub(crate) mod listeners;
 pub(crate) mod names;
 pub(crate) mod netplan;
@@ -49,7 +54,7 @@ pub(super) fn cite(text: &Text<'_>, line: u32, run: Run, key: &str) -> Evidence 
 
 /// As [`cite`], with what is shown of the line.
 pub(super) fn cite_as(text: &Text<'_>, line: u32, run: Run, key: &str, shown: &str) -> Evidence {
-    Evidence { key: named(key), excerpt: Some(excerpt(shown)), ..text.line_at(line, run) }
+    Evidence { key: named(key), excerpt: Some(excerpt(shown)), ..text.place(line, run) }
 }
 
 fn named(key: &str) -> Option<String> {

@@ -265,7 +265,7 @@ fn statements(line: &str) -> (Vec<String>, u32) {
     (out, inner)
 }
 
-fn action(rule: &str) -> &'static str {
+pub(super) fn action(rule: &str) -> &'static str {
     if rule.starts_with("type ") || rule.starts_with("policy ") {
         return "policy";
     }

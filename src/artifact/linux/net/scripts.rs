@@ -5,12 +5,12 @@ use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{Entry, System};
 use crate::format::lines::is_text;
-use crate::inventory::{Connection, Listener};
+use crate::inventory::{Connection, FirewallRule, Listener, Setting};
 use std::collections::BTreeSet;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.dialing-commands",
-    about: "Command lines in scripts, hooks, units and task tables that dial a modem or open a tunnel",
+    about: "Command lines in scripts, hooks, units and task tables that dial a modem, open a tunnel, filter or forward packets",
     os: Os::Linux,
     reads: PATTERNS,
     references: &["ssh(1)", "qmicli(1)", "mmcli(1)", "socat(1)"],
@@ -65,6 +65,7 @@ const MAX_FILES: usize = 20_000;
 const MAX_BYTES: u64 = 256 << 20;
 /// One file that has more such lines than this is a log or a manual.
 const MAX_ROWS: usize = 20;
+const MAX_FILTERS: usize = 500;
 
 fn extract(system: &System, out: &Out) {
     let mut entries: Vec<&Entry> = PATTERNS
@@ -108,7 +109,7 @@ fn extract(system: &System, out: &Out) {
         if !is_text(&text.bytes) || (free && !named && !text.bytes.starts_with(b"#!")) {
             continue;
         }
-        let mut rows = 0_usize;
+        let (mut rows, mut filters) = (0_usize, 0_usize);
         for line in bounded(&text, out) {
             let body = line.text.trim();
             if body.is_empty() || body.starts_with(['#', ';']) || body.starts_with("//") {
@@ -118,6 +119,21 @@ fn extract(system: &System, out: &Out) {
             if let Some((program, protocol, address, port)) = commands::listens(body) {
                 let (protocol, evidence) = (protocol.into(), evidence());
                 out.push(Listener { protocol, address, port, program, evidence, ..Listener::default() });
+            }
+            for rule in commands::rules(body) {
+                filters = filters.saturating_add(1);
+                if filters <= MAX_FILTERS {
+                    out.push(FirewallRule { evidence: evidence(), ..rule });
+                } else if filters == MAX_FILTERS.saturating_add(1) {
+                    out.gap_line(
+                        entry,
+                        line.number,
+                        "budget: rules; further filter rules of this file were not listed",
+                    );
+                }
+            }
+            if let Some(setting) = commands::forwarding(body) {
+                out.push(Setting { scope: entry.path.display(), evidence: evidence(), ..setting });
             }
             let Some(found) = commands::recognise(body) else { continue };
             rows = rows.saturating_add(1);

@@ -7,6 +7,7 @@ mod key_sets;
 mod network_manager;
 mod ppp;
 mod real;
+mod servers;
 mod vpn;
 
 use super::*;

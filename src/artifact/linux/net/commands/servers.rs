@@ -19,6 +19,13 @@ const SERVERS: &[&str] = &[
     "sshd",
     "mosquitto",
     "websockify",
+    "dockerd",
+    "node_exporter",
+    "prometheus-node-exporter",
+    "prometheus",
+    "microsocks",
+    "diagslave",
+    "mbusd",
     "socat",
     "nc",
     "ncat",
@@ -49,6 +56,14 @@ pub(in super::super) fn listens(line: &str) -> Option<(String, &'static str, Str
             "ttyd" => port(&["-p", "--port"]).or_else(|| Some("7681".into())),
             "shellinaboxd" => port(&["-p", "--port"]).or_else(|| Some("4200".into())),
             "gotty" => port(&["-p", "--port"]).or_else(|| Some("8080".into())),
+            "dockerd" => args.iter().find_map(|a| a.split_once("tcp://")).map(|(_, rest)| rest.to_owned()),
+            "node_exporter" | "prometheus-node-exporter" | "prometheus" => {
+                let default = if program == "prometheus" { "9090" } else { "9100" };
+                port(&["--web.listen-address"]).or_else(|| Some(default.into()))
+            }
+            "microsocks" => port(&["-p"]).or_else(|| Some("1080".into())),
+            "diagslave" => port(&["-p"]).or_else(|| Some("502".into())),
+            "mbusd" => port(&["-P"]).or_else(|| Some("502".into())),
             "telnetd" | "in.telnetd" | "utelnetd" | "dropbear" | "sshd" | "mosquitto" => port(&["-p"]),
             "websockify" => args.iter().find(|a| split_port(a).is_some()).map(|a| (*a).to_owned()),
             "socat" => args.iter().find_map(|a| {
@@ -78,7 +93,7 @@ pub(in super::super) fn listens(line: &str) -> Option<(String, &'static str, Str
 /// `port` or `address:port`, if the port is a number.
 fn split_port(value: &str) -> Option<(&str, &str)> {
     let (address, port) = value.rsplit_once(':').unwrap_or(("*", value));
-    port.parse::<u16>().ok().map(|_| (address, port))
+    port.parse::<u16>().ok().map(|_| (if address.is_empty() { "*" } else { address }, port))
 }
 
 #[cfg(test)]
@@ -95,6 +110,9 @@ mod tests {
             ("socat TCP-LISTEN:9999,fork EXEC:/bin/sh", "socat tcp * 9999"),
             ("nc -lvp 4444 -e /bin/sh", "nc tcp * 4444"),
             ("/sbin/telnetd -l /bin/sh -p 2323", "telnetd tcp * 2323"),
+            ("ExecStart=/usr/bin/dockerd -H fd:// -H tcp://0.0.0.0:2375", "dockerd tcp 0.0.0.0 2375"),
+            ("/usr/bin/node_exporter --web.listen-address=:9101", "node_exporter tcp * 9101"),
+            ("/usr/local/bin/mbusd -d -p /dev/ttyS0", "mbusd tcp * 502"),
         ] {
             let got = listens(line).map(|(a, b, c, d)| format!("{a} {b} {c} {d}"));
             assert_eq!(got.as_deref(), Some(shown), "{line}");

@@ -10,10 +10,10 @@ use crate::format::lines::{Line, unquote, words};
 use crate::format::tree::Tree;
 
 /// Whole file as the place of a default.
-const FILE: (u32, Run) = (0, Run::new(0, 0));
+pub(super) const FILE: (u32, Run) = (0, Run::new(0, 0));
 
 /// Lines of `key value`, comments cut off, one trailing `;` as well.
-fn each(text: &Text<'_>, out: &Out, mut then: impl FnMut(&Line<'_>, &str, &str)) {
+pub(super) fn each(text: &Text<'_>, out: &Out, mut then: impl FnMut(&Line<'_>, &str, &str)) {
     for line in bounded(text, out) {
         let body = line.text.split(" #").next().unwrap_or_default().trim().trim_end_matches(';').trim();
         if body.is_empty() || body.starts_with(['#', ';']) {

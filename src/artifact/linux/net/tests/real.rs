@@ -27,6 +27,11 @@ pub(super) fn net() -> Vec<&'static Artifact> {
         "iptables",
         "firewalld",
         "listeners",
+        "endpoints",
+        "dhcp-leases",
+        "distribution-interfaces",
+        "bluetooth",
+        "filter-front-ends",
     ];
     let found: Vec<_> =
         ALL.iter().copied().filter(|a| a.name.strip_prefix("linux.").is_some_and(|n| NAMES.contains(&n))).collect();
@@ -101,6 +106,12 @@ fn files_as_shipped_are_no_connections() {
         eprintln!(
             "listener {} {} {} {} <- {:?} {:?}",
             l.protocol, l.address, l.port, l.program, l.evidence.path, l.evidence.line
+        );
+    }
+    for e in inv.endpoints.iter() {
+        eprintln!(
+            "endpoint {} {} {} {} {} {:?} {:?}",
+            e.host, e.port, e.scheme, e.class, e.by, e.evidence.path, e.evidence.line
         );
     }
     for i in inv.interfaces.iter() {
