@@ -263,7 +263,7 @@ record! {
     DriverSetting in "driver_settings", key [name, action, value] {
         /// Module name, with `-` written as `_`.
         name: String,
-        /// load, blacklist, options, install, remove, alias, softdep, new-id, udev.
+        /// load, blacklist, options, install, remove, alias, softdep, new-id, udev; unfiled-alias (a line of modules.alias whose module is not there).
         action: Arc<str>,
         value: String,
         /// No file of the same name in a folder that comes first hides the file it stands in.

@@ -11,7 +11,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("contents", &["files", "binaries", "drivers", "packages", "components", "certificates"]),
     ("executables", &["binaries", "components"]),
     ("linux.modules", &["drivers"]),
-    ("packages", &["packages", "files", "components"]),
+    ("packages", &["packages", "files", "components", "starts"]),
     ("linux.backup-lists", &["packages", "services"]),
     ("loose.firmware", &["settings"]),
     ("loose.modem-firmware", &["settings"]),

@@ -13,6 +13,7 @@ pub(crate) mod kernel;
 pub(crate) mod logins;
 pub(crate) mod logs;
 pub(crate) mod modconf;
+mod module_index;
 pub(crate) mod modules;
 pub(crate) mod net;
 pub(crate) mod opkg;
