@@ -96,8 +96,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     }
     let mut bad = None;
     for (number, one) in (1_u32..).zip(found) {
-        let evidence =
-            Evidence { line: one.line, range: Some(one.run), image_runs: Vec::new(), ..sight.evidence.clone() };
+        let evidence = Evidence { line: one.line, ..sight.part(one.run) };
         match one.read {
             Ok(read) => out.push(row(sight, number, read, private, evidence)),
             // A text about certificates shows some that are none.
@@ -165,8 +164,8 @@ fn nss(sight: &Sight<'_>, content: &[u8], out: &Out) {
                 Ok(read) => {
                     number = number.saturating_add(1);
                     let key = Some(format!("nssPublic row {}", found.rowid));
-                    let evidence =
-                        Evidence { range: found.place, image_runs: Vec::new(), key, ..sight.evidence.clone() };
+                    let place = found.place.map_or_else(|| sight.evidence.clone(), |p| sight.part(p));
+                    let evidence = Evidence { key, ..place };
                     out.push(row(sight, number, read, false, evidence));
                 }
                 Err(what) => {
