@@ -6,6 +6,7 @@ mod executables;
 mod linux;
 mod loose;
 mod ownership;
+pub(crate) mod remains;
 mod secrets;
 mod shipped;
 
@@ -83,6 +84,8 @@ pub const ALL: &[&Artifact] = &[
     &linux::udev::ARTIFACT,
     &linux::logs::ARTIFACT,
     &linux::logins::ARTIFACT,
+    &linux::login_databases::ARTIFACT,
+    &linux::histories::ARTIFACT,
     &linux::package_log::ARTIFACT,
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
@@ -128,6 +131,7 @@ pub const CONTENTS: &[&Content] = &[
     &loose::modem_firmware::CONTENT,
     &loose::modem_talk::CONTENT,
     &loose::plc::CONTENT,
+    &loose::remains::CONTENT,
     &loose::router::CONTENT,
 ];
 

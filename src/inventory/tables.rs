@@ -436,7 +436,7 @@ record! {
         time: Option<Time>,
         /// Id of the pattern: usb-new-device, usbserial-gsm, pppd-address, sshd-accepted …
         kind: Arc<str>,
-        /// modem-hardware, modem-use, remote-access, login, account, clock, integrity, wireless, package, device, log.
+        /// modem-hardware, modem-use, remote-access, login, account, clock, integrity, wireless, package, history, device, log.
         class: Arc<str>,
         /// Program that logged it.
         program: String,
@@ -447,5 +447,7 @@ record! {
         /// Times the same kind of line with the same fields stands in the log (this one is the first).
         count: u32,
         last: Option<Time>,
+        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`. Such a line is recorded on this disk, and not shown to be of this machine.
+        recorded_as: String,
     }
 }

@@ -32,12 +32,24 @@ pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
             "services",
             "tasks",
             "events",
+            "sessions",
         ],
     ),
     (
         "remote-access-path",
         remote_access::findings,
-        &["binaries", "packages", "connections", "files", "services", "tasks", "listeners", "keys", "events"],
+        &[
+            "binaries",
+            "packages",
+            "connections",
+            "files",
+            "services",
+            "tasks",
+            "listeners",
+            "keys",
+            "events",
+            "sessions",
+        ],
     ),
 ];
 

@@ -35,5 +35,6 @@ ids!(
     packages,
     keys,
     settings,
-    events
+    events,
+    sessions
 );
