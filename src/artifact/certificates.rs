@@ -96,12 +96,11 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     }
     let mut bad = None;
     for (number, one) in (1_u32..).zip(found) {
-        let evidence =
-            Evidence { line: one.line, range: Some(one.run), image_runs: Vec::new(), ..sight.evidence.clone() };
+        let evidence = Evidence { line: one.line, ..sight.part(one.run) };
         match one.read {
             Ok(read) => out.push(row(sight, number, read, private, evidence)),
             // A text about certificates shows some that are none.
-            Err(what) if is_named(path) || !store(path).is_empty() => {
+            Err(what) if !store(path).is_empty() || (is_named(path) && one.plausible) => {
                 bad = bad.or(Some(format!("line {}: no certificate that can be read: {what}", one.line.unwrap_or(0))));
             }
             Err(_) => {}
@@ -165,8 +164,8 @@ fn nss(sight: &Sight<'_>, content: &[u8], out: &Out) {
                 Ok(read) => {
                     number = number.saturating_add(1);
                     let key = Some(format!("nssPublic row {}", found.rowid));
-                    let evidence =
-                        Evidence { range: found.place, image_runs: Vec::new(), key, ..sight.evidence.clone() };
+                    let place = found.place.map_or_else(|| sight.evidence.clone(), |p| sight.part(p));
+                    let evidence = Evidence { key, ..place };
                     out.push(row(sight, number, read, false, evidence));
                 }
                 Err(what) => {
@@ -237,6 +236,9 @@ mod tests {
         // A text that shows how one looks is none; among the trusted ones it is told.
         let text = b"-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n";
         assert_eq!(told("/usr/share/doc/x/README", text), (vec![], 0));
+        assert_eq!(told("/usr/share/doc/x/example.crt", text), (vec![], 0));
+        let long = [b"-----BEGIN CERTIFICATE-----\n".as_slice(), &[b'A'; 300]].concat();
+        assert_eq!(told("/opt/x.crt", &long), (vec![], 1));
         assert_eq!(told("/etc/ssl/certs/broken.pem", text), (vec![], 1));
         assert_eq!(told("/opt/x.der", b"\x30\x82\x01\x00\x30\x82 and no more"), (vec![], 1));
         let s = system("/bin/x\n    #!/bin/sh\n");

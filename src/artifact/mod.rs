@@ -6,12 +6,13 @@ mod executables;
 mod linux;
 mod loose;
 mod ownership;
+pub(crate) mod remains;
 mod secrets;
 mod shipped;
 
 pub use linux::logs::log_window;
 
-use crate::base::{Gap, Gaps};
+use crate::base::{Gap, Gaps, ImageRun, PieceKind};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
 pub use ownership::{Owned, Ownership, Sum, Sums};
@@ -83,6 +84,8 @@ pub const ALL: &[&Artifact] = &[
     &linux::udev::ARTIFACT,
     &linux::logs::ARTIFACT,
     &linux::logins::ARTIFACT,
+    &linux::login_databases::ARTIFACT,
+    &linux::histories::ARTIFACT,
     &linux::package_log::ARTIFACT,
     &linux::dpkg::ARTIFACT,
     &linux::modconf::ARTIFACT,
@@ -128,6 +131,7 @@ pub const CONTENTS: &[&Content] = &[
     &loose::modem_firmware::CONTENT,
     &loose::modem_talk::CONTENT,
     &loose::plc::CONTENT,
+    &loose::remains::CONTENT,
     &loose::router::CONTENT,
 ];
 
@@ -138,6 +142,28 @@ pub struct Sight<'a> {
     pub system: Option<&'a System>,
     /// Evidence for the file as a whole, with its image runs and its hash.
     pub evidence: crate::base::Evidence,
+}
+
+impl Sight<'_> {
+    /// Bytes of the file as evidence, with the runs of the images that they lie in.
+    pub fn part(&self, run: crate::base::Run) -> crate::base::Evidence {
+        let within = |piece: &ImageRun| {
+            let (start, end) = (piece.file_offset.max(run.offset), piece.file_offset.saturating_add(piece.len));
+            let end = end.min(run.end());
+            match piece.kind {
+                // How far into the file a decoder's input leads is not told by its length.
+                PieceKind::Decoded => (piece.file_offset < run.end()).then_some(*piece),
+                _ => (start < end).then(|| ImageRun {
+                    file_offset: start,
+                    offset: piece.offset.saturating_add(start.saturating_sub(piece.file_offset)),
+                    len: end.saturating_sub(start),
+                    ..*piece
+                }),
+            }
+        };
+        let image_runs = self.evidence.image_runs.iter().filter_map(within).collect();
+        crate::base::Evidence { range: Some(run), image_runs, ..self.evidence.clone() }
+    }
 }
 
 /// Where extractors put what they find and what they could not read.

@@ -8,7 +8,7 @@ use crate::inventory::{Row, Value};
 /// Tables whose cells come out of contents and databases, not out of settings or command lines.
 const NO_SETTINGS: &[&str] = &["files", "binaries", "drivers", "packages", "components", "certificates"];
 /// Columns that hold sentences.
-const PROSE: &[&str] = &["text", "description", "comment"];
+const PROSE: &[&str] = &["text", "description", "comment", "log"];
 
 /// Masks what a row's cells and excerpt show of secrets.
 pub(super) fn mask(row: &mut Row) {
@@ -17,12 +17,14 @@ pub(super) fn mask(row: &mut Row) {
     let not_secret = match row {
         Row::Setting(setting) => &*setting.program == "pam",
         Row::Start(start) => &*start.by == "pam",
-        Row::Event(event) => &*event.class == "package",
+        Row::Event(event) => &*event.class == "package" && &*event.kind != "package-asked",
         _ => NO_SETTINGS.contains(&table.name),
     };
     if not_secret {
         return;
     }
+    // What was typed is a command, and no sentence.
+    let typed = matches!(row, Row::Event(event) if &*event.class == "history");
     // What an option of a command holds depends on the program.
     let before = match row {
         Row::Start(start) => {
@@ -41,6 +43,7 @@ pub(super) fn mask(row: &mut Row) {
         .map(|(at, column)| {
             let cell = row.value(at);
             let show = |text: &str| match column.name {
+                _ if typed => masked_command(text),
                 name if PROSE.contains(&name) => masked_prose(text),
                 "value" => named.as_ref().map_or_else(|| masked_command(text), |name| value_of(name, text)),
                 "arguments" => {
@@ -60,7 +63,11 @@ pub(super) fn mask(row: &mut Row) {
         .collect();
     let mut evidence = row.evidence().clone();
     if let Some(excerpt) = &mut evidence.excerpt {
-        *excerpt = if table.name == "events" { masked_prose(excerpt) } else { masked_command(excerpt) };
+        *excerpt = if !typed && matches!(table.name, "events" | "sessions" | "traces") {
+            masked_prose(excerpt)
+        } else {
+            masked_command(excerpt)
+        };
     }
     if !changed {
         row.evidence_mut().excerpt = evidence.excerpt;

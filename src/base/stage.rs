@@ -11,6 +11,8 @@ pub enum Stage {
     Configuration,
     /// Phase C: every content, once.
     Contents,
+    /// Space that no file has.
+    Remains,
     /// Phase D: what joins tables.
     Joining,
     HashingImages,
@@ -26,6 +28,7 @@ impl Stage {
             Self::Metadata => "reading metadata",
             Self::Configuration => "reading configuration",
             Self::Contents => "reading contents",
+            Self::Remains => "searching space that no file has",
             Self::Joining => "joining",
             Self::HashingImages => "hashing images",
             Self::SecondReader => "second reader",
@@ -38,7 +41,7 @@ impl Stage {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Metadata | Self::SecondReader => "files",
-            Self::Contents | Self::HashingImages => "bytes",
+            Self::Contents | Self::Remains | Self::HashingImages => "bytes",
             _ => "steps",
         }
     }

@@ -5,7 +5,7 @@ use crate::inventory::{AnyTable, Table, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Tables that record the past instead of a state.
-const RECORDS: &[&str] = &["events", "file_events"];
+const RECORDS: &[&str] = &["events", "sessions", "traces", "file_events"];
 
 /// Table, and columns of it.
 const COLUMNS: &[(&str, &[&str])] = &[

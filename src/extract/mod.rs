@@ -24,6 +24,7 @@ mod indexing;
 mod lanes;
 mod layout;
 mod nand;
+mod remains;
 mod scan;
 mod search;
 pub mod second_reader;
@@ -185,6 +186,8 @@ pub fn run(
         None => archives()?,
     }
     let Opened { mut layout, trees, gaps, .. } = opened;
+    let found = systems.get().map_or(&[][..], Vec::as_slice);
+    remains::run(&layout, &trees, found, request, sink, progress)?;
     if extra.second_reader {
         extra::second_readers(&mut layout, &trees, sink, progress)?;
     }

@@ -329,6 +329,16 @@ mod tests {
         assert_eq!((found.version.as_str(), found.path.as_str()), (version, "example.com/crane/cmd/agent"));
         assert_eq!((found.module.as_str(), found.module_version.as_str()), ("example.com/crane", "v1.2.3"));
         assert_eq!(found.deps, ["github.com/a/b v2.0.0 => ./b (devel)", "github.com/z/mux v0.1.0"]);
+        let told = |m: &Module| format!("{} {} {} [{}]", m.path, m.version, m.sum, m.replaced);
+        let modules: Vec<String> = found.modules.iter().map(told).collect();
+        assert_eq!(
+            modules,
+            [
+                "example.com/crane v1.2.3 h1:x= []",
+                "github.com/a/b v2.0.0  [./b (devel)]",
+                "github.com/z/mux v0.1.0 h1:y= []"
+            ]
+        );
         assert_eq!(found.settings, ["GOOS=linux"]);
         assert!(!found.from_line_table);
     }

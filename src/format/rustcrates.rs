@@ -124,6 +124,38 @@ mod tests {
         assert!(parse(b"/src//src/-1.2.3/src/a.rs").is_empty());
     }
 
+    /// A section put into a program by objcopy, as cargo-auditable's linker does it.
+    #[test]
+    fn the_list_of_cargo_auditable() {
+        use std::io::Write as _;
+        let pack = |text: &str| {
+            let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            assert!(to.write_all(text.as_bytes()).is_ok());
+            to.finish().unwrap_or_default()
+        };
+        let text = r#"{"packages":[{"name":"tokio","version":"1.2.3","source":"crates.io","dependencies":[1]},
+            {"name":"agent","version":"0.1.0","source":"local","root":true},{"version":"9"}]}"#;
+        let expected = [("agent", "0.1.0", "local"), ("tokio", "1.2.3", "crates.io")];
+        let told = |all: Vec<Crate>| all.into_iter().map(|c| (c.name, c.version, c.source)).collect::<Vec<_>>();
+        let expected: Vec<_> =
+            expected.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect();
+        assert_eq!(listed(&pack(text)).map(told), Ok(expected.clone()));
+        assert!(listed(&pack("[1")).is_err() && listed(b"no zlib").is_err() && listed(&pack("{}")).is_err());
+        assert!(audited(b"\x7fELF and .dep-v0 in a text").is_none());
+        let Ok(dir) = tempfile::tempdir() else { panic!("no folder") };
+        let (section, program) = (dir.path().join("s"), dir.path().join("p"));
+        assert!(std::fs::write(&section, pack(text)).is_ok());
+        let add = format!(".dep-v0={}", section.display());
+        let done =
+            std::process::Command::new("objcopy").args(["--add-section", &add, "/bin/true"]).arg(&program).status();
+        if !done.is_ok_and(|d| d.success()) {
+            eprintln!("skipped: no objcopy on this machine");
+            return;
+        }
+        let bytes = std::fs::read(&program).unwrap_or_default();
+        assert_eq!(audited(&bytes).map(|r| r.map(told)), Some(Ok(expected)));
+    }
+
     #[test]
     fn finds_the_crates_of_this_very_test() {
         let own = std::fs::read(std::env::current_exe().unwrap_or_default()).unwrap_or_default();

@@ -305,12 +305,39 @@ fn short(name: &[u8]) -> &[u8] {
 fn tagged(stamp: Stamp, rest: &[u8]) -> Line<'_> {
     let (first, after_first) = split_word(rest);
     let (second, after_second) = split_word(after_first);
+    // BusyBox puts `daemon.notice` between host and program.
+    if is_facility(second)
+        && let (third, after_third) = split_word(after_second)
+        && let Some(name) = tag(third)
+    {
+        return finish(stamp, short(name), after_third);
+    }
     let (name, message) = match (tag(second), tag(first)) {
         (_, Some(name)) => (name, after_first),
         (Some(name), None) => (name, after_second),
         (None, None) => (b"".as_slice(), rest),
     };
     finish(stamp, short(name), message)
+}
+
+/// `daemon.notice`: facility and severity.
+pub fn is_facility(word: &[u8]) -> bool {
+    const ALL: [&[u8]; 12] = [
+        b"kern",
+        b"user",
+        b"mail",
+        b"daemon",
+        b"auth",
+        b"syslog",
+        b"lpr",
+        b"news",
+        b"uucp",
+        b"cron",
+        b"authpriv",
+        b"ftp",
+    ];
+    let facility = word.split(|b| *b == b'.').next().unwrap_or_default();
+    word.contains(&b'.') && (ALL.contains(&facility) || facility.starts_with(b"local"))
 }
 
 fn plain(stamp: Stamp, rest: &[u8]) -> Line<'_> {
@@ -400,6 +427,8 @@ mod tests {
             ("Feb 30 04:05:06 h p: x", "-||Feb 30 04:05:06 h p: x"),
             ("Nov 23 25:05:06 h p: x", "-||Nov 23 25:05:06 h p: x"),
             ("Error: something", "-||Error: something"),
+            ("Nov  3 04:05:06 OpenWrt daemon.notice netifd: wan is up", "11-3 14706|netifd|wan is up"),
+            ("Thu Nov  3 04:05:06 2026 daemon.notice netifd: wan is up", "2026-11-3 14706.0/0|netifd|wan is up"),
             ("pppd[3]: local", "-|pppd|local"),
             ("", "-||"),
         ] {

@@ -68,10 +68,32 @@ pub fn pci(vid: &str, did: &str, sub: Option<(&str, &str)>) -> Known {
     exact.or_else(|| all.iter().find(|([sv, _], _)| *sv == "-")).map(|(_, k)| *k).unwrap_or_default()
 }
 
+/// Drivers of modems: what else a vendor makes is driven by others.
+const MODEM_DRIVERS: &[&str] = &[
+    "GobiNet",
+    "GobiSerial",
+    "cdc_mbim",
+    "hso",
+    "huawei_cdc_ncm",
+    "ipw",
+    "option",
+    "qcserial",
+    "qmi_wwan",
+    "qmi_wwan_f",
+    "qmi_wwan_q",
+    "sierra",
+    "sierra_net",
+    "usb_wwan",
+];
+
 /// A modem that a pattern of a driver's aliases (`usb:v2C7Cp0125d*…`, `pci:v000014C3d00004D75sv*…`) claims, as
-/// `usb 2c7c:0125 NAME`; `usb 12d1:* NAME` for all devices of a vendor that makes modems. `None` for everything else.
-pub fn modem(alias: &str) -> Option<String> {
-    let is_modem = |class: &str| matches!(class, "cellular" | "cellular-vendor" | "maybe-cellular" | "satellite");
+/// `usb 2c7c:0125 NAME`; `usb 12d1:* NAME` for all devices of a vendor that makes modems. Of vendors that make other things
+/// as well only what a driver of modems claims. `None` for everything else.
+pub fn modem(alias: &str, driver: &str) -> Option<String> {
+    let of_modems = MODEM_DRIVERS.contains(&driver);
+    let is_modem = |class: &str| {
+        matches!(class, "cellular" | "cellular-vendor" | "satellite") || (of_modems && class == "maybe-cellular")
+    };
     if let Some(rest) = alias.strip_prefix("usb:v") {
         let vid = id(rest)?;
         let rest = rest.get(4..)?.strip_prefix('p')?;
@@ -80,7 +102,6 @@ pub fn modem(alias: &str) -> Option<String> {
             return Some(format!("usb {vid}:* {}", vendor.name));
         };
         let exact = TABLES.usb.get(&(vid.as_str(), pid.as_str()));
-        // Of a vendor that makes other things as well only what is known to be one.
         let vendor = TABLES.vendors.get(vid.as_str()).filter(|v| v.class == "cellular-vendor");
         let known = exact.or(vendor).filter(|k| is_modem(k.class))?;
         return Some(format!("usb {vid}:{pid} {}", known.name));
@@ -118,9 +139,13 @@ mod tests {
 
     #[test]
     fn aliases_that_claim_modems() {
-        assert!(modem("usb:v2C7Cp0125d*dc*dsc*dp*icFFiscFFipFFin*").unwrap().starts_with("usb 2c7c:0125 "));
-        assert_eq!(modem("usb:v12D1p*d*dc*dsc*dp*icFFisc01ip01in*").unwrap(), "usb 12d1:* Huawei(phones,modems)");
-        assert!(modem("pci:v000014C3d00004D75sv*sd*bc*sc*i*").unwrap().starts_with("pci 14c3:4d75 "));
+        assert!(modem("usb:v2C7Cp0125d*dc*dsc*dp*icFFiscFFipFFin*", "x").unwrap().starts_with("usb 2c7c:0125 "));
+        assert_eq!(
+            modem("usb:v12D1p*d*dc*dsc*dp*icFFisc01ip01in*", "option").unwrap(),
+            "usb 12d1:* Huawei(phones,modems)"
+        );
+        assert!(modem("pci:v000014C3d00004D75sv*sd*bc*sc*i*", "mtk_t7xx").unwrap().starts_with("pci 14c3:4d75 "));
+        assert_eq!(modem("usb:v0489p*d*dcE0dsc01dp01ic*", "btusb"), None);
         for other in [
             "usb:v046DpC52Bd*dc*",
             "usb:v*p*d*dc02*",
@@ -130,7 +155,7 @@ mod tests {
             "usb:v12",
             "usb:véép",
         ] {
-            assert_eq!(modem(other), None, "{other}");
+            assert_eq!(modem(other, "option"), None, "{other}");
         }
     }
 

@@ -10,6 +10,8 @@ use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificat
 
 /// Longest certificate; the largest known have some kilobytes.
 const MAX_DER: usize = 256 << 10;
+/// Shortest text of one: a key of 256 bits and a signature alone have more.
+const MIN_TEXT: usize = 200;
 /// Certificates of one file.
 pub const MAX: usize = 20_000;
 /// Names of one certificate.
@@ -41,6 +43,8 @@ pub struct Found {
     pub run: Run,
     /// 1-based.
     pub line: Option<u32>,
+    /// Its text is long enough to be one, and no example that stands for one.
+    pub plausible: bool,
     pub read: Result<Certificate, String>,
 }
 
@@ -88,7 +92,8 @@ pub fn pem(text: &[u8]) -> Vec<Found> {
             let plain: Vec<u8> = encoded.iter().filter(|b| !b.is_ascii_whitespace()).copied().collect();
             engine.decode(plain).map_err(|e| e.to_string()).and_then(|der| read(&der))
         };
-        all.push(Found { run: Run::new(start as u64, at.saturating_sub(start) as u64), line: Some(line), read });
+        let run = Run::new(start as u64, at.saturating_sub(start) as u64);
+        all.push(Found { run, line: Some(line), plausible: encoded.len() >= MIN_TEXT, read });
     }
     all
 }

@@ -12,6 +12,7 @@ mod tables;
 mod tables_disk;
 mod tables_made;
 mod tables_net;
+mod tables_past;
 mod tables_starts;
 mod value;
 mod wire;
@@ -27,6 +28,7 @@ pub use tables::*;
 pub use tables_disk::*;
 pub use tables_made::*;
 pub use tables_net::*;
+pub use tables_past::*;
 pub use tables_starts::*;
 pub use value::{Cell, CellRef, Kind, Mode, Value};
 
@@ -186,5 +188,7 @@ tables! {
     settings: Setting,
     boot_environment: BootVariable,
     events: Event,
+    sessions: Session,
+    traces: Trace,
     file_events: FileEvent,
 }

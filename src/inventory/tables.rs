@@ -265,7 +265,7 @@ record! {
     DriverSetting in "driver_settings", key [name, action, value] {
         /// Module name, with `-` written as `_`.
         name: String,
-        /// load, blacklist, options, install, remove, alias, softdep, new-id, udev.
+        /// load, blacklist, options, install, remove, alias, softdep, new-id, udev; unfiled-alias (a line of modules.alias whose module is not there).
         action: Arc<str>,
         value: String,
         /// No file of the same name in a folder that comes first hides the file it stands in.
@@ -438,7 +438,7 @@ record! {
         time: Option<Time>,
         /// Id of the pattern: usb-new-device, usbserial-gsm, pppd-address, sshd-accepted …
         kind: Arc<str>,
-        /// modem-hardware, modem-use, remote-access, login, account, clock, integrity, wireless, package, device, log.
+        /// modem-hardware, modem-use, remote-access, login, account, clock, integrity, wireless, package, history, device, log.
         class: Arc<str>,
         /// Program that logged it.
         program: String,
@@ -449,5 +449,7 @@ record! {
         /// Times the same kind of line with the same fields stands in the log (this one is the first).
         count: u32,
         last: Option<Time>,
+        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`. Such a line is recorded on this disk, and not shown to be of this machine.
+        recorded_as: String,
     }
 }

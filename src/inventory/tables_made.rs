@@ -24,9 +24,9 @@ record! {
         files: u64,
         /// Digests that it lists.
         listed: u64,
-        /// Files whose digest was checked and matches.
+        /// Files whose digest was checked and matches, of those that no package owns.
         matching: u64,
-        /// Paths that differ from its digest.
+        /// Of those, paths that differ from its digest.
         differing: Vec<String>,
         /// Paths that it lists with a digest and that are not there.
         missing: Vec<String>,

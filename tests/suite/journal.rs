@@ -181,6 +181,17 @@ fn what_a_journal_tells_of_a_modem_is_found_and_leads_to_its_bytes() {
         let address = if is_foreign { "10.99.1.1" } else { "10.64.12.7" };
         assert_eq!(String::from_utf8_lossy(bytes), format!("MESSAGE=local  IP address {address}"));
     }
+    // Each is one period of use, that of the other machine marked.
+    let sessions = report["inventory"]["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{sessions:?}");
+    for session in sessions {
+        let is_foreign = session["address"][0] == "10.99.1.1";
+        assert_eq!(session["recorded_as"].as_str().unwrap().contains(&mark), is_foreign);
+        assert_eq!(
+            (&session["kind"], &session["device"], &session["ended"]),
+            (&"modem".into(), &"ttyUSB0".into(), &"not-recorded".into())
+        );
+    }
     let devices = report["inventory"]["devices"].as_array().unwrap();
     assert!(devices.iter().any(|d| d["vendor"] == "2c7c" && d["product"] == "0125" && d["name"] == "EC25-EU"));
     assert_eq!(report["systems"][0]["logs"]["first"], "2023-11-14T22:13:20.000000Z");

@@ -226,6 +226,7 @@ fn certificates_of_this_machine_are_as_openssl_reads_them() {
     let found = rows(&report, "certificates");
     let blocks: Vec<&str> = pem.split_inclusive("-----END CERTIFICATE-----").filter(|b| b.contains("BEGIN")).collect();
     assert_eq!(found.len(), blocks.len());
+    let image = std::fs::read(at.join("disk.img")).unwrap();
     let by_number: BTreeMap<u64, &Value> = found.iter().map(|c| (c["number"].as_u64().unwrap(), c)).collect();
     for (number, block) in (1_u64..).zip(blocks).take(25) {
         write(at, "one.pem", block.trim_start());
@@ -244,5 +245,10 @@ fn certificates_of_this_machine_are_as_openssl_reads_them() {
         );
         assert_eq!(text(ours, "not_after"), get("notafter").replace(' ', "T"));
         assert_eq!((text(ours, "store"), &ours["authority"]), ("system", &Value::Bool(true)));
+        // Its evidence leads to its own bytes in the image.
+        let run = &ours["evidence"]["image_runs"][0];
+        let (offset, len) = (run["offset"].as_u64().unwrap(), run["length"].as_u64().unwrap());
+        let bytes = &image[usize::try_from(offset).unwrap()..usize::try_from(offset + len).unwrap()];
+        assert!(bytes.starts_with(b"-----BEGIN CERTIFICATE-----"), "{run}");
     }
 }

@@ -53,6 +53,7 @@ mod names;
 mod ntfs;
 mod overlay;
 mod packages;
+mod remains;
 mod resume;
 mod rules;
 mod same;

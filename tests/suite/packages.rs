@@ -32,6 +32,9 @@ ln -s frobd %{buildroot}/usr/bin/frob
 /usr/share/frob
 %post
 exit 0
+%preun
+/usr/bin/frobd --stop
+%postun -p /sbin/ldconfig
 ";
 
 /// What the report says of each owned or unowned file, and its packages.
@@ -117,7 +120,17 @@ fn files_of_rpm_are_as_rpm_verifies_them() {
     ] {
         assert_eq!(package[key], value, "{key}");
     }
-    assert_eq!(package["scripts"], serde_json::json!(["postin"]));
+    assert_eq!(package["scripts"], serde_json::json!(["postin", "preun", "postun"]));
+    let starts = report["inventory"]["starts"].as_array().unwrap().iter().filter(|s| s["by"] == "rpm");
+    let scripts: BTreeSet<String> = starts
+        .map(|s| format!("{}: {} ({})", s["trigger"].as_str().unwrap(), s["command"].as_str().unwrap(), s["enabled"]))
+        .collect();
+    let expected = [
+        "postin of frob: exit 0 (false)",
+        "postun of frob: /sbin/ldconfig (true)",
+        "preun of frob: /usr/bin/frobd --stop (true)",
+    ];
+    assert_eq!(scripts, expected.map(str::to_owned).into());
     let listed: BTreeSet<String> =
         package["missing"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().to_owned()).collect();
     assert_eq!(listed, missing);
@@ -195,6 +208,8 @@ fn files_of_pacman_are_as_pacman_checks_them() {
     write(&root, "etc/frob.conf", "by hand\n");
     write(&root, "usr/bin/planted", "x\n");
     std::fs::remove_file(root.join("usr/share/gone")).unwrap();
+    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o4755);
+    std::fs::set_permissions(root.join("usr/bin/same"), mode).unwrap();
 
     let out = Command::new("timeout")
         .args(["60", "pacman", "-r", root.to_str().unwrap(), "-Qkk"])
@@ -211,7 +226,12 @@ fn files_of_pacman_are_as_pacman_checks_them() {
     let differ = &named("checksum mismatch") | &named("Size mismatch");
     assert!(differ.contains("/usr/bin/frobd") && said.contains("/usr/share/gone"), "{said}");
 
-    let (words, packages, _) = examined(&root, at);
+    let (words, packages, report) = examined(&root, at);
+    let modes = named("Permissions mismatch");
+    assert_eq!(modes, BTreeSet::from(["/usr/bin/same".to_owned()]), "{said}");
+    let files = report["inventory"]["files"].as_array().unwrap().iter();
+    let changed = files.filter(|f| f["package_attributes"].to_string().contains("mode "));
+    assert_eq!(changed.map(|f| f["path"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), modes);
     let own: BTreeSet<String> = words
         .iter()
         .filter(|(_, w)| ["differs", "conffile-changed"].contains(&w.as_str()))

@@ -88,7 +88,7 @@ fn at_line(sight: &Sight<'_>, content: &[u8], line: u32, run: Run) -> Evidence {
     let bytes = usize::try_from(run.offset).ok().zip(usize::try_from(run.end()).ok());
     let text = bytes.and_then(|(a, b)| content.get(a..b)).map(String::from_utf8_lossy);
     let excerpt = text.map(|t| t.trim().chars().take(200).collect());
-    Evidence { line: Some(line), range: Some(run), image_runs: Vec::new(), excerpt, ..sight.evidence.clone() }
+    Evidence { line: Some(line), excerpt, ..sight.part(run) }
 }
 
 fn at_leaf(sight: &Sight<'_>, content: &[u8], leaf: &Leaf) -> Evidence {

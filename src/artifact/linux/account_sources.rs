@@ -199,7 +199,8 @@ fn keys(system: &System, entry: &Entry, out: &Out) {
     }
     let (found, problem) = keytab::read(&text.bytes);
     for key in found {
-        let evidence = Evidence { range: Some(key.run), image_runs: Vec::new(), ..text.evidence() };
+        let image_runs = system.open(entry).map(|s| crate::evidence::image_runs(&s, Some(key.run))).unwrap_or_default();
+        let evidence = Evidence { range: Some(key.run), image_runs, ..text.evidence() };
         let time = Time::seconds(i64::from(key.time));
         out.push(Key {
             kind: "keytab".into(),

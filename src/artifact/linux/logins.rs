@@ -1,5 +1,7 @@
-//! Logins, refused logins, boots and clock changes by the binary records: wtmp, btmp, utmp, lastlog.
+//! Logins, refused logins, boots and clock changes by the binary records: wtmp, btmp, utmp, lastlog. What wtmp tells of
+//! one login from its start to its end is a session.
 use super::accounts::users;
+use super::lasting::{Lasting, session};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Run, Time};
 use crate::evidence::{Entry, System};
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.logins",
-    about: "Logins with the remote host, refused logins, boots, shutdowns and clock changes of wtmp, btmp and lastlog.",
+    about: "Logins with the remote host and how long they lasted, refused logins, boots, shutdowns and clock changes of wtmp, btmp and lastlog.",
     os: Os::Linux,
     reads: &["/var/log/{wtmp,btmp}*", "/var/run/utmp", "/var/log/lastlog"],
     references: &["utmp(5)", "last(1)", "lastlog(8)"],
@@ -66,7 +68,13 @@ fn records(system: &System, entry: &Entry, program: &'static str, out: &Out) {
         };
     }
     let mut seen = BTreeMap::new();
-    let (bad, error) = walk(&source, program, packed.is_none(), &mut seen);
+    let mut lasting = Lasting::default();
+    let (bad, error) = walk(&source, program, packed.is_none(), &mut seen, &mut lasting);
+    lasting.close();
+    if lasting.dropped > 0 {
+        out.gap_bytes(entry, format!("budget: sessions; {} logins were counted but not listed", lasting.dropped), 0);
+    }
+    out.extend(lasting.done.into_iter().map(|l| session(system, entry, l)));
     if let Some(e) = error {
         out.gap(entry, e);
     }
@@ -95,6 +103,7 @@ fn walk(
     program: &'static str,
     plain: bool,
     seen: &mut BTreeMap<Key, Seen>,
+    lasting: &mut Lasting,
 ) -> ((u64, u64), Option<String>) {
     let mut bad = (0_u64, 0_u64);
     let mut len = 0_usize;
@@ -116,7 +125,13 @@ fn walk(
             let place = Run::new(at.saturating_add(used), len as u64);
             used = used.saturating_add(len as u64);
             match Record::parse(bytes) {
-                Some(record) => note(&record, program, plain.then_some(place), seen),
+                Some(record) => {
+                    let place = plain.then_some(place);
+                    note(&record, program, place, seen);
+                    if program == "wtmp" {
+                        lasting.see(&record, place);
+                    }
+                }
                 None => bad = (bad.0.saturating_add(1), bad.1.saturating_add(len as u64)),
             }
         }
@@ -178,7 +193,7 @@ fn note(r: &Record, program: &'static str, at: Option<Run>, seen: &mut BTreeMap<
     known.last = known.last.max(r.time);
 }
 
-fn evidence(system: &System, entry: &Entry, at: Option<Run>, text: &str) -> Evidence {
+pub(super) fn evidence(system: &System, entry: &Entry, at: Option<Run>, text: &str) -> Evidence {
     let whole = system.evidence(entry);
     let base = match at.zip(system.trees().iter().find(|t| t.id == entry.fs)) {
         Some((run, tree)) => Evidence { path: whole.path, sha256: whole.sha256, ..tree.evidence(entry, Some(run)) },
@@ -280,6 +295,75 @@ mod tests {
         assert!(ours("login") + ours("boot") > 0, "{last}");
     }
 
+    /// Start and end of every login are those that `last -F` lists.
+    #[test]
+    fn lasts_as_long_as_last_says() {
+        let mut file = Vec::new();
+        let mut add = |kind: u8, line: &str, user: &str, host: &str, time: i32| {
+            let mut record = vec![0; 384];
+            record[0] = kind;
+            record[8..8 + line.len()].copy_from_slice(line.as_bytes());
+            record[44..44 + user.len()].copy_from_slice(user.as_bytes());
+            record[76..76 + host.len()].copy_from_slice(host.as_bytes());
+            record[340..344].copy_from_slice(&(1_700_000_000 + time).to_le_bytes());
+            file.extend(record);
+        };
+        add(2, "~", "reboot", "6.1.0", 0);
+        add(7, "tty1", "root", "", 60);
+        add(7, "pts/0", "op", "10.0.0.9", 120);
+        add(8, "pts/0", "", "", 1120);
+        add(1, "~~", "shutdown", "6.1.0", 4000);
+        add(2, "~", "reboot", "6.1.0", 5000);
+        add(7, "tty1", "root", "", 5060);
+        add(2, "~", "reboot", "6.1.0", 9000);
+        add(7, "pts/1", "op", "10.0.0.8", 9100);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wtmp");
+        std::fs::write(&path, &file).unwrap();
+        let mut fs = MemFs::default();
+        fs.add("/var/log/wtmp", file);
+        let (rows, _) = rows(&system_of(fs), &ARTIFACT);
+        let show = |t: Time| {
+            let at = jiff::Timestamp::from_second(t.seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+            at.strftime("%a %b %e %H:%M:%S %Y").to_string()
+        };
+        let mut ours: Vec<String> = rows
+            .iter()
+            .filter_map(|r| if let Row::Session(s) = r { Some(&**s) } else { None })
+            .map(|s| {
+                let end = match &*s.ended {
+                    "recorded" => show(s.end.unwrap()),
+                    "shutdown" => "down".to_owned(),
+                    "restart" => "crash".to_owned(),
+                    _ => "gone".to_owned(),
+                };
+                format!("{} {} {} {end}", s.user, s.device, show(s.start.unwrap()))
+            })
+            .collect();
+        assert_eq!(ours.len(), 4);
+        let Ok(last) =
+            Command::new("last").env("TZ", "UTC").env("LC_ALL", "C").args(["-F", "-w", "-f"]).arg(&path).output()
+        else {
+            eprintln!("skipped: no last(1)");
+            return;
+        };
+        let last = String::from_utf8_lossy(&last.stdout).into_owned();
+        let mut theirs: Vec<String> = Vec::new();
+        for line in last.lines().filter(|l| !l.is_empty() && !l.starts_with("reboot") && !l.contains(" begins ")) {
+            let (head, tail) = line.split_once(" - ").unwrap_or((line, "gone"));
+            let words: Vec<&str> = head.split_whitespace().collect();
+            let day = words.iter().position(|w| ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(w)).unwrap();
+            let date = |w: &[&str]| format!("{} {} {:>2} {} {}", w[0], w[1], w[2], w[3], w[4]);
+            let end: Vec<&str> = tail.split_whitespace().collect();
+            let end = if end[0].len() == 3 { date(&end) } else { end[0].to_owned() };
+            let end = if end == "no" { "gone".to_owned() } else { end };
+            theirs.push(format!("{} {} {} {end}", words[0], words[1], date(&words[day..])));
+        }
+        ours.sort();
+        theirs.sort();
+        assert_eq!(ours, theirs, "{last}");
+    }
+
     #[test]
     fn garbage_between_records_is_a_gap() {
         let mut record = vec![0; 384];
@@ -298,14 +382,26 @@ mod tests {
         last[4..8].copy_from_slice(b"tty1");
         fs.add("/var/log/lastlog", last);
         let (rows, gaps) = rows(&system_of(fs), &ARTIFACT);
-        let shown: Vec<_> = rows
+        let sessions = rows.iter().filter(|r| matches!(r, Row::Session(_))).count();
+        let mut shown: Vec<_> = rows
             .iter()
             .map(|r| match r {
                 Row::Event(e) => format!("{} {} {} {:?}", e.kind, e.text, e.count, e.fields),
+                Row::Session(s) => {
+                    format!("session {} {} {} - superseded x{sessions}", s.user, s.device, s.start.unwrap())
+                }
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(shown, ["login root on tty1 4 [\"user=root\"]", "last-login root last on tty1 1 [\"user=root\"]"]);
+        shown.dedup();
+        assert_eq!(
+            shown,
+            [
+                "session root tty1 2023-11-14T22:13:20Z - superseded x4",
+                "login root on tty1 4 [\"user=root\"]",
+                "last-login root last on tty1 1 [\"user=root\"]"
+            ]
+        );
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert_eq!((gaps[0].bytes, gaps[0].what.as_str()), (388, "2 pieces of the file are no login records"));
     }

@@ -18,6 +18,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
         "/lib/modules/*/modules.builtin",
         "/lib/modules/*/modules.builtin.modinfo",
         "/lib/modules/*/modules.order",
+        "/lib/modules/*/modules.alias",
         "/etc/modules",
         "/{etc,run,usr/local/lib,usr/lib,lib}/modules-load.d/*.conf",
         "/etc/modprobe.conf",
@@ -38,6 +39,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 
 fn extract(system: &System, out: &Out) {
     builtin(system, out);
+    super::module_index::read(system, out);
     let seen = &mut BTreeSet::new();
     for (text, effective) in layered(system, out, "modprobe.d", seen) {
         modprobe(&text, effective, out);
@@ -125,7 +127,7 @@ fn builtin(system: &System, out: &Out) {
                 pairs.filter(|(k, _)| k == key).map(|(_, v)| v.as_str()).collect()
             };
             let first = |key: &str| all(key).first().copied().unwrap_or_default();
-            let (modem_ids, modems) = super::modules::modems(all("alias").into_iter());
+            let (modem_ids, modems) = super::modules::modems(&name, all("alias").into_iter());
             out.push(Driver {
                 modem_ids,
                 modems,

@@ -80,11 +80,11 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     let kernel = folder.or(vermagic.split(' ').next()).unwrap_or_default();
     let all = |key: &str| module.all(key).collect::<Vec<_>>().join(", ");
     let ordered = below.and_then(|below| ordered(sight, kernel, below));
+    let name = if module.name.is_empty() { canonical(&path) } else { module.name.replace('-', "_") };
     let indexed = below.and_then(|_| indexed(sight, kernel, &module));
-    let (modem_ids, modems) = modems(module.all("alias"));
+    let (modem_ids, modems) = modems(&name, module.all("alias"));
     let for_kernel = vermagic.split(' ').next().filter(|k| !k.is_empty());
     let kernel_fits = folder.zip(for_kernel).map(|(folder, own)| folder == own);
-    let name = if module.name.is_empty() { canonical(&path) } else { module.name.replace('-', "_") };
     out.push(Driver {
         name: name.into(),
         kernel: kernel.into(),
@@ -133,8 +133,8 @@ fn described(signature: &kmod::Signature) -> String {
 const MAX_MODEMS: usize = 40;
 
 /// The known modems that aliases claim: how many, and the first of them in order.
-pub(super) fn modems<'a>(aliases: impl Iterator<Item = &'a str>) -> (u32, Vec<String>) {
-    let all: BTreeSet<String> = aliases.filter_map(usbids::modem).collect();
+pub(super) fn modems<'a>(driver: &str, aliases: impl Iterator<Item = &'a str>) -> (u32, Vec<String>) {
+    let all: BTreeSet<String> = aliases.filter_map(|a| usbids::modem(a, driver)).collect();
     (u32::try_from(all.len()).unwrap_or(u32::MAX), all.into_iter().take(MAX_MODEMS).collect())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Formats: `local/NAME-VERSION/desc` and `files` (`%KEY%`, then a value a line); `mtree`, a gzip of mtree(5).
 use crate::artifact::ownership::{Builder, Listed, Sum};
-use crate::artifact::{Out, Ownership};
+use crate::artifact::{Out, Ownership, Shipped};
 use crate::base::Time;
 use crate::evidence::{System, Text};
 use crate::format::decompress::Compression;
@@ -63,9 +63,11 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             .collect();
         for path in own("FILES") {
             let known = backup.get(path);
-            let sum = sums.get(*path).copied().or(known.copied().flatten());
+            let listed = sums.get(path.strip_suffix(b"/").unwrap_or(path));
+            let sum = listed.and_then(|l| l.0).or(known.copied().flatten());
+            let shipped = listed.map(|l| &l.1);
             let path = [b"/".as_slice(), path].concat();
-            builder.add(Listed { path: &path, sum, conffile: known.is_some(), ..Listed::default() });
+            builder.add(Listed { path: &path, sum, conffile: known.is_some(), shipped, ..Listed::default() });
         }
     }
     Some(builder.finish(|what| out.gap_at(system, HOME, what)))
@@ -113,8 +115,23 @@ fn package(text: &Text<'_>) -> Package {
     }
 }
 
-/// Path without its leading slash → digest.
-fn manifest(text: &Text<'_>, out: &Out) -> HashMap<Vec<u8>, Sum> {
+/// What a line of the manifest says beside its digest; `defaults` are those of the last `/set`.
+fn attributes(line: &[u8], defaults: &Shipped) -> Shipped {
+    let word = |key: &[u8]| line.split(|b| *b == b' ').find_map(|w| w.strip_prefix(key));
+    let number = |key: &[u8], radix: u32| {
+        word(key).and_then(|w| u32::from_str_radix(std::str::from_utf8(w).ok()?.trim(), radix).ok())
+    };
+    Shipped {
+        mode: number(b"mode=", 8).map(|m| m & 0o7777).or(defaults.mode),
+        uid: number(b"uid=", 10).or(defaults.uid),
+        gid: number(b"gid=", 10).or(defaults.gid),
+        target: word(b"link=").map(|t| unescape(t).into()),
+        capabilities: None,
+    }
+}
+
+/// Path without its leading slash → digest, owner and permissions.
+fn manifest(text: &Text<'_>, out: &Out) -> HashMap<Vec<u8>, (Option<Sum>, Shipped)> {
     let plain = match Compression::recognise(&text.bytes).map(|c| c.decode(&text.bytes, MANIFEST)) {
         Some(Ok(plain)) => plain,
         Some(Err(e)) => {
@@ -125,16 +142,21 @@ fn manifest(text: &Text<'_>, out: &Out) -> HashMap<Vec<u8>, Sum> {
     };
     let mut all = HashMap::new();
     let mut bad = None;
+    let mut defaults = Shipped::default();
     for (number, line) in (1_u32..).zip(plain.split(|b| *b == b'\n')) {
+        if line.starts_with(b"/set ") {
+            defaults = attributes(line, &Shipped::default());
+            continue;
+        }
         let mut words = line.split(|b| *b == b' ').filter(|w| !w.is_empty());
         let Some(path) = words.next().and_then(|w| w.strip_prefix(b"./")) else { continue };
         let word = |key: &[u8]| line.split(|b| *b == b' ').find_map(|w| w.strip_prefix(key));
         let words = [word(b"sha256digest="), word(b"md5digest=")];
         let sum = words.iter().flatten().find_map(|w| Sum::parse(std::str::from_utf8(w).ok()?));
-        match sum {
-            Some(sum) => drop(all.insert(unescape(path), sum)),
-            None => bad = bad.or(words.iter().any(Option::is_some).then_some(number)),
+        if sum.is_none() {
+            bad = bad.or(words.iter().any(Option::is_some).then_some(number));
         }
+        all.insert(unescape(path), (sum, attributes(line, &defaults)));
     }
     if let Some(line) = bad {
         out.gap_line(text.entry, line, "a digest of no known kind; lines of this kind were not used");

@@ -1,12 +1,13 @@
 //! The RPM database: packages and the paths they own, with the digests of their headers.
 use super::accounts::Ids;
+use super::starts::{Way, cut};
 use crate::artifact::ownership::{Builder, Listed, Sum};
 use crate::artifact::{Out, Ownership, Shipped};
 use crate::base::{Evidence, Time};
 use crate::evidence::{Entry, System, image_runs};
 use crate::format::bytes::Bytes;
 use crate::format::rpm::{self, Header, Seal, Stored, tag};
-use crate::inventory::Package;
+use crate::inventory::{Package, Start};
 use std::collections::BTreeMap;
 
 /// Where distributions keep it: newer ones, older ones (often a link to the first), image-based ones.
@@ -73,6 +74,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
                 if package.name.is_empty() {
                     told("a header without a name");
                 } else {
+                    scripts(system, &header, &package, out);
                     let key = (package.name.to_string(), package.architecture.to_string(), package.version.clone());
                     all.insert((key.0, key.1, key.2, stored.number), (package, files(&header, &ids, &told)));
                 }
@@ -147,9 +149,56 @@ fn package(header: &Header<'_>, evidence: Evidence) -> Package {
         maintainer: maker.unwrap_or_default(),
         source: header.text(tag::SOURCE_RPM),
         installed: seconds.map(|seconds| Time { seconds, nanos: 0, digits: 0 }),
-        scripts: tag::SCRIPTS.iter().filter(|(t, _)| header.has(*t)).map(|(_, name)| (*name).to_owned()).collect(),
+        scripts: tag::SCRIPTS
+            .iter()
+            // One may be a program alone, without a text.
+            .filter(|(text, program, _)| header.has(*text) || header.has(*program))
+            .map(|(.., name)| (*name).to_owned())
+            .collect(),
         evidence,
         ..Package::default()
+    }
+}
+
+/// Scripts of one package that become rows.
+const MAX_SCRIPTS: usize = 200;
+
+/// What a package runs when it, or another one, is put in or taken out.
+fn scripts(system: &System, header: &Header<'_>, package: &Package, out: &Out) {
+    let mut count = 0_usize;
+    for (text, program, kind) in tag::SCRIPTS {
+        let (texts, programs) = (header.texts(*text), header.texts(*program));
+        // The program of a script stands as several words, those of triggers one for each of them.
+        let several = kind.ends_with("trigger");
+        let each = if several { texts.len() } else { usize::from(!texts.is_empty() || !programs.is_empty()) };
+        let past = matches!(*kind, "pretrans" | "prein" | "postin" | "posttrans");
+        for n in 0..each {
+            count = count.saturating_add(1);
+            if count > MAX_SCRIPTS {
+                out.gap_system(system, format!("budget: scripts of package {}; the rest was not listed", package.name));
+                return;
+            }
+            let words: Vec<String> = programs
+                .iter()
+                .skip(if several { n } else { 0 })
+                .take(if several { 1 } else { 16 })
+                .map(|w| String::from_utf8_lossy(w).into_owned())
+                .collect();
+            let script = texts.get(n).map(|t| String::from_utf8_lossy(t).into_owned()).unwrap_or_default();
+            let way = Way::root("rpm", "package").only(!past, "it ran when the package was installed");
+            let trigger = format!("{kind} of {}", package.name);
+            let key = package.evidence.key.as_ref().map(|k| format!("{k} {kind}"));
+            let evidence = Evidence { key, ..package.evidence.clone() };
+            let row = way.start(&package.name, &trigger, evidence);
+            let program = words.first().filter(|w| w.starts_with('/'));
+            let command = if script.is_empty() { words.join(" ") } else { script };
+            out.push(Start {
+                kind: "script".into(),
+                command: cut(&command),
+                program: program.map(|p| system.canonical(p.as_bytes()).unwrap_or_else(|| p.as_str().into())),
+                ..row
+            });
+        }
     }
 }
 

@@ -3,6 +3,7 @@ pub(super) mod firmware;
 pub(super) mod modem_firmware;
 pub(super) mod modem_talk;
 pub(super) mod plc;
+pub(super) mod remains;
 pub(super) mod router;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,7 @@
 //! 268, product at 272, version at 284, date at 368); MediaTek's images (0x58881688, length, name); Quectel's and Fibocom's
 //! update folders.
 use super::super::{Content, Out, Sight};
-use crate::base::{Evidence, Run};
+use crate::base::Run;
 use crate::evidence::Entry;
 use crate::inventory::Setting;
 use memchr::memmem;
@@ -103,7 +103,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
         name: kind.into(),
         value: said,
         effective: true,
-        evidence: Evidence { range, ..sight.evidence.clone() },
+        evidence: range.map_or_else(|| sight.evidence.clone(), |r| sight.part(r)),
         ..Setting::default()
     });
 }
@@ -121,7 +121,7 @@ mod tests {
             return Vec::new();
         }
         let out = Out::new(None, CONTENT.name);
-        consume(&Sight { entry: &entry, system: None, evidence: Evidence::default() }, bytes, &out);
+        consume(&Sight { entry: &entry, system: None, evidence: crate::base::Evidence::default() }, bytes, &out);
         let one = |r: Row| match r {
             Row::Setting(s) => format!("{} {}", s.name, s.value),
             other => panic!("{other:?}"),

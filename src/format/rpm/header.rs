@@ -31,18 +31,18 @@ pub mod tag {
     pub const DIR_NAMES: u32 = 1118;
     pub const FILE_CAPABILITIES: u32 = 5010;
     pub const FILE_DIGEST_ALGORITHM: u32 = 5011;
-    /// Scripts, and what they are called.
-    pub const SCRIPTS: &[(u32, &str)] = &[
-        (1151, "pretrans"),
-        (1023, "prein"),
-        (1024, "postin"),
-        (1025, "preun"),
-        (1026, "postun"),
-        (1152, "posttrans"),
-        (1079, "verifyscript"),
-        (1065, "trigger"),
-        (5066, "filetrigger"),
-        (5076, "transfiletrigger"),
+    /// Scripts, the programs that run them, and what they are called.
+    pub const SCRIPTS: &[(u32, u32, &str)] = &[
+        (1151, 1153, "pretrans"),
+        (1023, 1085, "prein"),
+        (1024, 1086, "postin"),
+        (1025, 1087, "preun"),
+        (1026, 1088, "postun"),
+        (1152, 1154, "posttrans"),
+        (1079, 1091, "verifyscript"),
+        (1065, 1092, "trigger"),
+        (5066, 5067, "filetrigger"),
+        (5076, 5077, "transfiletrigger"),
     ];
 }
 

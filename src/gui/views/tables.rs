@@ -58,8 +58,8 @@ view!(
     EVENTS,
     "events",
     "Events",
-    "What logs recorded that bears on links out and in, and what file systems recorded of their files",
-    ["events", "file_events"]
+    "What logs recorded that bears on links out and in, periods of use, what is left where no file has it, and what file systems recorded of their files",
+    ["events", "sessions", "traces", "file_events"]
 );
 
 /// Tabs where there are several tables, then the table and the detail of its row.

@@ -31,13 +31,27 @@ pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
             "interfaces",
             "services",
             "tasks",
+            "starts",
             "events",
+            "sessions",
         ],
     ),
     (
         "remote-access-path",
         remote_access::findings,
-        &["binaries", "packages", "connections", "files", "services", "tasks", "listeners", "keys", "events"],
+        &[
+            "binaries",
+            "packages",
+            "connections",
+            "files",
+            "services",
+            "tasks",
+            "starts",
+            "listeners",
+            "keys",
+            "events",
+            "sessions",
+        ],
     ),
 ];
 

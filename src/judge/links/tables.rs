@@ -36,5 +36,6 @@ ids!(
     packages,
     keys,
     settings,
-    events
+    events,
+    sessions
 );

@@ -1,14 +1,15 @@
 //! The journals of systemd among the logs: what their entries say, searched like the lines of a text log.
 use super::patterns::Patterns;
 use super::scan::{Scan, Spot};
+use super::talk::Origin;
 use super::{File, TOTAL_BUDGET};
 use crate::artifact::Out;
 use crate::base::{Name, Time};
 use crate::evidence::{Entry, System};
 use crate::format::journal;
 
-/// The message, and who said it.
-const WANTED: &[&str] = &["MESSAGE", "SYSLOG_IDENTIFIER", "_COMM"];
+/// The message, who said it, and on which machine.
+const WANTED: &[&str] = &["MESSAGE", "SYSLOG_IDENTIFIER", "_COMM", "_PID", "_HOSTNAME"];
 /// Of a message that is searched.
 const MESSAGE: usize = 64 << 10;
 
@@ -48,14 +49,19 @@ pub(super) fn read<'p>(
     let own = crate::base::hex(&header.machine_id);
     let path = std::str::from_utf8(entry.path.bytes()).unwrap_or_default();
     let mut scan = Scan::new(patterns, path);
+    scan.own_host.clone_from(&system.info.hostname);
     // A copied master brings its journals along: what they tell of was on another machine.
     if !system.info.machine_id.is_empty() && own != system.info.machine_id {
-        scan.mark = Some(format!("machine_id={own}"));
+        scan.machine = Some(format!("machine-id {own}"));
     }
     let mut cut = (0_u64, 0_u64);
     let walk = journal::walk(&header, len, &read, WANTED, &mut |found| {
         let Some(Some(message)) = found.values.first() else { return };
-        let program = found.values.iter().skip(1).flatten().map(|v| v.bytes.as_slice()).next().unwrap_or_default();
+        let program =
+            found.values.iter().skip(1).take(2).flatten().map(|v| v.bytes.as_slice()).next().unwrap_or_default();
+        let field = |at: usize| found.values.get(at).and_then(Option::as_ref).map(|v| v.bytes.as_slice());
+        let pid = field(3).and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| p.parse().ok()).unwrap_or(0);
+        let origin = Origin { program, pid, host: field(4) };
         let micros = i64::try_from(found.realtime).unwrap_or(i64::MAX);
         let time = Time {
             seconds: micros.div_euclid(1_000_000),
@@ -68,7 +74,7 @@ pub(super) fn read<'p>(
         }
         let text = message.bytes.get(..MESSAGE).unwrap_or(&message.bytes);
         for line in text.split(|b| *b == b'\n') {
-            scan.entry(time, program, line, spot);
+            scan.entry(time, origin, line, spot);
         }
     });
     scan.finish();

@@ -2,20 +2,25 @@
 //!
 //! Every journal and every text file below /var/log is read, rotated and compressed ones too, and the own logs of
 //! remote-control programs elsewhere. A line that several files hold (syslog, kern.log) counts once: the
-//! count of an event is the highest that one log and its rotations give.
+//! count of an event is the highest that one log and its rotations give. Periods of use: `talk` and `periods`.
+mod cited;
 mod clock;
 mod journals;
 mod patterns;
+mod periods;
 mod scan;
+mod sessions;
 mod stream;
+mod talk;
 mod usb;
 mod window;
 
 use crate::artifact::{Artifact, Os, Out};
-use crate::base::{Evidence, ImageRun, Name, Run, Time};
+use crate::base::{Evidence, Name, Time};
 use crate::evidence::{Entry, System};
 use crate::format::usbids;
 use crate::inventory::{Device, Event};
+use cited::Cited;
 use clock::{Resolver, When};
 use jiff::tz::TimeZone;
 use patterns::Patterns;
@@ -27,10 +32,10 @@ pub use window::log_window;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.logs",
-    about: "Modem, tunnel, login, account and clock lines of text logs and of systemd's journals; USB devices; from when to when logs exist.",
+    about: "Modem, tunnel, login, account and clock lines of text logs and of systemd's journals; periods of use of modems, tunnels and logins; also of logs packed by gzip, xz and zstd; USB devices; from when to when logs exist.",
     os: Os::Linux,
     reads: &[
-        "/var/log/** (text, also .gz .xz .zst)",
+        "/var/log/**",
         "/var/log/journal/**",
         "/run/log/journal/**",
         "/home/*/.anydesk*/**.trace",
@@ -54,6 +59,45 @@ const OTHER: &[&str] =
 /// Logs that a running system fills every day: their silence means something.
 const MAIN: &[&str] =
     &["syslog", "messages", "kern.log", "daemon.log", "auth.log", "secure", "debug", "user.log", "cron.log", "cron"];
+
+/// Literals of the patterns of some classes.
+pub(crate) fn line_needles(classes: &[&str]) -> Vec<String> {
+    let all = patterns::patterns().map(|p| p.needles_of(classes));
+    all.unwrap_or_default()
+}
+
+/// What a line says that was found without its file: kind, class and fields. It is none of a log unless it begins with
+/// a time; of a journal's message nothing tells the program.
+pub(crate) fn known_lines(line: &[u8]) -> Vec<(Arc<str>, Arc<str>, Vec<String>)> {
+    let Ok(patterns) = patterns::patterns() else { return Vec::new() };
+    let found = if let Some(message) = line.strip_prefix(b"MESSAGE=") {
+        patterns.told(None, message, "")
+    } else {
+        let parsed = crate::format::syslog::parse(line);
+        if parsed.stamp == crate::format::syslog::Stamp::None {
+            return Vec::new();
+        }
+        patterns.told(Some(parsed.program), crate::format::syslog::repeated(parsed.message).1, "")
+    };
+    let named = |(at, fields): (usize, Vec<String>)| {
+        let pattern = patterns.all.get(at)?;
+        Some((pattern.id.clone(), pattern.class.clone(), fields))
+    };
+    found.into_iter().filter_map(named).collect()
+}
+
+/// The times of stamps that may lack the year, one after the other in a file that was last changed at `bound`.
+pub(crate) fn yearless(
+    zone: &TimeZone,
+    stamps: &[crate::format::syslog::Stamp],
+    bound: Option<i64>,
+) -> Vec<Option<Time>> {
+    let mut turns = clock::Turns::default();
+    let seen: Vec<When> = stamps.iter().map(|s| turns.see(*s)).collect();
+    let last = seen.iter().rev().find(|w| w.stamp != crate::format::syslog::Stamp::None).copied().unwrap_or_default();
+    let resolver = Resolver::new(zone, last, bound.filter(|b| *b > 0));
+    seen.into_iter().map(|w| resolver.time(w)).collect()
+}
 
 /// A log file, its name without rotation and compression, and its place in the rotation (0 is current).
 struct File<'a> {
@@ -135,6 +179,9 @@ struct Gathered {
     events: BTreeMap<scan::Key, Merged>,
     devices: BTreeMap<(String, String, String), (usb::Seen, Merged)>,
     spans: Vec<(Time, Time, Source)>,
+    /// What tells of periods of use.
+    told: sessions::Logs,
+    marks: usize,
 }
 
 fn extract(system: &System, out: &Out) {
@@ -151,6 +198,9 @@ fn extract(system: &System, out: &Out) {
     let mut files = files(system);
     let texts = files.len();
     files.append(&mut journals::files(system));
+    if let (Err(e), Some(file)) = (talk::lines(), files.first()) {
+        out.gap(file.entry, format!("periods of use not looked for: {e}"));
+    }
     let mut gathered = Gathered::default();
     let mut spent = 0_u64;
     let mut newer: Option<(&Name, i64)> = None;
@@ -163,7 +213,7 @@ fn extract(system: &System, out: &Out) {
         let next = families.len();
         let family = *families.entry(&file.family).or_insert(next);
         let main = is_main(&file.family);
-        let Some((scan, read)) = read(system, file, patterns, main, out) else { continue };
+        let Some((mut scan, read)) = read(system, file, patterns, main, out) else { continue };
         spent = spent.saturating_add(read);
         // No line is later than the file's last change, nor than the next newer file's first line.
         let changed = file.entry.stat.as_ref().and_then(|s| s.times.modified).map(|t| t.seconds);
@@ -176,14 +226,16 @@ fn extract(system: &System, out: &Out) {
         if main {
             spans(&scan, &resolver, at, &mut gathered);
         }
+        sessions::talks(&mut scan, &resolver, at, file, &mut gathered, out);
         gather(scan, &resolver, at, family, &mut gathered);
     }
     for (at, file) in files.iter().enumerate().skip(texts) {
         let next = families.len();
         let family = *families.entry(&file.family).or_insert(next);
-        let Some(scan) = journals::read(system, file, patterns, &mut spent, out) else { continue };
+        let Some(mut scan) = journals::read(system, file, patterns, &mut spent, out) else { continue };
         let resolver = Resolver::new(&zone, scan.last, None);
         spans(&scan, &resolver, at, &mut gathered);
+        sessions::talks(&mut scan, &resolver, at, file, &mut gathered, out);
         gather(scan, &resolver, at, family, &mut gathered);
     }
     emit(system, patterns, &files, gathered, out);
@@ -210,6 +262,7 @@ fn read<'p>(
     };
     let path = std::str::from_utf8(entry.path.bytes()).unwrap_or_default();
     let mut scan = Scan::new(patterns, path);
+    scan.own_host.clone_from(&system.info.hostname);
     let mut text = true;
     let mut fresh = true;
     let left = stream::windows(&*source, &mut |window, base| {
@@ -317,6 +370,8 @@ fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gath
     let mut others: BTreeMap<usize, Merged> = BTreeMap::new();
     let event = |pattern: usize, program: String, fields: Vec<String>, m: Merged| {
         let Some(p) = patterns.all.get(pattern) else { return };
+        let recorded_as = recorded_as(&fields);
+        let fields = fields.into_iter().filter(|f| !f.starts_with(scan::LOGGED_BY)).collect();
         out.push(Event {
             time: m.first,
             kind: p.id.clone(),
@@ -327,6 +382,7 @@ fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gath
             evidence: evidence(m.evidence, &m.text),
             text: m.text,
             fields,
+            recorded_as,
             ..Event::default()
         });
     };
@@ -348,6 +404,7 @@ fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gath
     for (seen, merged) in gathered.devices.into_values() {
         device(seen, merged, &evidence, out);
     }
+    sessions::sessions(files, gathered.told, &evidence, out);
     let joined = window::union(gathered.spans.iter().map(|s| (s.0, s.1)).collect());
     for (from, to) in joined {
         let source = gathered.spans.iter().find(|s| s.0 == from).map(|s| s.2);
@@ -362,6 +419,15 @@ fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gath
             ..Event::default()
         });
     }
+}
+
+/// What the fields of an event say of the machine that recorded it.
+fn recorded_as(fields: &[String]) -> String {
+    let named = |f: &String| match f.strip_prefix("machine_id=") {
+        Some(id) => Some(format!("machine-id {id}")),
+        None => f.strip_prefix(scan::LOGGED_BY).map(|h| format!("host {h}")),
+    };
+    fields.iter().filter_map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// The row of a USB device, and the event that it was found.
@@ -409,43 +475,7 @@ fn device(seen: usb::Seen, merged: Merged, evidence: &dyn Fn(Source, &str) -> Ev
     });
 }
 
-/// A file that is cited, opened once for all its lines.
-struct Cited {
-    whole: Evidence,
-    /// `None` for compressed files: their lines exist only decoded, so the runs are those of the whole.
-    source: Option<crate::image::Source>,
-}
-impl Cited {
-    fn new(system: &System, entry: &Entry) -> Self {
-        let packed = [b".gz".as_slice(), b".xz", b".zst"].iter().any(|e| entry.path.bytes().ends_with(e));
-        Self { whole: system.evidence(entry), source: if packed { None } else { system.open(entry).ok() } }
-    }
-    fn line(&self, spot: Spot, text: &str) -> Evidence {
-        if spot.line == 0 && spot.seqnum == 0 {
-            return self.whole.clone();
-        }
-        let line = (spot.line != 0).then_some(spot.line);
-        let key = (spot.seqnum != 0).then(|| format!("__SEQNUM={}", spot.seqnum));
-        let mut found = Evidence { line, key, excerpt: Some(text.to_owned()), ..self.whole.clone() };
-        if let Some(source) = &self.source {
-            let range = Run::new(spot.offset, spot.len);
-            let mut at = range.offset;
-            found.range = Some(range);
-            found.image_runs.clear();
-            for p in source.locate(range) {
-                found.image_runs.push(ImageRun {
-                    image: p.image,
-                    file_offset: at,
-                    offset: p.offset,
-                    len: p.len,
-                    kind: p.kind,
-                });
-                at = at.saturating_add(p.len);
-            }
-        }
-        found
-    }
-}
-
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod tests;

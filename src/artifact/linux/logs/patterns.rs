@@ -46,6 +46,7 @@ struct Draft {
 pub(super) struct Pattern {
     pub(super) id: Arc<str>,
     pub(super) class: Arc<str>,
+    needle: Vec<String>,
     program: Vec<String>,
     file: Vec<String>,
     re: Regex,
@@ -53,7 +54,7 @@ pub(super) struct Pattern {
 
 pub(super) struct Patterns {
     needles: AhoCorasick,
-    /// The pattern that each literal belongs to; those of [`USB`] have none.
+    /// The pattern that each literal belongs to; those of [`USB`] and of `talk` have none.
     owners: Vec<usize>,
     pub(super) all: Vec<Pattern>,
 }
@@ -71,19 +72,31 @@ fn read() -> Result<Patterns, String> {
         return Err("log-patterns.toml: unknown schema".to_owned());
     }
     let owners = asset.pattern.iter().enumerate().flat_map(|(at, p)| p.needle.iter().map(move |_| at)).collect();
-    let needles: Vec<&str> =
-        asset.pattern.iter().flat_map(|p| &p.needle).map(String::as_str).chain(USB.iter().copied()).collect();
+    let talk = super::talk::needles();
+    let needles: Vec<&str> = asset
+        .pattern
+        .iter()
+        .flat_map(|p| &p.needle)
+        .map(String::as_str)
+        .chain(USB.iter().copied())
+        .chain(talk.iter().map(String::as_str))
+        .collect();
     // A table automaton costs a few MiB and runs at one step a byte.
     let needles = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(needles).map_err(|e| e.to_string())?;
     let mut all = Vec::new();
     for p in asset.pattern {
         let re = RegexBuilder::new(&p.re).unicode(false).build().map_err(|e| format!("{}: {e}", p.id))?;
-        all.push(Pattern { id: p.id, class: p.class, program: p.program, file: p.file, re });
+        let Draft { id, class, needle, program, file, .. } = p;
+        all.push(Pattern { id, class, needle, program, file, re });
     }
     Ok(Patterns { needles, owners, all })
 }
 
 impl Patterns {
+    pub(super) fn needles_of(&self, classes: &[&str]) -> Vec<String> {
+        let of = self.all.iter().filter(|p| classes.contains(&&*p.class));
+        of.flat_map(|p| p.needle.iter().cloned()).collect()
+    }
     /// Where the next literal ends, at or after `from`.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<usize> {
         let input = aho_corasick::Input::new(text).range(from..);
@@ -91,6 +104,10 @@ impl Patterns {
     }
     /// Which patterns fit a message: index and fields, as `name=value` in the pattern's order.
     pub(super) fn matches(&self, program: &[u8], message: &[u8], path: &str) -> Vec<(usize, Vec<String>)> {
+        self.told(Some(program), message, path)
+    }
+    /// The same; of `None` it is not known which program said it.
+    pub(super) fn told(&self, program: Option<&[u8]>, message: &[u8], path: &str) -> Vec<(usize, Vec<String>)> {
         let mut found = Vec::new();
         // Only expressions whose literal stands in the message are tried: a set of all of them would be
         // too large for its automaton to stay in its cache.
@@ -101,7 +118,7 @@ impl Patterns {
         candidates.dedup();
         for at in candidates {
             let Some(pattern) = self.all.get(at) else { continue };
-            if !pattern.speaks(program, path) {
+            if program.is_some_and(|p| !pattern.speaks(p, path)) {
                 continue;
             }
             let Some(captures) = pattern.re.captures(message) else { continue };

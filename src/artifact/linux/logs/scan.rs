@@ -1,6 +1,7 @@
 //! One log file, window by window: which lines say something, and on which days there are lines.
 use super::clock::{Turns, When};
 use super::patterns::Patterns;
+use super::talk::{Origin, Talk, is_same, origin};
 use super::usb::Usb;
 use crate::base::Time;
 use crate::format::syslog::{Stamp, parse, repeated, stamp};
@@ -47,9 +48,13 @@ pub(super) struct Scan<'p> {
     carried: Vec<u8>,
     pub(super) hits: BTreeMap<Key, Hit>,
     distinct: Vec<u32>,
-    /// A field that every event of the file gets.
-    pub(super) mark: Option<String>,
+    /// The machine whose lines the file holds, if it says another than the system's: `machine-id …`.
+    pub(super) machine: Option<String>,
     pub(super) usb: Usb,
+    /// Lines about periods of use.
+    pub(super) talk: Talk,
+    /// The system's name for itself.
+    pub(super) own_host: String,
     /// The day, since 1970, of a journal's last entry.
     entry_day: Option<i64>,
     /// First and last line of every day.
@@ -69,8 +74,10 @@ impl<'p> Scan<'p> {
             carried: Vec::new(),
             hits: BTreeMap::new(),
             distinct: vec![0; patterns.all.len()],
-            mark: None,
+            machine: None,
             usb: Usb::default(),
+            talk: Talk::default(),
+            own_host: String::new(),
             entry_day: None,
             days: Vec::new(),
             last: When::default(),
@@ -153,10 +160,13 @@ impl<'p> Scan<'p> {
         let parsed = parse(line);
         let (count, message) = repeated(parsed.message);
         let when = self.turns.now(parsed.stamp);
-        self.said(parsed.program, message, count, when, at, &|| show(line));
+        let own = std::mem::take(&mut self.own_host);
+        let origin = origin(line, parsed.program, parsed.message, &own);
+        self.said(origin, message, count, when, at, &|| show(line));
+        self.own_host = own;
     }
     /// An entry of a journal.
-    pub(super) fn entry(&mut self, time: Time, program: &[u8], message: &[u8], at: Spot) {
+    pub(super) fn entry(&mut self, time: Time, origin: Origin<'_>, message: &[u8], at: Spot) {
         let when = When { stamp: Stamp::Exact(time), turn: 0 };
         let day = time.seconds.div_euclid(86_400);
         let is_new = self.entry_day != Some(day) && self.days.len() < MAX_DAYS;
@@ -167,16 +177,28 @@ impl<'p> Scan<'p> {
         self.entry_day = Some(day);
         self.last = when;
         if self.patterns.next(message, 0).is_some() {
-            let text = || show(&[time.to_string().as_bytes(), b" ", program, b": ", message].concat());
-            self.said(program, message, 1, when, at, &text);
+            let text = || show(&[time.to_string().as_bytes(), b" ", origin.program, b": ", message].concat());
+            let host = origin.host.filter(|h| !self.own_host.is_empty() && !is_same(h, &self.own_host));
+            self.said(Origin { host, ..origin }, message, 1, when, at, &text);
         }
     }
-    fn said(&mut self, program: &[u8], message: &[u8], count: u32, when: When, at: Spot, text: &dyn Fn() -> String) {
+    fn said(
+        &mut self,
+        origin: Origin<'_>,
+        message: &[u8],
+        count: u32,
+        when: When,
+        at: Spot,
+        text: &dyn Fn() -> String,
+    ) {
+        let program = origin.program;
+        self.talk.line((origin, self.path), message, (when, at), self.machine.as_deref(), text);
         if program == b"kernel" || program.is_empty() {
             self.usb.line(message, when, at, text);
         }
         for (pattern, mut fields) in self.patterns.matches(program, message, self.path) {
-            fields.extend(self.mark.clone());
+            fields.extend(self.machine.as_ref().map(|m| m.replace("machine-id ", "machine_id=")));
+            fields.extend(origin.host.map(|h| format!("{LOGGED_BY}{}", String::from_utf8_lossy(h))));
             let program = String::from_utf8_lossy(program).into_owned();
             let mut key = (pattern, program, fields);
             if !self.hits.contains_key(&key)
@@ -194,6 +216,9 @@ impl<'p> Scan<'p> {
         }
     }
 }
+
+/// A field that names the machine which a line is of, if that is not the system's.
+pub(super) const LOGGED_BY: &str = "logged_by=";
 
 /// Fields of the event that stands for all beyond [`DISTINCT`].
 pub(super) const OTHERS: &str = "others=counted together";

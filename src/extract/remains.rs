@@ -1,0 +1,289 @@
+//! Space that no file has: the unallocated runs of every file system that knows them, swap, and areas of a disk that no
+//! partition claims, searched for lines that tell of modems and tunnels (`artifact::remains`). It comes last, when all
+//! contents are read; zeros are stepped over. A line ends where its run does: what lies in two is not put together.
+//! What belongs to a deleted file whose content was read is told there, and not here again.
+use super::{Request, Sink, item_key};
+use crate::artifact::{Out, remains};
+use crate::base::{Cancelled, Evidence, FsId, Gap, ImageRun, PieceKind, Place, Progress, Run, Stage};
+use crate::evidence::{System, Tree};
+use crate::extract::Layout;
+use crate::image::{Source, magic};
+use crate::inventory::{Row, Trace};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const BY: &str = "remains";
+/// Bytes of one area that are read.
+const MOST: u64 = 1 << 40;
+/// Bytes read at once, and what of them is kept for the next ones: a line before and behind.
+const WINDOW: usize = 1 << 20;
+const KEPT: usize = 2 * remains::AROUND + 64;
+/// Different lines of one kind, and of all kinds, of one area.
+const MAX_KIND: usize = 200;
+const MAX_ALL: usize = 2000;
+/// Deleted files whose places are looked up.
+const MAX_DELETED: usize = 200_000;
+/// Blocks that are compared with zeros.
+const BLOCK: usize = 4096;
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
+
+/// Where nothing is that a file has.
+struct Area {
+    name: &'static str,
+    source: Source,
+    runs: Vec<Run>,
+    filesystem: FsId,
+    system: Option<u32>,
+    volume: u32,
+    /// Places in the images that deleted files have, sorted.
+    told: Vec<(u32, Run)>,
+}
+
+/// Searches them all.
+pub(super) fn run(
+    layout: &Layout,
+    trees: &[Arc<Tree>],
+    systems: &[System],
+    request: &Request,
+    sink: &dyn Sink,
+    progress: &Progress,
+) -> Result<(), Cancelled> {
+    let areas = areas(layout, trees, systems, progress)?;
+    let total = areas.iter().flat_map(|a| &a.runs).map(|r| r.len).fold(0, u64::saturating_add);
+    progress.begin(total);
+    sink.stage(Stage::Remains, total);
+    if let Some(fault) = remains::fault() {
+        let gap = Gap { at: Place::default(), by: BY.into(), what: format!("not searched: {fault}"), bytes: total };
+        sink.commit(&[], Vec::new(), vec![gap]);
+        return Ok(());
+    }
+    for area in &areas {
+        let id = layout.scene.volumes.get(area.volume as usize).map(|v| v.id.clone()).unwrap_or_default();
+        let key = item_key(&(BY, area.volume, area.name));
+        if sink.is_done(key) || !sink.enter(key, &format!("{} space of {id}", area.name)) {
+            continue;
+        }
+        let mut search =
+            Search { area, id: &id, found: BTreeMap::new(), kinds: BTreeMap::new(), more: 0, unread: (0, None) };
+        search.run(progress)?;
+        let (rows, gaps) = search.rows(request.show_secrets);
+        sink.commit(&[key], rows, gaps);
+    }
+    Ok(())
+}
+
+fn areas(
+    layout: &Layout,
+    trees: &[Arc<Tree>],
+    systems: &[System],
+    progress: &Progress,
+) -> Result<Vec<Area>, Cancelled> {
+    let mut all = Vec::new();
+    let scene = &layout.scene;
+    for tree in trees {
+        let at = tree.id.0 as usize;
+        let Some(info) = scene.filesystems.get(at).filter(|_| !layout.archived.contains(&at)) else { continue };
+        // What lies in a file was read as that file.
+        let Some(source) = layout.sources.get(info.volume as usize) else { continue };
+        let runs = tree.fs.unallocated();
+        if runs.is_empty() || layout.files.contains_key(&info.volume) {
+            continue;
+        }
+        let system = systems.iter().find(|s| s.trees().iter().any(|t| t.id == tree.id)).map(|s| s.index);
+        let mut told = Vec::new();
+        for entry in tree.entries.iter().filter(|e| e.deleted && e.is_file()).take(MAX_DELETED) {
+            progress.step(0)?;
+            let Ok(Ok(file)) = super::flight::guard(|| tree.open(entry)) else { continue };
+            let pieces = file.locate(Run::new(0, file.len()));
+            let stored = pieces.iter().filter(|p| p.kind == PieceKind::Stored);
+            told.extend(stored.map(|p| (p.image, Run::new(p.offset, p.len))));
+        }
+        told.sort_unstable();
+        let source = source.clone();
+        all.push(Area { name: "unallocated", source, runs, filesystem: tree.id, system, volume: info.volume, told });
+    }
+    for (number, (info, source)) in scene.volumes.iter().zip(&layout.sources).enumerate() {
+        let is_swap = info.filesystem.is_none() && magic::name(&**source).is_some_and(|m| m.name == "Linux swap");
+        let name = match info.type_name.as_str() {
+            _ if is_swap => "swap",
+            "unallocated" if info.filesystem.is_none() => "unclaimed",
+            _ => continue,
+        };
+        let volume = u32::try_from(number).unwrap_or(u32::MAX);
+        // A row names a file system: the first of the same image.
+        let same = |f: &&crate::inventory::FilesystemInfo| {
+            scene.volumes.get(f.volume as usize).is_some_and(|v| v.image == info.image)
+        };
+        let filesystem = scene.filesystems.iter().position(|f| same(&f)).and_then(|n| u32::try_from(n).ok());
+        let Some(filesystem) = filesystem.map(FsId) else { continue };
+        let system = systems.iter().find(|s| s.trees().iter().any(|t| t.id == filesystem)).map(|s| s.index);
+        let runs = vec![Run::new(0, source.len())];
+        all.push(Area { name, source: source.clone(), runs, filesystem, system, volume, told: Vec::new() });
+    }
+    Ok(all)
+}
+
+/// The search of one area.
+struct Search<'a> {
+    area: &'a Area,
+    id: &'a str,
+    found: BTreeMap<(Arc<str>, String, String), (remains::Trace, u64, u32)>,
+    kinds: BTreeMap<Arc<str>, usize>,
+    more: u64,
+    /// Bytes that could not be read, and the first place.
+    unread: (u64, Option<u64>),
+}
+
+impl Search<'_> {
+    fn run(&mut self, progress: &Progress) -> Result<(), Cancelled> {
+        let mut left = MOST;
+        let mut buffer = vec![0; WINDOW.saturating_add(KEPT)];
+        let mut runs: Vec<Run> = self.area.runs.clone();
+        runs.sort_unstable();
+        for run in runs {
+            let len = run.len.min(left);
+            left = left.saturating_sub(len);
+            if len < run.len {
+                self.more = self.more.saturating_add(run.len.saturating_sub(len));
+            }
+            for stored in self.stored(Run::new(run.offset, len)) {
+                self.window(stored, &mut buffer, progress)?;
+            }
+        }
+        Ok(())
+    }
+    /// Parts of a run for which there are bytes, those side by side together.
+    fn stored(&self, run: Run) -> Vec<Run> {
+        let mut at = run.offset;
+        let mut all: Vec<Run> = Vec::new();
+        for piece in self.area.source.locate(run) {
+            if piece.kind.has_place() {
+                match all.last_mut() {
+                    Some(last) if last.end() == at => last.len = last.len.saturating_add(piece.len),
+                    _ => all.push(Run::new(at, piece.len)),
+                }
+            }
+            at = at.saturating_add(piece.len);
+        }
+        all
+    }
+    /// Reads a run window by window. `kept` bytes before a window are those of the window before it.
+    fn window(&mut self, run: Run, buffer: &mut [u8], progress: &Progress) -> Result<(), Cancelled> {
+        let (mut at, mut kept) = (run.offset, 0_usize);
+        // Up to here literals were looked for.
+        let mut looked = run.offset;
+        while at < run.end() {
+            let want = usize::try_from(run.end().saturating_sub(at)).unwrap_or(usize::MAX).min(WINDOW);
+            let room = buffer.get_mut(kept..kept.saturating_add(want)).unwrap_or_default();
+            let n = match self.area.source.read_at(at, room) {
+                Ok(n) if n > 0 => n,
+                _ => {
+                    self.unread = (self.unread.0.saturating_add(want as u64), self.unread.1.or(Some(at)));
+                    at = at.saturating_add(want as u64);
+                    (kept, looked) = (0, at);
+                    progress.step(want as u64)?;
+                    continue;
+                }
+            };
+            progress.step(n as u64)?;
+            let filled = kept.saturating_add(n);
+            let base = at.saturating_sub(kept as u64);
+            let is_last = at.saturating_add(n as u64) >= run.end();
+            let bytes = buffer.get(..filled).unwrap_or_default();
+            if bytes.chunks(BLOCK).all(|b| ZEROS.get(..b.len()) == Some(b)) {
+                looked = base.saturating_add(filled as u64);
+                (at, kept) = (looked, 0);
+                continue;
+            }
+            let from = usize::try_from(looked.saturating_sub(base)).unwrap_or(0);
+            // A line that may go on is looked at with the next window.
+            let to = if is_last { filled } else { filled.saturating_sub(remains::AROUND) };
+            let mut hits = Vec::new();
+            remains::scan(bytes, (from, to), &mut |trace| hits.push(trace));
+            hits.into_iter().for_each(|trace| self.note(trace, base));
+            looked = base.saturating_add(to as u64);
+            let keep = filled.min(KEPT);
+            buffer.copy_within(filled.saturating_sub(keep)..filled, 0);
+            (at, kept) = (at.saturating_add(n as u64), keep);
+        }
+        Ok(())
+    }
+    fn note(&mut self, trace: remains::Trace, base: u64) {
+        let at = base.saturating_add(trace.offset as u64);
+        let key = (trace.kind.clone(), trace.value.clone(), trace.text.clone());
+        if let Some((_, _, count)) = self.found.get_mut(&key) {
+            *count = count.saturating_add(1);
+            return;
+        }
+        if self.is_told(Run::new(at, trace.len as u64)) {
+            return;
+        }
+        let known = self.kinds.entry(trace.kind.clone()).or_default();
+        if *known >= MAX_KIND || self.found.len() >= MAX_ALL {
+            self.more = self.more.saturating_add(trace.len as u64);
+            return;
+        }
+        *known = known.saturating_add(1);
+        self.found.insert(key, (trace, at, 1));
+    }
+    /// Whether a deleted file that was read has these bytes.
+    fn is_told(&self, run: Run) -> bool {
+        let Some(first) = self.area.source.locate(Run::new(run.offset, 1)).first().copied() else { return false };
+        let behind = self.area.told.partition_point(|(image, r)| (*image, r.offset) <= (first.image, first.offset));
+        // Deleted files may claim the same blocks: a few before it are looked at.
+        let before = self.area.told.get(behind.saturating_sub(8)..behind).unwrap_or_default();
+        before.iter().any(|(image, r)| *image == first.image && r.end() > first.offset)
+    }
+    fn rows(self, show_secrets: bool) -> (Vec<Row>, Vec<Gap>) {
+        let out = Out::new(self.area.system, BY).showing_secrets(show_secrets);
+        for (trace, at, count) in self.found.into_values() {
+            let run = Run::new(at, trace.len as u64);
+            let image_runs: Vec<ImageRun> = crate::evidence::image_runs(&self.area.source, Some(run))
+                .into_iter()
+                .map(|r| ImageRun { file_offset: r.file_offset.saturating_sub(at), ..r })
+                .collect();
+            let first = image_runs.first().filter(|r| r.kind == PieceKind::Stored);
+            out.push(Trace {
+                kind: trace.kind,
+                class: trace.class,
+                value: trace.value,
+                area: self.area.name.into(),
+                image_offset: first.map(|r| r.offset),
+                count,
+                evidence: Evidence {
+                    filesystem: self.area.filesystem,
+                    deleted: true,
+                    key: Some(format!("{} space of {}, volume_offset {at}", self.area.name, self.id)),
+                    excerpt: Some(trace.text.clone()),
+                    image_runs,
+                    ..Evidence::default()
+                },
+                text: trace.text,
+                ..Trace::default()
+            });
+        }
+        let place = |offset: Option<u64>| Place {
+            volume: Some(self.area.volume),
+            offset: offset.map(|o| ("volume_offset".to_owned(), o)),
+            ..Place::default()
+        };
+        let (rows, mut gaps) = out.take();
+        let mut gap =
+            |at: Place, what: &str, bytes: u64| gaps.push(Gap { at, by: BY.into(), what: what.to_owned(), bytes });
+        if self.more > 0 {
+            gap(
+                place(None),
+                "budget: traces; further lines of the same kinds, or further bytes, in space that no file has were not listed",
+                self.more,
+            );
+        }
+        if self.unread.0 > 0 {
+            gap(
+                place(self.unread.1),
+                "space that no file has could not be read here, and maybe further on",
+                self.unread.0,
+            );
+        }
+        (rows, gaps)
+    }
+}
