@@ -23,6 +23,8 @@ const MAX_KIND: usize = 200;
 const MAX_ALL: usize = 2000;
 /// Deleted files whose places are looked up.
 const MAX_DELETED: usize = 200_000;
+/// Bytes of a run whose places are looked up at once.
+const SLICE: u64 = 1 << 30;
 /// Blocks that are compared with zeros.
 const BLOCK: usize = 4096;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
@@ -146,8 +148,26 @@ impl Search<'_> {
             if len < run.len {
                 self.more = self.more.saturating_add(run.len.saturating_sub(len));
             }
-            for stored in self.stored(Run::new(run.offset, len)) {
-                self.window(stored, &mut buffer, progress)?;
+            // A slice at a time: a run of terabytes may lie in very many pieces, or be nothing but holes.
+            let (mut at, mut open): (u64, Option<Run>) = (run.offset, None);
+            let end = run.offset.saturating_add(len);
+            while at < end {
+                progress.step(0)?;
+                let slice = Run::new(at, SLICE.min(end.saturating_sub(at)));
+                for stored in self.stored(slice) {
+                    match &mut open {
+                        Some(open) if open.end() == stored.offset => open.len = open.len.saturating_add(stored.len),
+                        _ => {
+                            if let Some(whole) = open.replace(stored) {
+                                self.window(whole, &mut buffer, progress)?;
+                            }
+                        }
+                    }
+                }
+                at = slice.end();
+            }
+            if let Some(whole) = open {
+                self.window(whole, &mut buffer, progress)?;
             }
         }
         Ok(())
