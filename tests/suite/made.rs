@@ -252,3 +252,44 @@ fn certificates_of_this_machine_are_as_openssl_reads_them() {
         assert!(bytes.starts_with(b"-----BEGIN CERTIFICATE-----"), "{run}");
     }
 }
+
+/// Days of passwords as chage(1) tells them.
+#[test]
+fn days_of_passwords_are_as_chage_tells_them() {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
+    if !have("chage") || !is_root {
+        eprintln!("skipped: needs chage and root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (at, root) = (dir.path(), dir.path().join("root"));
+    write(&root, "etc/passwd", "root:x:0:0::/root:/bin/sh\nop:x:1000:1000::/home/op:/bin/bash\n");
+    write(&root, "etc/shadow", "root:*:19000:0:99999:7:::\nop:$6$a$b:19500:3:60:9:14:21000:\n");
+    write(&root, "etc/group", "root:x:0:\nop:x:1000:\n");
+    write(&root, "etc/os-release", "ID=debian\n");
+    let report = examined(&root, at);
+    for name in ["root", "op"] {
+        let out = Command::new("timeout")
+            .args(["60", "chage", "-R", root.to_str().unwrap(), "-i", "-l", name])
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(out.status.success(), "{said}");
+        let get = |key: &str| {
+            let line = said.lines().find(|l| l.starts_with(key)).unwrap_or_else(|| panic!("{key}: {said}"));
+            line.split_once(':').unwrap().1.trim().to_owned()
+        };
+        let ours = rows(&report, "accounts").iter().find(|a| a["name"] == name).unwrap();
+        let day = |column: &str| ours[column].as_str().map_or("never", |t| t.get(..10).unwrap()).to_owned();
+        assert_eq!(day("changed"), get("Last password change"), "{name}");
+        assert_eq!(day("expires"), get("Account expires"), "{name}");
+        for (column, key) in [
+            ("min_days", "Minimum number of days"),
+            ("max_days", "Maximum number of days"),
+            ("warn_days", "Number of days of warning"),
+        ] {
+            assert_eq!(ours[column].to_string(), get(key), "{name} {column}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Content of deleted files, as far as the file system still leads to it: what tells of modems, tunnels and logins. How
 //! it is recognised: [`crate::artifact::remains`].
 use super::super::{Content, Out, Sight, remains};
-use crate::base::{Evidence, ImageRun, PieceKind, Run};
+use crate::base::{Evidence, PieceKind, Run};
 use crate::evidence::Entry;
 use crate::inventory::Trace;
 use std::collections::BTreeMap;
@@ -19,23 +19,6 @@ pub(crate) const CONTENT: Content = Content {
 
 fn wants(entry: &Entry, head: &[u8]) -> bool {
     entry.deleted && entry.is_file() && !head.is_empty()
-}
-
-/// The runs of a part of a file.
-fn part(runs: &[ImageRun], range: Run) -> Vec<ImageRun> {
-    let cut = |r: &ImageRun| {
-        let from = r.file_offset.max(range.offset);
-        let to = r.file_offset.saturating_add(r.len).min(range.end());
-        let skip = from.checked_sub(r.file_offset)?;
-        let len = to.checked_sub(from).filter(|l| *l > 0)?;
-        // What a decoder gives has no place of its own: its input is named whole.
-        Some(match r.kind {
-            PieceKind::Stored => ImageRun { file_offset: from, offset: r.offset.saturating_add(skip), len, ..*r },
-            PieceKind::Decoded => *r,
-            PieceKind::Hole | PieceKind::Absent => ImageRun { file_offset: from, len, ..*r },
-        })
-    };
-    runs.iter().filter_map(cut).collect()
 }
 
 fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
@@ -65,8 +48,8 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     }
     for (trace, count) in all.into_values() {
         let range = Run::new(trace.offset as u64, trace.len as u64);
-        let image_runs = part(&sight.evidence.image_runs, range);
-        let first = image_runs.first().filter(|r| r.kind == PieceKind::Stored);
+        let part = sight.part(range);
+        let first = part.image_runs.first().filter(|r| r.kind == PieceKind::Stored);
         out.push(Trace {
             kind: trace.kind,
             class: trace.class,
@@ -75,12 +58,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
             path: sight.entry.path.clone(),
             image_offset: first.map(|r| r.offset),
             count,
-            evidence: Evidence {
-                range: Some(range),
-                excerpt: Some(trace.text.clone()),
-                image_runs,
-                ..sight.evidence.clone()
-            },
+            evidence: Evidence { excerpt: Some(trace.text.clone()), ..part },
             text: trace.text,
             ..Trace::default()
         });

@@ -276,7 +276,7 @@ fn read<'p>(
         }
     });
     scan.finish();
-    if let Some(e) = left.error {
+    if let Some(e) = &left.error {
         out.gap(entry, format!("{e}; {} bytes of text were read before", left.read));
     }
     if left.over_budget {
@@ -289,6 +289,9 @@ fn read<'p>(
             format!("{lines} lines are longer than 64 KiB; {bytes} bytes of them were not searched"),
             bytes,
         );
+    }
+    if main && text && left.read > 0 && left.error.is_none() && scan.days.is_empty() {
+        out.gap(entry, "no line of it begins with a time: what it holds was not recognised as a log");
     }
     if scan.usb.dropped > 0 {
         out.gap(entry, format!("budget: devices; {} USB devices were not listed", scan.usb.dropped));

@@ -41,6 +41,8 @@ pub(super) struct Scan<'p> {
     patterns: &'p Patterns,
     path: &'p str,
     number: u32,
+    /// The window before ended within a line.
+    is_cut: bool,
     turns: Turns,
     /// What the first bytes of the line before said of its day.
     day: Vec<u8>,
@@ -69,6 +71,7 @@ impl<'p> Scan<'p> {
             patterns,
             path,
             number: 0,
+            is_cut: false,
             turns: Turns::default(),
             day: Vec::new(),
             carried: Vec::new(),
@@ -85,10 +88,12 @@ impl<'p> Scan<'p> {
     }
     /// A window that ends with a line's end, with a cut or with the file.
     pub(super) fn feed(&mut self, text: &[u8], base: u64) {
-        let mut hit = self.patterns.next(text, 0);
+        // The end of a line whose rest was cut off.
+        let mut from = usize::from(self.is_cut && text.first() == Some(&b'\n'));
+        self.is_cut = text.last() != Some(&b'\n');
+        let mut hit = self.patterns.next(text, from);
         let mut before: &[u8] = &[];
-        let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', text).chain(std::iter::once(text.len())) {
+        for end in memchr::memchr_iter(b'\n', text).skip(from).chain(std::iter::once(text.len())) {
             let line = text.get(from..end).unwrap_or_default();
             if end == text.len() && line.is_empty() {
                 break;

@@ -168,6 +168,23 @@ fn floods_and_garbage_stay_bounded() {
 }
 
 #[test]
+fn lines_behind_a_cut_one_keep_their_numbers_and_binaries_are_told() {
+    let mut long = b"Jan  2 01:00:00 c x: ".to_vec();
+    long.extend(vec![b'a'; 3 << 20]);
+    long.extend_from_slice(b"\nJan  2 01:00:01 c openvpn[1]: Initialization Sequence Completed\n");
+    let mut fs = MemFs::default();
+    fs.add("/var/log/syslog", long);
+    let binary: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs.add("/var/log/auth.log", binary);
+    let (rows, gaps) = rows(&system_of(fs), &ARTIFACT);
+    let up = events(&rows).into_iter().find(|e| &*e.kind == "openvpn-up").unwrap().evidence.line;
+    assert_eq!(up, Some(2));
+    let what: Vec<&str> = gaps.iter().map(|g| g.what.as_str()).collect();
+    assert!(what.iter().any(|w| w.starts_with("no line of it begins with a time")), "{what:?}");
+    assert!(what.iter().any(|w| w.starts_with("1 lines are longer")), "{what:?}");
+}
+
+#[test]
 fn volatile_journals_are_told() {
     let unit = "/usr/lib/systemd/systemd\n    x\n";
     let volatile = |text: &str| log_window(&system(&format!("{unit}\n{text}")), []).volatile;
