@@ -69,6 +69,10 @@ fn settings_of_many_forms() {
     mosquitto_pub -h hub.vendor.cn -t a
     mail -s done admin@vendor.cn </dev/null
 
+/opt/tool/push.py
+    HOST = "push.vendor.cn"
+    client.connect(host=self.host, port=1883)
+
 /home/op/.pgpass
     pg.vendor.cn:5432:db:op:secret
 
@@ -99,6 +103,7 @@ fn settings_of_many_forms() {
             "mirrors.aliyun.com||https|name|apt",
             "mirrors.fedora.org||https|name|yum",
             "mqtt.zpmc.com|1883|mqtt|name|scada",
+            "push.vendor.cn|1883||name|tool",
             "smtp.163.com|587|smtp|name|postfix",
             "update.vendor.cn||http|name|up",
         ]
@@ -144,6 +149,11 @@ fn what_is_no_endpoint() {
     http://docstring.vendor.cn
     """
     x = 1 # http://comment.vendor.cn
+    host = self.server
+    server = socket.gethostname()
+
+/etc/snmp/snmpd.conf
+    agentaddress  127.0.0.1,[::1]
 
 /opt/x/program
     http://no.script.cn

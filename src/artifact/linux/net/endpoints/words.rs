@@ -97,6 +97,8 @@ pub(super) fn is_own(plain: &str) -> bool {
         "accept",
         "setrealip",
         "publish",
+        "agentaddress",
+        "restrict",
     ];
     const WHOLE: &[&str] = &[
         "version",
