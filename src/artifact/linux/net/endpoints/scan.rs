@@ -1,7 +1,7 @@
 //! Hosts in the lines of a configuration, whatever its syntax: URLs anywhere, addresses anywhere but in what tells of
 //! this system itself, names of hosts where the setting's name says that it holds one. Comments are left out.
 use super::select::Kind;
-use super::words::{is_file_ending, is_own, names_host, plain, scheme, stem};
+use super::words::{is_file_ending, is_own, names_host, names_port, plain, scheme, stem};
 use crate::base::Run;
 use crate::base::host::{is_full_name, is_label, is_port, is_reachable, split};
 use std::borrow::Cow;
@@ -83,7 +83,7 @@ pub(super) fn scan<'t>(lines: impl Iterator<Item = (u32, Run, Cow<'t, str>)>, pa
 /// Whether a line can hold a host, a port or the border of a block: most lines of programs hold none.
 fn may_tell(body: &str) -> bool {
     body.bytes().any(|b| matches!(b, b'.' | b':' | b'{' | b'}'))
-        || ["ort", "ORT", "localhost"].iter().any(|w| body.contains(w))
+        || ["ort", "ORT", "localhost", "端口"].iter().any(|w| body.contains(w))
 }
 
 struct Place {
@@ -285,7 +285,7 @@ impl Scan {
 
     fn value(&mut self, word: &str, body: &str, from: usize, place: &Place, logs_in: bool) {
         let key = plain(&self.key);
-        if is_port(word) && key.ends_with("port") {
+        if is_port(word) && names_port(&key) {
             self.ports.push(Port {
                 stem: stem(&key).to_owned(),
                 number: word.to_owned(),
@@ -427,8 +427,10 @@ fn v6_literal(text: &str) -> Option<usize> {
 /// Whether a word can be the name of a setting.
 fn is_name(word: &str) -> bool {
     word.len() <= 100
-        && word.bytes().any(|b| b.is_ascii_alphabetic())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'/'))
+        && word.bytes().any(|b| b.is_ascii_alphabetic() || !b.is_ascii())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'/'))
 }
 
 /// The line, or of a long one what lies around a place.
