@@ -1,7 +1,7 @@
 //! Hosts in the lines of a configuration, whatever its syntax: URLs anywhere, addresses anywhere but in what tells of
 //! this system itself, names of hosts where the setting's name says that it holds one. Comments are left out.
 use super::select::Kind;
-use super::words::{is_file_ending, is_own, names_host, plain, scheme, stem};
+use super::words::{is_file_ending, is_own, names_host, names_port, plain, scheme, stem};
 use crate::base::Run;
 use crate::base::host::{is_full_name, is_label, is_port, is_reachable, split};
 use std::borrow::Cow;
@@ -56,8 +56,11 @@ const VALUE: usize = 300;
 
 pub(super) fn scan<'t>(lines: impl Iterator<Item = (u32, Run, Cow<'t, str>)>, path: &str, kind: Kind) -> Vec<Found> {
     let mut scan = Scan::default();
-    let style = Style::of(path, kind);
+    let mut style = Style::of(path, kind);
     for (number, run, text) in lines {
+        if number == 1 && text.starts_with("#!") {
+            style.quoted |= ["python", "perl", "node", "lua", "ruby", "php", "tclsh"].iter().any(|p| text.contains(p));
+        }
         let Some(body) = scan.without_comments(&text, &style) else { continue };
         let trimmed = body.trim_start();
         if trimmed.starts_with('[') || trimmed.starts_with("- ") || kind == Kind::Rsyslog {
@@ -66,7 +69,9 @@ pub(super) fn scan<'t>(lines: impl Iterator<Item = (u32, Run, Cow<'t, str>)>, pa
         scan.key.clear();
         scan.open = false;
         scan.fixed = false;
-        scan.line(&body, &Place { number, run, kind });
+        if may_tell(&body) {
+            scan.line(&body, &Place { number, run, kind, quoted: style.quoted });
+        }
         if scan.found.len() >= MAX_FOUND {
             break;
         }
@@ -75,10 +80,18 @@ pub(super) fn scan<'t>(lines: impl Iterator<Item = (u32, Run, Cow<'t, str>)>, pa
     scan.found
 }
 
+/// Whether a line can hold a host, a port or the border of a block: most lines of programs hold none.
+fn may_tell(body: &str) -> bool {
+    body.bytes().any(|b| matches!(b, b'.' | b':' | b'{' | b'}'))
+        || ["ort", "ORT", "localhost", "端口"].iter().any(|w| body.contains(w))
+}
+
 struct Place {
     number: u32,
     run: Run,
     kind: Kind,
+    /// In this language a name of a host stands in quotes; `self.host` is none.
+    quoted: bool,
 }
 
 /// How comments are written.
@@ -90,6 +103,8 @@ struct Style {
     python: bool,
     dashes: bool,
     batch: bool,
+    /// Texts stand in quotes; what stands outside of them are names of the language.
+    quoted: bool,
 }
 impl Style {
     fn of(path: &str, kind: Kind) -> Self {
@@ -105,6 +120,7 @@ impl Style {
             python: ending == "py" || kind == Kind::Script,
             dashes: matches!(ending, "lua" | "sql" | "hs"),
             batch: matches!(ending, "bat" | "cmd"),
+            quoted: matches!(ending, "py" | "js" | "node" | "lua" | "rb" | "php" | "pl" | "tcl" | "st"),
         }
     }
 }
@@ -269,7 +285,7 @@ impl Scan {
 
     fn value(&mut self, word: &str, body: &str, from: usize, place: &Place, logs_in: bool) {
         let key = plain(&self.key);
-        if is_port(word) && key.ends_with("port") {
+        if is_port(word) && names_port(&key) {
             self.ports.push(Port {
                 stem: stem(&key).to_owned(),
                 number: word.to_owned(),
@@ -278,7 +294,10 @@ impl Scan {
             });
             return;
         }
-        let found = self.host(word, &key, body, place, logs_in);
+        let bare = place.quoted && !body.get(..from).is_some_and(|before| before.ends_with(['"', '\'', '@']));
+        let found = self
+            .host(word, &key, body, place, logs_in)
+            .filter(|(_, host, _)| !bare || word.contains("://") || host.parse::<IpAddr>().is_ok());
         let Some((protocol, host, port)) = found else {
             if is_name(word) && (!self.fixed || word.starts_with('-')) {
                 self.name(word);
@@ -362,7 +381,8 @@ impl Scan {
         let last = host.rsplit('.').next().unwrap_or_default();
         // `org.freedesktop.DBus`: a name of D-Bus or Java, the other way round.
         let turned = ["org.", "com.", "net.", "io.", "cn."].iter().any(|z| host.starts_with(z));
-        let full = is_full_name(host) && !is_file_ending(last) && !host.contains('_') && !turned;
+        let mixed = last.bytes().any(|b| b.is_ascii_lowercase()) && last.bytes().any(|b| b.is_ascii_uppercase());
+        let full = is_full_name(host) && !is_file_ending(last) && !host.contains('_') && !turned && !mixed;
         let short = is_label(host) && (host.eq_ignore_ascii_case("localhost") || is_port(port) || forwards);
         let letters = host.bytes().any(|b| b.is_ascii_alphabetic());
         (letters && (named || login) && (full || short && !host.bytes().all(|b| b.is_ascii_digit())))
@@ -407,8 +427,10 @@ fn v6_literal(text: &str) -> Option<usize> {
 /// Whether a word can be the name of a setting.
 fn is_name(word: &str) -> bool {
     word.len() <= 100
-        && word.bytes().any(|b| b.is_ascii_alphabetic())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'/'))
+        && word.bytes().any(|b| b.is_ascii_alphabetic() || !b.is_ascii())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'/'))
 }
 
 /// The line, or of a long one what lies around a place.

@@ -69,6 +69,17 @@ fn settings_of_many_forms() {
     mosquitto_pub -h hub.vendor.cn -t a
     mail -s done admin@vendor.cn </dev/null
 
+/opt/岸桥/设置.ini
+    [通信]
+    服务器地址=mqtt.crane.cn
+    服务器端口=8884
+    本机地址=10.0.0.7
+    备用IP=10.7.8.9
+
+/opt/tool/push.py
+    HOST = "push.vendor.cn"
+    client.connect(host=self.host, port=1883)
+
 /home/op/.pgpass
     pg.vendor.cn:5432:db:op:secret
 
@@ -85,6 +96,7 @@ fn settings_of_many_forms() {
             "10.0.0.6|1514|syslog|private|syslog-ng",
             "10.1.1.1|3307|mysql|private|scada",
             "10.1.1.2|8080|http|private|scada",
+            "10.7.8.9|||private|岸桥",
             "192.168.1.10|502||private|scada",
             "192.168.1.11|503||private|scada",
             "192.168.1.20|4840|opc.tcp|private|scada",
@@ -98,7 +110,9 @@ fn settings_of_many_forms() {
             "log.vendor.cn|6514|syslog|name|rsyslog",
             "mirrors.aliyun.com||https|name|apt",
             "mirrors.fedora.org||https|name|yum",
+            "mqtt.crane.cn|8884||name|岸桥",
             "mqtt.zpmc.com|1883|mqtt|name|scada",
+            "push.vendor.cn|1883||name|tool",
             "smtp.163.com|587|smtp|name|postfix",
             "update.vendor.cn||http|name|up",
         ]
@@ -144,6 +158,11 @@ fn what_is_no_endpoint() {
     http://docstring.vendor.cn
     """
     x = 1 # http://comment.vendor.cn
+    host = self.server
+    server = socket.gethostname()
+
+/etc/snmp/snmpd.conf
+    agentaddress  127.0.0.1,[::1]
 
 /opt/x/program
     http://no.script.cn

@@ -1,9 +1,9 @@
 //! Names of settings: which hold a host, which one is not reached by this system, and what protocol they speak of.
 
-/// Letters and digits of a name, small: `MQTT_Host` is `mqtthost`. Of a dotted name the last part counts.
+/// Letters (of any script) and digits of a name, small: `MQTT_Host` is `mqtthost`. Of a dotted name the last part counts.
 pub(super) fn plain(key: &str) -> String {
     let last = key.rsplit(['.', '/']).find(|p| !p.is_empty()).unwrap_or(key);
-    last.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    last.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase()
 }
 
 const HOST: &[&str] = &[
@@ -63,9 +63,19 @@ const HOST: &[&str] = &[
     "sink",
 ];
 
+/// Host, server, address, name of a domain, gateway.
+const HOST_CHINESE: &[&str] = &["主机", "服务器", "地址", "域名", "网关"];
+/// This machine, local, to listen.
+const OWN_CHINESE: &[&str] = &["本机", "本地", "监听"];
+
+/// Whether a setting of this name holds a port.
+pub(super) fn names_port(plain: &str) -> bool {
+    plain.ends_with("port") || plain.ends_with("端口")
+}
+
 /// Whether a setting of this name holds a host to be reached.
 pub(super) fn names_host(plain: &str) -> bool {
-    HOST.iter().any(|h| plain.ends_with(h)) && !is_own(plain)
+    (HOST.iter().any(|h| plain.ends_with(h)) || HOST_CHINESE.iter().any(|h| plain.ends_with(h))) && !is_own(plain)
 }
 
 /// Whether a setting of this name says where this system itself stands, who may come, or what a document is about.
@@ -97,6 +107,8 @@ pub(super) fn is_own(plain: &str) -> bool {
         "accept",
         "setrealip",
         "publish",
+        "agentaddress",
+        "restrict",
     ];
     const WHOLE: &[&str] = &[
         "version",
@@ -157,7 +169,8 @@ pub(super) fn is_own(plain: &str) -> bool {
         "selfhost",
         "ipv4addr",
     ];
-    BEGIN.iter().any(|b| plain.starts_with(b))
+    OWN_CHINESE.iter().any(|o| plain.starts_with(o))
+        || BEGIN.iter().any(|b| plain.starts_with(b))
         || WHOLE.contains(&plain)
         || plain.ends_with("version")
         || plain.ends_with("interfaces")
@@ -217,6 +230,10 @@ pub(super) fn stem(plain: &str) -> &str {
         "ip",
         "url",
         "plc",
+        "地址",
+        "端口",
+        "服务器",
+        "主机",
     ];
     ENDS.iter().find_map(|e| plain.strip_suffix(e)).unwrap_or(plain)
 }

@@ -251,6 +251,18 @@ fn garbage_of_every_kind_ends() {
         "/etc/teamviewer/global.conf",
         "/etc/stunnel/a.conf",
         "/var/lib/NetworkManager/timestamps",
+        "/etc/sysconfig/network-scripts/ifcfg-a",
+        "/etc/netctl/a",
+        "/etc/dhcpcd.conf",
+        "/etc/shorewall/rules",
+        "/etc/ferm/ferm.conf",
+        "/etc/dnsmasq.conf",
+        "/etc/rsyslog.conf",
+        "/opt/a/docker-compose.yml",
+        "/var/lib/dhcp/dhclient.leases",
+        "/var/lib/dhcpcd/eth0.lease",
+        "/var/lib/kea/kea-leases4.csv",
+        "/var/lib/bluetooth/a/b/info",
     ];
     let mut noise = 0x2545_f491_u32;
     let mut random = Vec::new();
