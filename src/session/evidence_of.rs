@@ -67,8 +67,7 @@ mod tests {
         let opened = open_all(images).unwrap();
         let identity =
             Identity { images: opened.iter().map(super::super::resume::of_image).collect(), ..Identity::default() };
-        let (case, _) = Case::claim(&path, false, &identity, &Asked::default()).unwrap();
-        case.commit().unwrap();
+        drop(Case::claim(&path, false, &identity, &Asked::default()).unwrap());
         path
     }
     fn plan(case: &Path, named: &str) -> Plan {
