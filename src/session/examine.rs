@@ -452,7 +452,7 @@ impl From<CaseError> for Failure {
 /// is given and the case holds them; a case that holds them is not shown without it.
 pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Result<CaseData, Failure> {
     match super::open_case(path) {
-        Err(failure) if failure.code == 3 && path.is_file() => {}
+        Err(failure) if failure.code == 3 && path.exists() => {}
         Err(failure) => return Err(failure),
         Ok(data) => return allowed(path, data, show_secrets),
     }

@@ -64,7 +64,7 @@ fn containers_that_are_not_read_are_named() {
     zip("a.aff4", &["container.description", "version.txt", "information.turtle"]);
     let found = gaps(&examined(at, &["a.aff4"]), "AFF4");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0]["bytes"].as_u64().unwrap() > 4096 && found[0]["where"]["volume_offset"] == 0, "{found:?}");
+    assert!(found[0]["bytes"].as_u64().unwrap() > 4096 && found[0]["where"]["offset"] == 0, "{found:?}");
     // A zip archive that is none.
     zip("b.zip", &["description", "version.txt"]);
     let plain = ["examine", "b.zip", "--case", "x.cranecase", "--overwrite", "--quiet", "--strict"];
