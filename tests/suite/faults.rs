@@ -275,8 +275,11 @@ fn an_image_that_kills_every_worker_is_a_case_of_gaps() {
     plant(&at.join("root"), SMALL_SYSTEM);
     ext4(at, &at.join("root"), "disk.img");
     let done = examine(&plan(at, script(at, "all", None), "all.cranecase"), &Watch::unattended()).unwrap().data;
-    let died = done.gaps.iter().filter(|g| g.what.contains("the worker died")).count();
-    assert_eq!(died, SMALL_SYSTEM.len(), "{:?}", done.gaps);
+    let of = |word: &str| done.gaps.iter().filter(|g| g.what.contains(word)).count();
+    let died = of("the worker died");
+    // Each file, and the search of the space that no file has.
+    assert_eq!(of("the worker died reading it"), SMALL_SYSTEM.len(), "{:?}", done.gaps);
+    assert_eq!((of("unallocated space of"), died), (1, SMALL_SYSTEM.len() + 1), "{:?}", done.gaps);
     let rows = files(&done);
     for (path, _) in SMALL_SYSTEM {
         let row = &rows[path.as_bytes()];
