@@ -44,6 +44,9 @@ class Merged:
         self.at, self.work, self.lower = work / "merged", work, lower
 
     def __enter__(self):
+        # What a run that was stopped left behind.
+        subprocess.run(["timeout", "60", "umount", "-l", self.at], capture_output=True)
+        subprocess.run(["rm", "-rf", self.work / "upper", self.work / "inner"])
         for name in ("merged", "upper", "inner"):
             (self.work / name).mkdir(exist_ok=True)
         options = f"lowerdir={self.lower},upperdir={self.work}/upper,workdir={self.work}/inner"
