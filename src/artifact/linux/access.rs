@@ -70,7 +70,8 @@ const LOGIN_DEFS: &[&str] = &[
 const NSSWITCH: &[&str] = &["passwd", "group", "shadow", "gshadow", "sudoers", "hosts", "initgroups", "netgroup"];
 const MAX_INCLUDES: usize = 1024;
 
-fn setting(program: &str, scope: &str, name: &str, value: &str, evidence: Evidence) -> Setting {
+/// A setting that counts.
+pub(super) fn setting(program: &str, scope: &str, name: &str, value: &str, evidence: Evidence) -> Setting {
     Setting {
         program: program.into(),
         scope: scope.to_owned(),

@@ -1,6 +1,7 @@
 //! Where else accounts and rights come from: account records of systemd (userdb), directories and domains (Kerberos, SSSD,
 //! LDAP, winbind), what PAM's modules of access and attempts are told, the ranges of subordinate numbers, the list of
 //! shells; and what passwd(5) and shadow(5) were before their last change, by the copies that their tools leave.
+use super::access::setting;
 use super::accounts::{kind, shell_admits, users};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name, Time};
@@ -8,7 +9,7 @@ use crate::evidence::{Entry, System, Text};
 use crate::format::ini::Ini;
 use crate::format::keytab;
 use crate::format::tree::Tree;
-use crate::inventory::{Account, Key, Setting};
+use crate::inventory::{Account, Key};
 use std::collections::BTreeMap;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -51,18 +52,6 @@ const KEYTAB: u64 = 1 << 20;
 /// What of smb.conf says where accounts come from.
 const SAMBA: &[&str] =
     &["security", "realm", "workgroup", "idmap", "winbind", "template", "passdb backend", "map to guest"];
-
-fn setting(program: &str, scope: &str, name: &str, value: &str, evidence: Evidence) -> Setting {
-    Setting {
-        program: program.into(),
-        scope: scope.to_owned(),
-        name: name.to_owned(),
-        value: value.to_owned(),
-        effective: true,
-        evidence,
-        ..Setting::default()
-    }
-}
 
 fn extract(system: &System, out: &Out) {
     out.each(system, &["/{etc,run,usr/local/lib,usr/lib}/userdb/*.user"], |text| record(system, text, out));

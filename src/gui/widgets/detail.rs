@@ -91,14 +91,13 @@ fn clip(text: &str) -> String {
     }
 }
 
-/// Evidence entries, one below the other.
 /// A row of files may be a folder, a link or a device: there is nothing to look at in it.
 pub(super) fn is_file(rows: &dyn Rows, row: usize) -> bool {
     let column = rows.column("kind").filter(|_| rows.name() == "files");
     column.is_none_or(|kind| rows.value(row, kind).to_string() == "file")
 }
 
-/// `files`: the places are files, whose content can be looked at.
+/// Evidence entries, one below the other. `files`: the places are files, whose content can be looked at.
 pub(crate) fn list(cx: &mut Cx<'_>, ui: &mut Ui, owner: u64, evidence: &[Evidence], files: bool) {
     const MOST: usize = 60;
     for (n, entry) in evidence.iter().take(MOST).enumerate() {

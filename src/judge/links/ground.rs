@@ -1,7 +1,7 @@
 //! What the correlations need to know of a system: which package vouches for a file, and whether
 //! any package database is there to vouch at all.
 use crate::base::{Evidence, Name};
-use crate::inventory::{File, Inventory, Scene, SystemInfo};
+use crate::inventory::{File, Inventory, Scene, Start, SystemInfo};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
@@ -134,8 +134,44 @@ impl<'a> Ground<'a> {
         }
         (rows, told)
     }
+    /// Starts of this machine's own, and how each comes about; but for those that other tables tell.
+    pub(in crate::judge) fn own_starts(&self, system: Option<u32>) -> Vec<(usize, &'a Start, String)> {
+        let rows = self.inventory.starts.iter().enumerate().filter(|(_, s)| s.system == system);
+        let own = rows.filter(|(_, s)| !is_told_elsewhere(&s.by) && !self.source(system, &s.evidence).is_stock());
+        let how = |s: &Start| {
+            if s.enabled { format!("comes about by {}: {}", s.when, s.trigger) } else { "is not enabled".to_owned() }
+        };
+        own.map(|(row, s)| (row, s, how(s))).collect()
+    }
     /// The package that owns a file.
     pub(in crate::judge) fn package(&self, system: Option<u32>, path: &Name) -> Option<&'a str> {
         self.file(system, path).and_then(|(_, f)| f.package.as_deref())
     }
+}
+
+/// Starts whose rows in services, tasks and interfaces are looked at, and those inside of containers.
+fn is_told_elsewhere(by: &str) -> bool {
+    let told = [
+        "systemd",
+        "systemd-user",
+        "dbus",
+        "dbus-user",
+        "sysv",
+        "inittab",
+        "rc.local",
+        "inetd",
+        "xinetd",
+        "cron",
+        "anacron",
+        "at",
+        "incron",
+        "ifupdown",
+        "dpkg",
+        "docker",
+        "compose",
+        "quadlet",
+        "lxc",
+        "kubernetes",
+    ];
+    told.contains(&by) || by.starts_with("systemd-user:")
 }

@@ -4,7 +4,6 @@ use crate::base::{Name, Time};
 use crate::inventory::Event;
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::{Piece, subject};
-use crate::judge::links::remote_access::is_told_elsewhere;
 use std::fmt::Write as _;
 
 impl View<'_> {
@@ -48,14 +47,9 @@ impl View<'_> {
                 );
             }
         }
-        for (row, s) in self.of(&self.ground.inventory.starts, |s| s.system) {
-            if is_told_elsewhere(&s.by) || self.ground.source(self.system, &s.evidence).is_stock() {
-                continue;
-            }
+        for (row, s, how) in self.ground.own_starts(self.system) {
             let mut follows = vec![line_key(&s.evidence)];
             follows.extend(s.program.as_ref().map(program_key));
-            let how =
-                if s.enabled { format!("comes about by {}: {}", s.when, s.trigger) } else { "is not enabled".into() };
             let commands = std::slice::from_ref(&s.command);
             let told = format!("the start of {} by {}", s.name, s.by);
             self.start((self.ids.starts, row), follows, commands, s.enabled, &told, &how);

@@ -3,8 +3,6 @@
 //! whatever they are called.
 mod starts;
 
-pub(super) use starts::is_told_elsewhere;
-
 use super::facts::{Tool, Tools, Traces};
 use super::frame::{Link, Piece, join, one_a_name};
 use super::ground::{Ground, Vouched};

@@ -84,16 +84,11 @@ impl View<'_> {
                 );
             }
         }
-        for (row, s) in self.of(&self.ground.inventory.starts, |s| s.system) {
-            if is_told_elsewhere(&s.by) || self.ground.source(self.system, &s.evidence).is_stock() {
-                continue;
-            }
+        for (row, s, how) in self.ground.own_starts(self.system) {
             let mut follows: Vec<String> = s.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
             follows.extend(paths_in(std::slice::from_ref(&s.command)));
             follows.push(line_key(&s.evidence));
             let what = format!("the start of {} by {}", s.name, s.by);
-            let how =
-                if s.enabled { format!("comes about by {}: {}", s.when, s.trigger) } else { "is not enabled".into() };
             self.start((self.ids.starts, row), &[&s.command], follows, s.enabled, &what, &how);
         }
         for (row, i) in self.of(&self.ground.inventory.interfaces, |i| i.system) {
@@ -267,33 +262,6 @@ impl View<'_> {
             }
         }
     }
-}
-
-/// Starts whose rows in services, tasks and interfaces are looked at, and those inside of containers.
-pub(in crate::judge::links) fn is_told_elsewhere(by: &str) -> bool {
-    let told = [
-        "systemd",
-        "systemd-user",
-        "dbus",
-        "dbus-user",
-        "sysv",
-        "inittab",
-        "rc.local",
-        "inetd",
-        "xinetd",
-        "cron",
-        "anacron",
-        "at",
-        "incron",
-        "ifupdown",
-        "dpkg",
-        "docker",
-        "compose",
-        "quadlet",
-        "lxc",
-        "kubernetes",
-    ];
-    told.contains(&by) || by.starts_with("systemd-user:")
 }
 
 /// Keys of the files that command lines name: settings of a tunnel, or the program that a wrapper runs.
