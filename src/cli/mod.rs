@@ -1,6 +1,7 @@
 //! The command line. Verbs, options and exit codes are the outside contract: others script against them.
 mod baseline;
 mod case;
+mod compare;
 mod evidence;
 mod examine;
 mod mount;
@@ -41,7 +42,7 @@ enum Verb {
     /// Known-good sets.
     Baseline(baseline::BaselineArguments),
     /// What differs between cranes, or between two examinations of one.
-    Compare(baseline::CompareArguments),
+    Compare(compare::Arguments),
     /// Reports from a saved case.
     Report(case::ReportArguments),
     /// The log of a case against its own hashes; the stored hashes of an image.
@@ -108,7 +109,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::Mount(a)) => mount::run(&a),
         Some(Verb::Judge(a)) => case::judge(&a),
         Some(Verb::Baseline(a)) => baseline::run(&a),
-        Some(Verb::Compare(a)) => baseline::compare(&a),
+        Some(Verb::Compare(a)) => compare::run(&a),
         Some(Verb::Report(a)) => case::report(&a),
         Some(Verb::Verify(a)) => case::verify(&a),
         Some(Verb::Explain(a)) => rules::explain(&a),
