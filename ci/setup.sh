@@ -5,7 +5,7 @@ set -euo pipefail
 packages="build-essential fuse3 rsync debootstrap dosfstools mtools exfatprogs exfat-fuse squashfs-tools xfsprogs btrfs-progs attr e2fsprogs ewf-tools fdisk gdisk parted
   sleuthkit dislocker openssh-client golang-go qemu-utils ntfs-3g wimtools strace
   systemd-journal-remote mtd-utils u-boot-tools libubootenv-tool device-tree-compiler xorriso genisoimage 7zip erofs-utils f2fs-tools
-  cpio libarchive-tools rpm pacman-package-manager zip lzop lz4 zstd bzip2 xz-utils binutils python3
+  cpio minisign hashdeep mtree-netbsd aide libarchive-tools rpm pacman-package-manager zip lzop lz4 zstd bzip2 xz-utils binutils python3
   fonts-droid-fallback libgl1 libegl1 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 xvfb"
 missing=""
 for p in $packages; do

@@ -13,6 +13,9 @@ use std::io::{self, Write};
 /// The version that this program writes and reads.
 pub const SCHEMA: &str = "cranescope-baseline/1";
 
+/// The same for files of packages.
+pub const PACKAGES_SCHEMA: &str = "cranescope-packages/1";
+
 /// Whose word it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +26,37 @@ pub enum Origin {
     Vendor,
     /// What was delivered, unchecked.
     Delivery,
+}
+impl Origin {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Vendor => "vendor",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// What it says of what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Accepted: what is the same is known. The kind of a file that names none.
+    #[default]
+    KnownGood,
+    /// A file with such a content is a finding.
+    KnownBad,
+    /// Worth a look wherever it is found, without saying that it is bad.
+    Noteworthy,
+}
+impl Kind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::KnownGood => "known-good",
+            Self::KnownBad => "known-bad",
+            Self::Noteworthy => "noteworthy",
+        }
+    }
 }
 
 /// An image that the baseline was made from.
@@ -40,10 +74,15 @@ pub struct About {
     pub schema: String,
     pub name: String,
     pub origin: Origin,
+    #[serde(default)]
+    pub kind: Kind,
     pub by: String,
     pub reason: String,
     /// Name and version of the program that made it.
     pub tool: String,
+    /// When it was made, RFC 3339; empty where that is not told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub made: String,
     pub images: Vec<Image>,
 }
 
@@ -56,9 +95,11 @@ impl About {
             schema: SCHEMA.into(),
             name: name.into(),
             origin,
+            kind: Kind::default(),
             by: by.into(),
             reason: reason.into(),
             tool: concat!("cranescope ", env!("CARGO_PKG_VERSION")).into(),
+            made: String::new(),
             images: scene.images.iter().map(image).collect(),
         }
     }

@@ -2,15 +2,27 @@
 //! for. A baseline is an examined system that somebody trusts, as one file (format: `file`).
 mod compare;
 mod file;
+mod gather;
+mod import;
+mod index;
+mod packages;
+mod rows;
 mod set;
 mod sets;
+mod sign;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verdict;
 mod volatile;
 
 pub use compare::{Changed, TableDiff, compare};
-pub use file::{About, BaselineError, Image, Origin, SCHEMA, build};
+pub use file::{About, BaselineError, Image, Kind, Origin, PACKAGES_SCHEMA, SCHEMA, build};
+pub use gather::{Gathered, Gatherer, Hashes, Temporary};
+pub use import::{ALL as IMPORTERS, Each, Fault, Importer, of as importer_of};
+pub use packages::{Likeness, Package, PackageSet, Shipped, build_packages};
 pub use set::Set;
-pub use sets::{Baselines, Missing};
+pub use sets::{Baselines, Missing, Used};
+pub use sign::{NewPair, Signer, new_pair};
+pub use trust::{Keys, Trust, signature_of};
 pub use verdict::{BaselineVerdict, Standing};

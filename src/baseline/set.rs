@@ -1,43 +1,69 @@
-//! One baseline in memory: sorted digests, so that a crane's 60,000 files cost a few megabytes.
-use super::file::{About, BaselineError, End, SCHEMA};
-use super::volatile::key_hash;
+//! One baseline, read whole and checked: rows of an examined system, files of packages, or hashes.
+use super::file::{About, BaselineError, End, PACKAGES_SCHEMA, SCHEMA};
+use super::index::{Algorithm, HashIndex, MAGIC};
+use super::packages::PackageSet;
+use super::rows::RowSet;
+use super::trust::{self, Keys, Trust};
 use crate::base::Digest;
 use crate::base::hex;
 use crate::inventory::TABLES;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
-/// Most rows that one set may have.
-const MOST: u64 = 10_000_000;
+/// Most lines that one set may have.
+const MOST: u64 = 20_000_000;
 
 /// A baseline, read whole and checked.
 #[derive(Clone, Debug)]
 pub struct Set {
     pub about: About,
-    /// Key and state, sorted.
-    rows: Vec<([u8; 16], [u8; 16])>,
-    /// Contents of files, sorted.
-    contents: Vec<Digest>,
-    /// Table (position in `TABLES`), key hash and key of every row, for what is missing.
-    names: Vec<(usize, [u8; 16], Box<str>)>,
+    /// As it was named.
+    file: String,
+    trust: Trust,
+    pub(super) body: Body,
+}
+
+/// What a set holds.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    Rows(RowSet),
+    Packages(PackageSet),
+    Hashes(HashIndex),
 }
 
 impl Set {
-    /// Reads a baseline file. Nothing of it is used unless all of it is right.
-    pub fn load(path: &Path) -> Result<Self, BaselineError> {
+    /// Reads a baseline file, and checks the signature beside it. Nothing of it is used unless all of it is right.
+    pub fn load(path: &Path, keys: &Keys) -> Result<Self, BaselineError> {
         let file = path.display().to_string();
-        let opened = std::fs::File::open(path).map_err(|e| BaselineError {
-            file: file.clone(),
-            line: 0,
-            what: format!("cannot be read: {e}"),
-        })?;
-        Self::read(&file, BufReader::with_capacity(1 << 16, opened))
+        let fail = |what: String| BaselineError { file: file.clone(), line: 0, what };
+        let unread = |e: std::io::Error| fail(format!("cannot be read: {e}"));
+        let mut opened = File::open(path).map_err(unread)?;
+        let trust = trust::check(path, &opened, keys)?;
+        opened.rewind().map_err(unread)?;
+        let mut magic = Vec::new();
+        opened.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(unread)?;
+        opened.rewind().map_err(unread)?;
+        if magic == MAGIC {
+            let (about, index) = HashIndex::open(opened).map_err(fail)?;
+            return Ok(Self { about, file, trust, body: Body::Hashes(index) });
+        }
+        let set = Self::read(&file, BufReader::with_capacity(1 << 16, opened))?;
+        Ok(Self { trust, ..set })
     }
-    /// Reads a baseline; `file` names it in errors.
+    /// What the signature beside it is worth; what was read from memory has none.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+    /// The file, as it was named.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+    /// Reads a baseline of lines; `file` names it in errors.
     pub fn read(file: &str, mut from: impl BufRead) -> Result<Self, BaselineError> {
         let mut hash = Sha256::new();
         let mut number = 0_u64;
@@ -55,8 +81,8 @@ impl Set {
                 None if buffer.len() as u64 == LONGEST => return Err(fail("the line is too long".into())),
                 None => return Err(fail("the file is cut short: its last line is missing".into())),
             };
-            let Some(set) = &mut set else {
-                set = Some(Self::begin(text).map_err(fail)?);
+            let Some(taking) = &mut set else {
+                set = Some(Self::begin(file, text).map_err(fail)?);
                 hash.update(&buffer);
                 number = 1;
                 continue;
@@ -71,78 +97,86 @@ impl Set {
                 if !more.is_empty() {
                     return Err(fail("there is more behind the last line".into()));
                 }
-                set.rows.sort_unstable();
-                set.contents.sort_unstable();
-                set.contents.dedup();
-                return Ok(set.clone());
+                match &mut taking.body {
+                    Body::Rows(rows) => rows.finish(),
+                    Body::Packages(packages) => packages.finish(),
+                    Body::Hashes(_) => {}
+                }
+                return set.ok_or_else(|| fail("no baseline".into()));
             }
             if number > MOST {
                 return Err(fail(format!("more than {MOST} rows")));
             }
-            set.row(text).map_err(fail)?;
+            let taken = match &mut taking.body {
+                Body::Rows(rows) => rows.row(text),
+                Body::Packages(packages) => packages.line(text),
+                Body::Hashes(_) => Ok(()),
+            };
+            taken.map_err(fail)?;
             hash.update(&buffer);
             number = number.saturating_add(1);
         }
     }
-    fn begin(text: &str) -> Result<Self, String> {
+    fn begin(file: &str, text: &str) -> Result<Self, String> {
         let any: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("not a baseline: {e}"))?;
-        match any.get("schema").and_then(|s| s.as_str()) {
-            Some(SCHEMA) => {}
-            Some(other) => return Err(format!("its schema is {other}; this program reads {SCHEMA}")),
+        let body = match any.get("schema").and_then(|s| s.as_str()) {
+            Some(SCHEMA) => Body::Rows(RowSet::default()),
+            Some(PACKAGES_SCHEMA) => Body::Packages(PackageSet::default()),
+            Some(other) => {
+                return Err(format!("its schema is {other}; this program reads {SCHEMA} and {PACKAGES_SCHEMA}"));
+            }
             None => return Err("not a baseline: it names no schema".into()),
-        }
-        let about: About = serde_json::from_value(any).map_err(|e| format!("not a baseline: {e}"))?;
-        Ok(Self { about, rows: Vec::new(), contents: Vec::new(), names: Vec::new() })
-    }
-    fn row(&mut self, text: &str) -> Result<(), String> {
-        type Plain = (String, Vec<String>, String);
-        type Hashed = (String, Vec<String>, String, String);
-        let (table, key, state, content) = match serde_json::from_str::<Plain>(text) {
-            Ok((table, key, state)) => (table, key, state, None),
-            Err(_) => serde_json::from_str::<Hashed>(text)
-                .map(|(table, key, state, content)| (table, key, state, Some(content)))
-                .map_err(|e| format!("not a row: {e}"))?,
         };
-        let id = TABLES.iter().position(|t| t.name == table).ok_or_else(|| format!("no table `{table}`"))?;
-        let width = TABLES.get(id).map_or(0, |t| t.key.len());
-        if key.len() != width {
-            return Err(format!("a key of {table} has {width} parts, not {}", key.len()));
-        }
-        let hash = key_hash(&table, &key);
-        self.rows.push((hash, half(&state).ok_or("the state is not 32 hex digits")?));
-        if let Some(content) = content {
-            self.contents.push(Digest::parse(&content).ok_or("the SHA-256 is not 64 hex digits")?);
-        }
-        self.names.push((id, hash, key.join(" ").into_boxed_str()));
-        Ok(())
+        let about: About = serde_json::from_value(any).map_err(|e| format!("not a baseline: {e}"))?;
+        Ok(Self { about, file: file.to_owned(), trust: Trust::default(), body })
     }
-    /// The states it holds for a key.
-    pub(super) fn states(&self, key: &[u8; 16]) -> &[([u8; 16], [u8; 16])] {
-        let from = self.rows.partition_point(|(k, _)| k < key);
-        let rest = self.rows.get(from..).unwrap_or_default();
-        let len = rest.partition_point(|(k, _)| k == key);
-        rest.get(..len).unwrap_or_default()
+    /// Whether it holds a file of this content, at whatever path.
+    pub fn holds_content(&self, sha256: &Digest) -> bool {
+        match &self.body {
+            Body::Rows(rows) => rows.holds_content(sha256),
+            Body::Packages(packages) => packages.holds_content(sha256),
+            Body::Hashes(index) => index.holds(Algorithm::Sha256, &sha256.0),
+        }
     }
-    pub(super) fn holds_content(&self, sha256: &Digest) -> bool {
-        self.contents.binary_search(sha256).is_ok()
+    /// Files of packages, where it holds such.
+    pub fn packages(&self) -> Option<&PackageSet> {
+        match &self.body {
+            Body::Packages(packages) => Some(packages),
+            _ => None,
+        }
     }
     pub(super) fn speaks_of(&self, table: usize) -> bool {
-        self.names.iter().any(|(t, ..)| *t == table)
-    }
-    pub(super) fn names(&self) -> &[(usize, [u8; 16], Box<str>)] {
-        &self.names
-    }
-    /// Rows by table, for `baseline show`.
-    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        let mut counts = BTreeMap::new();
-        for name in self.names.iter().filter_map(|(t, ..)| TABLES.get(*t)).map(|t| t.name) {
-            let count: &mut u64 = counts.entry(name).or_default();
-            *count = count.saturating_add(1);
+        match &self.body {
+            Body::Rows(rows) => rows.speaks_of(table),
+            Body::Packages(_) | Body::Hashes(_) => TABLES.get(table).is_some_and(|t| t.name == "files"),
         }
-        counts
     }
-}
-
-fn half(hex: &str) -> Option<[u8; 16]> {
-    crate::base::Md5::parse(hex).map(|d| d.0)
+    /// What of it cannot be asked, and what could not be read when it was asked.
+    pub fn limits(&self) -> Vec<String> {
+        let Body::Hashes(index) = &self.body else { return Vec::new() };
+        let mut limits = Vec::new();
+        for algorithm in [Algorithm::Sha1, Algorithm::Md5] {
+            let count = index.count(algorithm);
+            if count > 0 {
+                limits.push(format!(
+                    "the baseline {} knows {count} contents by {} alone: files are hashed with SHA-256, so that none \
+                     can be held against these",
+                    self.about.name,
+                    algorithm.word()
+                ));
+            }
+        }
+        if let Some(why) = index.failure() {
+            limits.push(format!("the baseline {} could not be read in part: {why}", self.about.name));
+        }
+        limits
+    }
+    /// Rows by table, values by kind, files and packages: for `baseline show`.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        match &self.body {
+            Body::Rows(rows) => rows.counts(),
+            Body::Packages(packages) => packages.counts(),
+            Body::Hashes(index) => Algorithm::ALL.map(|a| (a.word(), index.count(a))).into_iter().collect(),
+        }
+    }
 }

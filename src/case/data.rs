@@ -23,6 +23,9 @@ pub struct Run {
     /// What was unpacked into a temporary file, and where; empty if nothing was.
     #[serde(default)]
     pub scratch: String,
+    /// The baselines that were asked, in their order, and what their signatures are worth.
+    #[serde(default)]
+    pub baselines: Vec<crate::baseline::Used>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +127,7 @@ impl Verdict {
             reasons
                 .push("the evidence changed during the examination: what was read may be of either state".to_owned());
         }
+        reasons.extend(data.run.baselines.iter().filter_map(crate::baseline::Used::mark));
         reasons.extend(judged);
         Self { result: Outcome::NotAssessed, policy: String::new(), reasons }
     }

@@ -95,8 +95,12 @@ pub(super) fn load(path: &std::path::Path, confinement: &super::Confinement) -> 
 #[derive(Args)]
 pub(super) struct JudgeArguments {
     case: PathBuf,
+    /// A known-good, known-bad or noteworthy set; may be given several times, asked in this order.
     #[arg(long)]
     baseline: Vec<PathBuf>,
+    /// A public key (minisign) whose signatures under baselines count; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    baseline_key: Vec<PathBuf>,
     #[arg(long)]
     rules: Vec<PathBuf>,
     #[arg(long)]
@@ -104,7 +108,8 @@ pub(super) struct JudgeArguments {
 }
 
 pub(super) fn judge(a: &JudgeArguments) -> Outcome {
-    let data = session::judge_again(&a.case, &a.rules, &a.baseline, a.as_of.as_deref())?;
+    let data = session::judge_again(&a.case, &a.rules, &a.baseline, &a.baseline_key, a.as_of.as_deref())?;
+    super::tell_marks(&data);
     print(&mut |to| examine::summary(&data, &a.case, to))?;
     Ok(0)
 }

@@ -25,9 +25,12 @@ pub(super) struct Arguments {
     /// Which crane, devices and exhibits the images belong to (TOML).
     #[arg(long)]
     intake: Option<PathBuf>,
-    /// A known-good set; may be given several times, asked in this order.
+    /// A known-good, known-bad or noteworthy set; may be given several times, asked in this order.
     #[arg(long)]
     baseline: Vec<PathBuf>,
+    /// A public key (minisign) whose signatures under baselines count; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    baseline_key: Vec<PathBuf>,
     /// A folder of further rules; may be given several times.
     #[arg(long)]
     rules: Vec<PathBuf>,
@@ -105,6 +108,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         overwrite: a.overwrite,
         intake: a.intake,
         baselines: a.baseline,
+        baseline_keys: a.baseline_key,
         rules: a.rules,
         hash_image: a.hash_image,
         second_reader: a.second_reader,
@@ -138,6 +142,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
     }
     let examined = examined?;
     let data = &examined.data;
+    super::tell_marks(data);
     // The program ends: the system takes back at once what would be freed row by row.
     std::mem::forget(data.clone());
     if !a.quiet && a.json.as_deref().is_none_or(|p| p.as_os_str() != "-") {

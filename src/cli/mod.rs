@@ -6,6 +6,7 @@ mod evidence;
 mod examine;
 mod mount;
 mod rules;
+mod signing;
 
 use crate::session::Failure;
 use clap::{Args, Parser, Subcommand};
@@ -81,6 +82,13 @@ impl Confinement {
 fn tell_scratch(plan: &crate::session::Plan) {
     if let Some(told) = plan.scratch.told() {
         complain(&told);
+    }
+}
+
+/// Says of every baseline that no given key signed what it is worth.
+fn tell_marks(data: &crate::case::CaseData) {
+    for mark in data.run.baselines.iter().filter_map(crate::baseline::Used::mark) {
+        complain(&mark);
     }
 }
 

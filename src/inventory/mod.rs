@@ -2,6 +2,7 @@
 //! columns; nothing after this layer sees a disk.
 mod join;
 mod log_window;
+mod packaged;
 pub mod portable;
 pub mod portable_gap;
 pub mod portable_text;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use join::{is_initramfs, join};
 pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};
+pub use packaged::{PackageManifest, PackagedFile};
 pub use record::{Column, Record, Table};
 pub use scene::{
     BytesRead, FilesystemInfo, ImageInfo, Initramfs, LayerInfo, LayeringInfo, LogWindow, Mount, OsInfo, Scene,

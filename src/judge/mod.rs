@@ -108,6 +108,7 @@ fn judged(
         let rules = if bounded == 1 { "rule" } else { "rules" };
         reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
     }
+    reasons.extend(baselines.limits());
     let searched = searched.into_iter().map(|s| s.searched).collect();
     Judgement { findings, searched, unexamined: unexamined::devices(inventory), reasons }
 }

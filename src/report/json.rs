@@ -114,6 +114,7 @@ fn run(case: &CaseData) -> impl Serialize + use<> {
         ("timings", Value::Object(timings)),
         ("sandbox", text(&run.sandbox)),
         ("scratch", if run.scratch.is_empty() { Value::Null } else { text(&run.scratch) }),
+        ("baselines", j!(run.baselines)),
     ])
 }
 

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::supervisor::{self, Taker};
 use super::{Came, Examined, Failure, Plan, Watch};
 use crate::base::{Evidence, FsId, Gap, Stage, Time};
-use crate::baseline::Baselines;
+use crate::baseline::{Baselines, Keys};
 use crate::case::{Case, CaseData, CaseError, LeftOut, Run, SHOW_SECRETS, Taken, Tool};
 use crate::inventory::portable::Ids;
 use crate::inventory::{self, Row, Scene};
@@ -35,7 +35,7 @@ pub fn examine(plan: &Plan, watch: &Watch) -> Result<Examined, Failure> {
 pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Examined, Failure> {
     let started = Time::now();
     let knowledge = load_knowledge(&plan.rules)?;
-    let baselines = load_baselines(&plan.baselines)?;
+    let baselines = load_baselines(&plan.baselines, &plan.baseline_keys)?;
     watch.stage(Stage::Opening, 0, Stage::Opening.unit());
     let intake = Intake::read(plan.intake.as_deref(), &plan.images)?;
     let images = open_all(&intake.images)?;
@@ -66,6 +66,7 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
         host: host(),
         examiner: plan.examiner.clone(),
         command: command(plan),
+        baselines: baselines.used(),
         ..Run::default()
     };
     case.write_run(&taking.data.run)?;
@@ -129,8 +130,9 @@ fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf, report: &Report
     inventory::join(&mut taking.data.inventory);
     let before = taking.data.clone();
     taking.data.tool = tool(taking.knowledge);
+    taking.data.run.baselines = taking.baselines.used();
     taking.judge(Some(intake), true);
-    taking.data.run = before.run.clone();
+    taking.data.run = Run { baselines: taking.baselines.used(), ..before.run.clone() };
     if taking.data != before {
         let what = format!("judged again as of {}: {} findings", taking.as_of, taking.data.findings.len());
         taking.case.begin()?;
@@ -389,8 +391,9 @@ pub fn load_knowledge(rules: &[PathBuf]) -> Result<Knowledge, Failure> {
     })
 }
 
-pub(super) fn load_baselines(files: &[PathBuf]) -> Result<Baselines, Failure> {
-    Baselines::load(files).map_err(|e| Failure::usage(e.to_string()))
+pub(super) fn load_baselines(files: &[PathBuf], keys: &[PathBuf]) -> Result<Baselines, Failure> {
+    let load = || Baselines::load(files, &Keys::load(keys)?);
+    load().map_err(|e| Failure::usage(e.to_string()))
 }
 
 pub(super) fn tool(knowledge: &Knowledge) -> Tool {

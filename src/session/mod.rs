@@ -1,6 +1,7 @@
 //! The parent's pipeline: starts workers, takes rows, judges at phase ends, writes the case.
 //! Window and command line are two faces over this one.
 mod attributes;
+mod baselines;
 mod beneath;
 mod changed;
 mod evidence_of;
@@ -22,6 +23,7 @@ mod rows;
 mod safe_name;
 mod saved;
 mod scratch;
+mod secret_file;
 mod siblings;
 mod supervisor;
 mod verify;
@@ -29,6 +31,7 @@ mod watch;
 
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
+pub use baselines::import_lists;
 pub use examine::{Report, allowed, examine, examine_and, load_knowledge, open_or_examine};
 pub use export::{ExportWatch, Written, export};
 pub use intake::Intake;
@@ -38,6 +41,7 @@ pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use saved::{add_review, is_case, judge_again, open_case, save, save_text};
 pub use scratch::Scratch;
+pub use secret_file::save_secret;
 pub use verify::{Verified, verify};
 pub use watch::{Status, Watch};
 
@@ -58,6 +62,8 @@ pub struct Plan {
     pub of_case: Option<PathBuf>,
     pub intake: Option<PathBuf>,
     pub baselines: Vec<PathBuf>,
+    /// Public keys of those whose signatures under baselines count.
+    pub baseline_keys: Vec<PathBuf>,
     /// Further folders of rules.
     pub rules: Vec<PathBuf>,
     pub hash_image: bool,

@@ -30,10 +30,11 @@ pub fn judge_again(
     path: &Path,
     rules: &[PathBuf],
     baselines: &[PathBuf],
+    keys: &[PathBuf],
     as_of: Option<&str>,
 ) -> Result<CaseData, Failure> {
     let knowledge = load_knowledge(rules)?;
-    let known = load_baselines(baselines)?;
+    let known = load_baselines(baselines, keys)?;
     let case = Case::open(path)?;
     // Held from here on, so that nobody's decision falls between reading and writing.
     case.begin()?;
@@ -50,6 +51,7 @@ pub fn judge_again(
     let by_intake = std::mem::replace(&mut data.unexamined, judged.unexamined);
     data.unexamined.extend(by_intake);
     data.tool = tool(&knowledge);
+    data.run.baselines = known.used();
     data.verdict = Verdict::without_policy(&data, judged.reasons);
     case.write_documents(&data)?;
     case.log("", &format!("judged again as of {as_of}: {} findings", data.findings.len()))?;

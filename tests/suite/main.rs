@@ -3,6 +3,7 @@
 mod approved;
 mod archive;
 mod bad;
+mod baselines;
 mod bitlocker;
 mod btrfs;
 mod cli;

@@ -39,6 +39,9 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
         section(cx, ui, "Device and role", devices);
         section(cx, ui, "Cloning and clock", clock);
         section(cx, ui, "Days of the logs", logs);
+        if !cx.snapshot.data.run.baselines.is_empty() {
+            section(cx, ui, "Baselines", baselines);
+        }
         section(cx, ui, "Ways out and in", ways);
         section(cx, ui, "Starts that nothing vouches for", starts);
         section(cx, ui, "Who can log in", logins);
@@ -114,6 +117,22 @@ fn exhibits(cx: &mut Cx<'_>, ui: &mut Ui) {
             ui.colored_label(cx.tokens.critical, safe(format!("Changed during the examination: {change}")));
         }
         hashes(cx, ui, image);
+    }
+}
+
+/// Which sets were asked, in their order; what no given key signed stands out.
+fn baselines(cx: &mut Cx<'_>, ui: &mut Ui) {
+    let data = cx.snapshot.data.clone();
+    for used in &data.run.baselines {
+        ui.horizontal_wrapped(|ui| {
+            let signed = used.trust.is_signed();
+            chip(
+                ui,
+                if signed { "signed" } else { "not verified" },
+                if signed { cx.tokens.good } else { cx.tokens.medium },
+            );
+            ui.add(Label::new(safe(used.words())).wrap());
+        });
     }
 }
 

@@ -243,7 +243,11 @@ pub(super) fn tool(page: &mut Page, case: &CaseData) {
     page.raw("<section id=\"tool\">\n<h2>Tool and run</h2>\n<table class=\"facts\"><tbody>\n");
     page.fact("tool", &format!("{} {}", tool.name, tool.version));
     page.fact("rules", &format!("{}, SHA-256 {}", grouped(tool.rules), tool.rules_sha256));
-    page.fact("knowledge", &format!("SHA-256 {}", tool.knowledge_sha256)).raw("</tbody></table>\n");
+    page.fact("knowledge", &format!("SHA-256 {}", tool.knowledge_sha256));
+    for baseline in &case.run.baselines {
+        page.fact("baseline", &baseline.words());
+    }
+    page.raw("</tbody></table>\n");
     // All of this differs from run to run; nothing else of the report does.
     page.raw("<table class=\"facts run\"><tbody>\n");
     let run = &case.run;
