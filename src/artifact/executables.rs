@@ -1,4 +1,5 @@
 //! Executables, libraries, objects and scripts → `binaries`. Kernel modules are `linux::modules`'.
+use super::linux::starts::sourced::language;
 use super::{Content, Out, Sight};
 use crate::base::Evidence;
 use crate::evidence::Entry;
@@ -16,6 +17,7 @@ pub(super) const CONTENT: Content = Content {
 fn wants(entry: &Entry, head: &[u8]) -> bool {
     entry.is_file()
         && (head.starts_with(b"#!")
+            || language(entry.path.bytes(), entry.len(), head).is_some()
             || (Elf::recognise(head) && !super::linux::modules::is_module_name(entry.path.bytes()))
             || pe::recognise(head))
 }
@@ -23,6 +25,8 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
 fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     let row = if content.starts_with(b"#!") {
         script_row(content)
+    } else if let Some(shell) = language(sight.entry.path.bytes(), content.len() as u64, content) {
+        sourced_row(shell, content)
     } else if Elf::recognise(content) {
         elf_row(sight, content, out)
     } else {
@@ -115,6 +119,19 @@ fn script_row(content: &[u8]) -> Option<Binary> {
         traces: traces::scan(content).traces,
         ..Binary::default()
     })
+}
+
+/// A file that a shell reads has a row only where it holds something telling: most set a variable or two.
+fn sourced_row(shell: &str, content: &[u8]) -> Option<Binary> {
+    let row = Binary {
+        format: "script".into(),
+        kind: shell.into(),
+        imports: script::constructs(content),
+        runs: script::runs(content),
+        traces: traces::scan(content).traces,
+        ..Binary::default()
+    };
+    (!row.imports.is_empty() || !row.runs.is_empty() || !row.traces.is_empty()).then_some(row)
 }
 
 fn pe_row(content: &[u8]) -> Option<Binary> {

@@ -137,7 +137,7 @@ impl<'a> Ground<'a> {
     /// Starts of this machine's own, and how each comes about; but for those that other tables tell.
     pub(in crate::judge) fn own_starts(&self, system: Option<u32>) -> Vec<(usize, &'a Start, String)> {
         let rows = self.inventory.starts.iter().enumerate().filter(|(_, s)| s.system == system);
-        let own = rows.filter(|(_, s)| !is_told_elsewhere(&s.by) && !self.source(system, &s.evidence).is_stock());
+        let own = rows.filter(|(_, s)| !is_told_elsewhere(s) && !self.source(system, &s.evidence).is_stock());
         let how = |s: &Start| {
             if s.enabled { format!("comes about by {}: {}", s.when, s.trigger) } else { "is not enabled".to_owned() }
         };
@@ -149,8 +149,13 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Starts whose rows in services, tasks and interfaces are looked at, and those inside of containers.
-fn is_told_elsewhere(by: &str) -> bool {
+/// Starts whose rows in services, tasks and interfaces are looked at, and those inside of containers. Of ifupdown the
+/// interfaces tell their own commands, and not the scripts in its folders.
+fn is_told_elsewhere(start: &Start) -> bool {
+    let by = &*start.by;
+    if by == "ifupdown" {
+        return &*start.kind != "script";
+    }
     let told = [
         "systemd",
         "systemd-user",
@@ -165,7 +170,6 @@ fn is_told_elsewhere(by: &str) -> bool {
         "anacron",
         "at",
         "incron",
-        "ifupdown",
         "dpkg",
         "docker",
         "compose",

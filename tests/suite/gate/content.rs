@@ -107,10 +107,15 @@ pub(super) fn fill(root: &Path, can: Can) {
         set("deep", "user.on-a-directory", b"x");
     }
     if can.big {
-        let big = std::fs::File::create(root.join(BIG_NAME)).unwrap();
-        big.set_len(5 << 30).unwrap();
-        for (at, len) in BIG {
-            big.write_all_at(&pattern(*at, *len), *at).unwrap();
-        }
+        fill_big(root);
+    }
+}
+
+/// Puts the sparse file of over 4 GiB into a folder.
+pub(super) fn fill_big(root: &Path) {
+    let big = std::fs::File::create(root.join(BIG_NAME)).unwrap();
+    big.set_len(5 << 30).unwrap();
+    for (at, len) in BIG {
+        big.write_all_at(&pattern(*at, *len), *at).unwrap();
     }
 }

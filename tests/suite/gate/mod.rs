@@ -1,5 +1,6 @@
 //! The differential gate: every member of every list has a sample that a tool of others made, is recognised in it,
 //! and shows exactly what was put in. A member without a sample fails.
+mod big;
 mod content;
 mod files;
 mod parts;

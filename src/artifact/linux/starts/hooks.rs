@@ -228,6 +228,11 @@ fn row(system: &System, hook: &Hook, entry: &Entry, plain_names: bool) -> Option
     way.file(system, entry, hook.trigger)
 }
 
+/// Where files lie that a shell reads, whatever their mode.
+pub(super) fn sourced() -> impl Iterator<Item = &'static str> {
+    HOOKS.iter().filter(|h| h.takes == Sourced).map(|h| h.at)
+}
+
 /// What stands in such folders and is never run.
 pub(super) fn is_note(name: &[u8]) -> bool {
     let ends = [".dpkg-dist", ".dpkg-old", ".dpkg-new", ".rpmsave", ".rpmnew", ".rpmorig", ".md", ".txt", "~", ".swp"];

@@ -11,6 +11,7 @@ pub(crate) mod packages;
 pub(crate) mod plc;
 pub(crate) mod servers;
 pub(crate) mod shells;
+pub(crate) mod sourced;
 pub(crate) mod supervisors;
 #[cfg(test)]
 pub(crate) mod testing;

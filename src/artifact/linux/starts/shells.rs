@@ -87,6 +87,17 @@ const HOME: &[(&str, &str, &str)] = &[
     (".config/powershell/profile.ps1", "pwsh", "shell"),
     (".ssh/rc", "sshd", "login"),
 ];
+/// Places of files that shells read for everyone, and which shell.
+pub(super) fn of_system() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SYSTEM.iter().map(|(at, shell, _)| (*at, *shell))
+}
+/// The shell that reads a file at this place below a home.
+pub(super) fn of_home(path: &[u8]) -> Option<&'static str> {
+    HOME.iter()
+        .find(|(below, ..)| path.strip_suffix(below.as_bytes()).is_some_and(|p| p.ends_with(b"/")))
+        .map(|(_, shell, _)| *shell)
+}
+
 /// Files of assignments, for all and below a home.
 const ENVIRONMENT: &[&str] = &[
     "/etc/environment",

@@ -139,11 +139,15 @@ impl View<'_> {
             if self.ground.source(self.system, &s.evidence).is_stock() {
                 continue;
             }
+            // What one list loads, and a device's own file, belong together.
+            let at = s.evidence.path.lossy();
+            let together = &*s.action == "load" || at.starts_with("/etc/usb_modeswitch.d/");
+            let file = together.then(|| format!("file:{at}"));
             let base = Piece {
                 rows: vec![(self.ids.driver_settings, row)],
                 chain: 2,
                 follows: if by_id { Vec::new() } else { vec![format!("driver-of:{name}")] },
-                keys: ids.iter().map(|id| format!("id:{id}")).chain([format!("driver:{name}")]).collect(),
+                keys: ids.iter().map(|id| format!("id:{id}")).chain([format!("driver:{name}")]).chain(file).collect(),
                 name: Some((3, format!("driver {name}"))),
                 ..Piece::default()
             };

@@ -234,7 +234,7 @@ impl View<'_> {
                 }
                 self.pieces.push(Piece {
                     rung: Some(if used { Rung::Used } else { Rung::Configured }),
-                    keys: vec![format!("state:{}", String::from_utf8_lossy(f.path.parent()))],
+                    keys: vec![format!("state:{}", String::from_utf8_lossy(f.path.parent())), format!("file:{path}")],
                     name: Some((6, format!("file {}", f.path))),
                     told,
                     ..base

@@ -9,7 +9,7 @@ use super::ground::{Ground, Vouched};
 use super::modem::{is_packaging, off_the_path};
 use super::tables::Ids;
 use crate::base::{Evidence, Name};
-use crate::inventory::Binary;
+use crate::inventory::{Binary, Connection};
 use crate::judge::draft::Draft;
 use crate::judge::finding::Rung;
 use crate::judge::knowledge::Knowledge;
@@ -87,6 +87,11 @@ struct Identity<'t> {
 /// The line in which something was read.
 fn line_key(e: &Evidence) -> String {
     format!("line:{}:{}", e.path.lossy(), e.line.unwrap_or(0))
+}
+
+/// The name under which the settings of an SSH client know a far end.
+fn ssh_host(c: &Connection) -> Option<&str> {
+    c.name.strip_suffix(']')?.rsplit_once('[').map(|(_, host)| host).filter(|_| &*c.manager == "ssh")
 }
 
 fn key(tool: &Tool) -> String {
@@ -268,6 +273,7 @@ impl<'a> View<'a> {
             }
             let at = c.evidence.path.lossy();
             let mut keys = vec![format!("peer:{}", c.name), line_key(&c.evidence)];
+            keys.extend(ssh_host(c).map(|host| format!("ssh:{host}")));
             // A file may hold several; a unit is one start, whatever it runs.
             let alone =
                 self.ground.inventory.connections.iter().filter(|o| o.evidence.path == c.evidence.path).count() == 1;
@@ -302,7 +308,9 @@ impl<'a> View<'a> {
             if !["/etc/", "/var/lib/", "/opt/", "/root/", "/home/"].iter().any(|p| path.starts_with(p)) {
                 continue;
             }
-            let Some(tool) = self.tools.by_file(&path).filter(|t| !t.stock) else { continue };
+            // What a super-server starts has rows of its own; its list alone lets nobody in.
+            let tool = self.tools.by_file(&path).filter(|t| !t.stock && t.class != "superserver");
+            let Some(tool) = tool else { continue };
             let program = matches!(&*f.content, "elf") || f.mode.is_executable();
             if program
                 || f.size == 0

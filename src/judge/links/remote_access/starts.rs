@@ -147,6 +147,8 @@ impl View<'_> {
         how: &str,
     ) {
         let tunnel = TUNNELS.as_ref().and_then(|r| commands.iter().find_map(|c| Some((*c, r.captures(c)?))));
+        let mut follows = follows;
+        follows.extend(commands.iter().flat_map(|c| ssh_hosts(c)));
         let known = self.pieces.iter().any(|p| p.keys.iter().any(|k| follows.contains(k)));
         if tunnel.is_none() && !known {
             return;
@@ -262,6 +264,18 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// Keys of the far ends that a command gives to an SSH client by name: its settings say what the name stands for.
+fn ssh_hosts(command: &str) -> Vec<String> {
+    let mut words = command.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '='));
+    let client =
+        |w: &str| matches!(w.rsplit('/').next().unwrap_or(w), "ssh" | "autossh" | "sftp" | "sshuttle" | "rsync");
+    if !words.by_ref().any(client) {
+        return Vec::new();
+    }
+    let host = |w: &str| w.rsplit('@').next().unwrap_or(w).split(':').next().unwrap_or_default().to_owned();
+    words.filter(|w| !w.is_empty() && !w.starts_with('-')).map(|w| format!("ssh:{}", host(w))).collect()
 }
 
 /// Keys of the files that command lines name: settings of a tunnel, or the program that a wrapper runs.
