@@ -18,7 +18,6 @@ mod snapshot;
 mod state;
 pub mod theme;
 mod views;
-mod ways;
 mod widgets;
 
 pub use access::Access;

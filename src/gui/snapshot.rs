@@ -1,10 +1,10 @@
 //! What the views draw from: a case as it stood at one moment, with everything that would be a
 //! query answered beforehand, on the thread that made it.
 use super::rows::{ListRows, Rows, TableRows};
-use super::ways::Way;
 use crate::case::CaseData;
 use crate::inventory::{Account, Event, Inventory};
 use crate::judge::{Category, Severity};
+use crate::report::{Laid, Picture, Way, layout};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct Login {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overview {
     pub ways: Vec<Way>,
+    /// Ways from the outside to the crane's networks, and where they are drawn.
+    pub picture: (Picture, Laid),
     pub starts: Vec<Start>,
     /// Enabled starts that were looked at for it.
     pub starts_seen: usize,
@@ -88,9 +90,12 @@ impl Overview {
             }
         }
         let (starts, starts_seen) = starts(data);
+        let picture = Picture::of(data);
+        let laid = layout(&picture);
         let missing_database = |s: &&crate::inventory::SystemInfo| s.package_database.is_empty();
         Self {
-            ways: super::ways::ways(data),
+            ways: crate::report::ways(data),
+            picture: (picture, laid),
             starts,
             starts_seen,
             unvouched_systems: data

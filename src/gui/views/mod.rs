@@ -5,6 +5,7 @@ mod gaps;
 mod other;
 mod overview;
 mod overview_lists;
+mod picture;
 mod tables;
 
 use super::snapshot::Snapshot;
@@ -30,6 +31,7 @@ pub struct View {
 pub const ALL: &[&View] = &[
     &overview::VIEW,
     &findings::VIEW,
+    &picture::VIEW,
     &tables::BINARIES,
     &tables::SERVICES,
     &tables::NETWORK,

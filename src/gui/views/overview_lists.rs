@@ -4,9 +4,9 @@ use crate::gui::command::Command;
 use crate::gui::rows::grouped;
 use crate::gui::rows::word;
 use crate::gui::theme;
-use crate::gui::ways::Way;
 use crate::gui::widgets::{Cx, dim, plural, safe, strong};
 use crate::inventory::SystemInfo;
+use crate::report::Way;
 use egui::{Grid, RichText, Ui};
 
 pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {

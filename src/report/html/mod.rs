@@ -6,10 +6,12 @@ mod facts;
 mod findings;
 mod opening;
 mod page;
+mod picture;
 mod unread;
 
 pub use findings::by_rung;
 pub use page::html_text;
+pub(super) use page::word;
 
 use super::Format;
 use crate::case::CaseData;
@@ -41,6 +43,7 @@ pub fn html(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
         html_text(&page::short(&opening::title(case)))
     )?;
     opening::write(&mut page, case);
+    picture::write(&mut page, case);
     findings::write(&mut page, case);
     unread::searched(&mut page, case);
     unread::write(&mut page, case);

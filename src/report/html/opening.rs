@@ -30,7 +30,7 @@ pub(super) fn write(page: &mut Page, case: &CaseData) {
     if case.shows_secrets() {
         page.raw("<p class=\"box medium\">Examined with --show-secrets: keys, passwords and PINs of the configuration stand in this report as they are.</p>\n");
     }
-    page.raw("<nav><ol><li><a href=\"#verdict\">Verdict</a></li><li><a href=\"#scope\">What was examined</a></li><li><a href=\"#findings\">Ways out and in, and other findings</a></li><li><a href=\"#searched\">What was searched</a></li><li><a href=\"#unread\">What could not be read</a></li><li><a href=\"#systems\">Systems</a></li><li><a href=\"#inventory\">Inventory</a></li><li><a href=\"#reviews\">Reviews</a></li><li><a href=\"#tool\">Tool and run</a></li></ol></nav>\n</header>\n");
+    page.raw("<nav><ol><li><a href=\"#verdict\">Verdict</a></li><li><a href=\"#scope\">What was examined</a></li><li><a href=\"#picture\">Ways through</a></li><li><a href=\"#findings\">Ways out and in, and other findings</a></li><li><a href=\"#searched\">What was searched</a></li><li><a href=\"#unread\">What could not be read</a></li><li><a href=\"#systems\">Systems</a></li><li><a href=\"#inventory\">Inventory</a></li><li><a href=\"#reviews\">Reviews</a></li><li><a href=\"#tool\">Tool and run</a></li></ol></nav>\n</header>\n");
     verdict(page, case);
     scope(page, case);
 }

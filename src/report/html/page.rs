@@ -59,6 +59,16 @@ impl Page {
         }
         self
     }
+    /// Text without a mark, where no markup may stand: in a drawing. It is escaped all the same.
+    pub(super) fn label(&mut self, text: &str) -> &mut Self {
+        self.out.push_str(&html_text(&cut(text).0));
+        self
+    }
+    /// A coordinate, to a tenth.
+    pub(super) fn coordinate(&mut self, at: f32) -> &mut Self {
+        self.out.push_str(&format!("{at:.1}"));
+        self
+    }
     /// A path: the same, from its bytes.
     pub(super) fn name(&mut self, name: &Name) -> &mut Self {
         if name.is_marked() {
@@ -112,7 +122,7 @@ pub(super) fn grouped(n: u64) -> String {
 }
 
 /// The kebab-case word of a closed set's member, as the report JSON has it.
-pub(super) fn word(value: impl serde::Serialize) -> String {
+pub(in crate::report) fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -1,4 +1,4 @@
-//! Links out and in for the overview: what the configuration says of a link, together with the unit or
+//! Links out and in: what the configuration says of a link, together with the unit or
 //! task that starts it, the log lines about its device, and the finding that rests on it.
 use crate::base::{Evidence, FsId, Time};
 use crate::case::CaseData;
@@ -26,7 +26,7 @@ pub struct Way {
 }
 
 /// Every connection and listening port; what is on comes first, then what was used last.
-pub(super) fn ways(data: &CaseData) -> Vec<Way> {
+pub fn ways(data: &CaseData) -> Vec<Way> {
     let inventory = &data.inventory;
     let findings = by_place(&data.findings);
     let mut ways: Vec<Way> =
