@@ -378,6 +378,22 @@ fn a_name_on_the_overview_leads_to_its_row() {
 }
 
 #[test]
+fn a_box_of_the_picture_leads_to_what_it_rests_on() {
+    let (mut window, _) = opened();
+    let picture = cranescope::report::Picture::of(&fixture::rich());
+    let is_network = |n: &&cranescope::report::Node| n.row.is_some_and(|(table, _)| table == "interfaces");
+    let node = picture.nodes.iter().find(is_network).unwrap();
+    let row = node.row.unwrap().1;
+    click(&mut window, "Ways through");
+    let words = [std::slice::from_ref(&node.title), &node.lines].concat().join("\n");
+    click(&mut window, &words);
+    until(&mut window, "the row", |w| rows(w).iter().any(|r| r.contains(&node.title)));
+    settle(&mut window);
+    let place = fixture::rich().inventory.interfaces[row].evidence.path.display();
+    assert!(shows(&window, "sort by method") && shows(&window, &place), "{place}");
+}
+
+#[test]
 fn help_tells_the_keys_and_goes_away() {
     let (mut window, _) = opened();
     window.key_press(Key::F1);

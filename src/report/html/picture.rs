@@ -37,7 +37,7 @@ fn drawing(page: &mut Page, picture: &Picture) {
         page.raw("\"/>\n");
     }
     for (drawn, node) in laid.boxes.iter().zip(&picture.nodes) {
-        page.raw("<rect rx=\"4\" class=\"").raw(node.severity.map_or("", color));
+        page.raw("<rect class=\"").raw(node.severity.map_or("", color));
         page.raw("\" x=\"").coordinate(drawn.x).raw("\" y=\"").coordinate(drawn.y);
         page.raw("\" width=\"").coordinate(Laid::BOX).raw("\" height=\"").coordinate(drawn.height).raw("\"/>\n");
         let mut y = drawn.y + Laid::PAD + 12.0;

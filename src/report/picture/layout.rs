@@ -26,7 +26,7 @@ pub struct Laid {
 }
 
 impl Laid {
-    pub const BOX: f32 = 196.0;
+    pub const BOX: f32 = 220.0;
     pub const TITLE: f32 = 18.0;
     pub const LINE: f32 = 14.0;
     pub const PAD: f32 = 6.0;
@@ -37,10 +37,8 @@ impl Laid {
 }
 
 /// Characters of a title and of a line that fit into a box.
-const TITLE: usize = 24;
-const LINE: usize = 29;
-/// Lines that a text may take.
-const ROWS: usize = 3;
+const TITLE: usize = 28;
+const LINE: usize = 34;
 
 /// Lays a picture out: columns from left to right, each in the middle of the height.
 pub fn layout(picture: &Picture) -> Laid {
@@ -57,7 +55,7 @@ pub fn layout(picture: &Picture) -> Laid {
         let mut y = Laid::HEAD;
         for at in &members {
             let Some(node) = picture.node(*at) else { continue };
-            let lines: Vec<String> = node.lines.iter().flat_map(|l| wrapped(l)).collect();
+            let lines: Vec<String> = node.lines.iter().map(|l| cut(l, LINE)).collect();
             let height = lines.iter().fold(Laid::TITLE + 2.0 * Laid::PAD, |sum, _| sum + Laid::LINE);
             if let Some(slot) = boxes.get_mut(*at) {
                 *slot = Some(Drawn { x, y, height, title: cut(&node.title, TITLE), lines });
@@ -87,24 +85,6 @@ pub fn layout(picture: &Picture) -> Laid {
     laid
 }
 
-/// A text in at most [`ROWS`] lines; what is beyond is cut in its middle.
-fn wrapped(text: &str) -> Vec<String> {
-    let text = cut(text, LINE * ROWS);
-    let letters: Vec<char> = text.chars().collect();
-    let mut rows = Vec::new();
-    let mut rest: &[char] = &letters;
-    while !rest.is_empty() {
-        let most = rest.len().min(LINE);
-        // Rather behind a space or a comma than within a word.
-        let soft = rest.iter().take(most).rposition(|c| matches!(c, ' ' | ',' | '/')).map(|at| at.saturating_add(1));
-        let end = if rest.len() <= LINE { most } else { soft.filter(|s| *s > LINE / 2).unwrap_or(most) };
-        let (row, more) = rest.split_at(end);
-        rows.push(row.iter().collect::<String>().trim().to_owned());
-        rest = more;
-    }
-    rows
-}
-
 /// Escaped, on one line, and with its middle left out where it is longer.
 fn cut(text: &str, most: usize) -> String {
     let text = crate::base::inert::lines(&text.replace(['\n', '\r', '\t'], " "));
@@ -128,10 +108,6 @@ mod tests {
         assert_eq!(cut("short", 24), "short");
         let long = cut(&"a".repeat(100), 24);
         assert_eq!(long.chars().count(), 24);
-        let rows = wrapped(
-            "-A PREROUTING -p tcp --dport 10502 -j DNAT --to-destination 10.1.0.9:502 and very much more behind it",
-        );
-        assert!(rows.len() <= ROWS + 1 && rows.iter().all(|r| r.chars().count() <= LINE), "{rows:?}");
         assert!(!cut("a\u{202e}b", 24).contains('\u{202e}'));
     }
 }

@@ -1,3 +1,4 @@
+//! The picture of a gateway, box by box.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::inventory::{FirewallRule, Interface, Listener, Setting};
