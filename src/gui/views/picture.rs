@@ -16,6 +16,13 @@ pub(super) const VIEW: View = View {
     draw,
 };
 
+/// Smaller than this the words cannot be read; then the picture scrolls.
+const SMALLEST: f32 = 0.72;
+
+fn font(font: egui::FontId, scale: f32) -> egui::FontId {
+    egui::FontId::new(font.size * scale, font.family)
+}
+
 fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
     let (picture, laid) = &cx.snapshot.overview.picture;
     if picture.is_empty() {
@@ -35,17 +42,19 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
     }
     let mut clicked = None;
     ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
-        let (area, _) = ui.allocate_exact_size(vec2(laid.width, laid.height), Sense::hover());
-        let at = |x: f32, y: f32| pos2(area.min.x + x, area.min.y + y);
+        // All columns in sight, as long as the words can be read.
+        let scale = (ui.available_width() / laid.width.max(1.0)).clamp(SMALLEST, 1.0);
+        let (area, _) = ui.allocate_exact_size(vec2(laid.width, laid.height) * scale, Sense::hover());
+        let at = |x: f32, y: f32| pos2(area.min.x + x * scale, area.min.y + y * scale);
         for (title, x) in &laid.columns {
-            ui.painter().text(at(*x, 4.0), Align2::LEFT_TOP, title, theme::small(), cx.tokens.text_dim);
+            ui.painter().text(at(*x, 4.0), Align2::LEFT_TOP, title, font(theme::small(), scale), cx.tokens.text_dim);
         }
         for ([from, to], edge) in laid.lines.iter().zip(&picture.edges) {
             line(cx, ui, at(from.0, from.1), at(to.0, to.1), edge.on);
         }
         for (n, (drawn, node)) in laid.boxes.iter().zip(&picture.nodes).enumerate() {
-            let rect = Rect::from_min_size(at(drawn.x, drawn.y), vec2(Laid::BOX, drawn.height));
-            if one_box(cx, ui, n, rect, &drawn.title, &drawn.lines, node) {
+            let rect = Rect::from_min_size(at(drawn.x, drawn.y), vec2(Laid::BOX, drawn.height) * scale);
+            if one_box(cx, ui, n, (rect, scale), (&drawn.title, &drawn.lines), node) {
                 clicked = command(node);
             }
         }
@@ -73,7 +82,14 @@ fn line(cx: &Cx<'_>, ui: &Ui, from: Pos2, to: Pos2, on: bool) {
 }
 
 /// Draws a box; true when it was clicked on, or chosen by the keyboard.
-fn one_box(cx: &Cx<'_>, ui: &Ui, n: usize, rect: Rect, title: &str, lines: &[String], node: &Node) -> bool {
+fn one_box(
+    cx: &Cx<'_>,
+    ui: &Ui,
+    n: usize,
+    (rect, scale): (Rect, f32),
+    (title, lines): (&str, &[String]),
+    node: &Node,
+) -> bool {
     let t = cx.tokens;
     let leads = command(node).is_some();
     let sense = if leads { Sense::click() } else { Sense::hover() };
@@ -88,19 +104,25 @@ fn one_box(cx: &Cx<'_>, ui: &Ui, n: usize, rect: Rect, title: &str, lines: &[Str
     };
     let fill = if response.hovered() && leads { t.raised_hover } else { t.raised };
     ui.painter().rect(rect, CornerRadius::same(4), fill, border, StrokeKind::Inside);
-    let left = rect.min.x + Laid::PAD;
-    let mut y = rect.min.y + Laid::PAD;
+    let left = rect.min.x + Laid::PAD * scale;
+    let mut y = rect.min.y + Laid::PAD * scale;
     ui.painter().text(
         pos2(left, y),
         Align2::LEFT_TOP,
         crate::gui::widgets::drawn(title),
-        theme::medium(12.0),
+        font(theme::medium(12.0), scale),
         color.unwrap_or(t.text_strong),
     );
-    y += Laid::TITLE;
+    y += Laid::TITLE * scale;
     for line in lines {
-        ui.painter().text(pos2(left, y), Align2::LEFT_TOP, crate::gui::widgets::drawn(line), theme::small(), t.text);
-        y += Laid::LINE;
+        ui.painter().text(
+            pos2(left, y),
+            Align2::LEFT_TOP,
+            crate::gui::widgets::drawn(line),
+            font(theme::small(), scale),
+            t.text,
+        );
+        y += Laid::LINE * scale;
     }
     let response = if leads { response.on_hover_cursor(egui::CursorIcon::PointingHand) } else { response };
     response.on_hover_text(crate::gui::widgets::safe(&words)).clicked()

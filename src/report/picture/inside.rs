@@ -135,11 +135,15 @@ impl Build {
         for (row, f) in rules.iter().filter(|(_, f)| joins(f)) {
             let words = if &*f.action == "dnat" { "leads a port on" } else { "hides others behind it" };
             let node = self.joint(computer, &format!("{system:?} rule {row}"), words, &f.rule, ("firewall", *row));
-            let out = OUT.as_ref().and_then(|r| r.captures(&f.rule)?.get(1)).map(|m| m.as_str().to_owned());
-            joints.push((node, out));
-            if let Some((host, port)) = target(f) {
-                self.target(node, &shown, host, port, "by a rule of the firewall", ("firewall", *row));
-            }
+            let Some((host, port)) = target(f) else {
+                let out = OUT.as_ref().and_then(|r| r.captures(&f.rule)?.get(1)).map(|m| m.as_str().to_owned());
+                joints.push((node, out));
+                continue;
+            };
+            // It leads to one computer, over the network in which that is.
+            let over = shown.iter().find(|(_, i)| i.addresses.iter().any(|a| lies_in(host, a)));
+            self.edge(node, over.and_then(|(network, _)| *network), true);
+            self.target(node, &shown, host, port, "by a rule of the firewall", ("firewall", *row));
         }
         for (row, i) in networks.iter().filter(|(_, i)| &*i.kind == "bridge") {
             let ports = i.details.iter().find(|d| d.contains("ports") || d.starts_with("interfaces=")).cloned();
@@ -148,14 +152,15 @@ impl Build {
             let node = self.joint(computer, &key, &words, &ports.unwrap_or_default(), ("interfaces", *row));
             joints.push((node, None));
         }
-        // Without a joint the computer is in each of its networks, and leads from none to another.
         for (network, i) in &shown {
-            let is_on = i.auto;
-            self.edge(computer, *network, is_on);
-            for (joint, out) in &joints {
-                if out.as_ref().is_none_or(|o| *o != i.name) {
-                    self.edge(*joint, *network, is_on);
-                }
+            let through = joints.iter().filter(|(_, out)| out.as_ref().is_none_or(|o| *o != i.name));
+            let through: Vec<Option<usize>> = through.map(|(joint, _)| *joint).collect();
+            // Without a joint the computer is in each of its networks, and leads from none to another.
+            if through.is_empty() {
+                self.edge(computer, *network, i.auto);
+            }
+            for joint in through {
+                self.edge(joint, *network, i.auto);
             }
         }
         self.named(data, system, &shown, computer);

@@ -26,19 +26,19 @@ pub struct Laid {
 }
 
 impl Laid {
-    pub const BOX: f32 = 220.0;
+    pub const BOX: f32 = 204.0;
     pub const TITLE: f32 = 18.0;
     pub const LINE: f32 = 14.0;
     pub const PAD: f32 = 6.0;
     const GAP: f32 = 10.0;
-    const BETWEEN: f32 = 56.0;
+    const BETWEEN: f32 = 40.0;
     const HEAD: f32 = 26.0;
     const MARGIN: f32 = 8.0;
 }
 
 /// Characters of a title and of a line that fit into a box.
-const TITLE: usize = 28;
-const LINE: usize = 34;
+const TITLE: usize = 26;
+const LINE: usize = 31;
 
 /// Lays a picture out: columns from left to right, each in the middle of the height.
 pub fn layout(picture: &Picture) -> Laid {

@@ -158,7 +158,7 @@ impl Build {
         let name = |s: &SystemInfo| if s.hostname.is_empty() { s.id.clone() } else { s.hostname.clone() };
         self.node(Place::Computer, &format!("{system:?}"), || Node {
             title: info.map_or_else(|| "a disk without a system".to_owned(), name),
-            lines: info.map(|s| format!("{} {}", s.os.name, s.os.version).trim().to_owned()).into_iter().collect(),
+            lines: info.map(system_words).into_iter().collect(),
             ..box_of(Place::Computer)
         })
     }
@@ -267,8 +267,12 @@ impl Build {
             ..box_of(Place::Outside)
         });
         let way = self.node(Place::Way, &format!("gateway {system:?} {gateway} {interface}"), || Node {
-            title: format!("default route by {gateway}"),
-            lines: if interface.is_empty() { Vec::new() } else { vec![format!("interface {interface}")] },
+            title: format!("gateway {gateway}"),
+            lines: if interface.is_empty() {
+                vec!["default route".to_owned()]
+            } else {
+                vec![format!("default route, interface {interface}")]
+            },
             on: Some(on),
             row: Some(row),
             ..box_of(Place::Way)
@@ -277,6 +281,12 @@ impl Build {
         let computer = self.computer(data, system);
         self.edge(way, computer, on);
     }
+}
+
+/// Name and version of a system; some names have the version in them.
+fn system_words(s: &SystemInfo) -> String {
+    let has = s.os.version.is_empty() || s.os.name.split_whitespace().any(|w| w == s.os.version);
+    if has { s.os.name.clone() } else { format!("{} {}", s.os.name, s.os.version) }
 }
 
 fn box_of(place: Place) -> Node {
@@ -292,13 +302,12 @@ fn far_ends(c: &Connection) -> Vec<(String, String)> {
         ends.push((format!("{more} more far ends of {}", c.name), "as configured".to_owned()));
     }
     if CELLULAR.contains(&&*c.kind) || !c.apn.is_empty() {
-        let by = [("APN", &c.apn), ("number", &c.number)];
-        let by: Vec<String> = by.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k} {v}")).collect();
-        let line = if by.is_empty() { "carrier not stated".to_owned() } else { by.join(", ") };
-        ends.push((
-            if by.is_empty() { "cellular network".to_owned() } else { format!("cellular network, {line}") },
-            line,
-        ));
+        ends.push(match (c.apn.is_empty(), c.number.is_empty()) {
+            (false, true) => (format!("APN {}", c.apn), "cellular network".to_owned()),
+            (false, false) => (format!("APN {}", c.apn), format!("cellular network, number {}", c.number)),
+            (true, false) => (format!("number {}", c.number), "cellular network or telephone line".to_owned()),
+            (true, true) => ("cellular network".to_owned(), "carrier not stated".to_owned()),
+        });
     } else if c.kind.starts_with("wifi") {
         ends.push((format!("wireless network {}", c.name), "whoever is in its reach".to_owned()));
     }

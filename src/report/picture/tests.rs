@@ -83,12 +83,14 @@ fn leads(p: &Picture, from: &str, to: &str) -> Option<bool> {
 #[test]
 fn from_the_carrier_to_the_controller() {
     let p = Picture::of(&gateway());
-    assert_eq!(leads(&p, "cellular network, APN m2m.example", "up"), Some(true));
+    assert_eq!(leads(&p, "APN m2m.example", "up"), Some(true));
     assert_eq!(leads(&p, "up", "crane-7"), Some(true));
     assert_eq!(leads(&p, "203.0.113.0:443", "service"), Some(false), "nothing brings it up");
     assert_eq!(leads(&p, "2 more far ends of service", "service"), Some(false));
     assert_eq!(leads(&p, "crane-7", "forwards packets"), Some(true));
     assert_eq!(leads(&p, "forwards packets", "eth0"), Some(true));
+    assert_eq!(leads(&p, "leads a port on", "eth0"), Some(true));
+    assert_eq!(leads(&p, "leads a port on", "eth1"), None, "its target is not there");
     assert_eq!(leads(&p, "eth0", "10.1.0.9:502"), Some(true), "over the network in whose range it lies");
     assert_eq!(find(&p, "10.1.0.9:502").1.lines, ["Modbus/TCP", "by a rule of the firewall"]);
     assert_eq!(leads(&p, "hides others behind it", "eth1"), None, "it leads out of that one");
