@@ -3,6 +3,7 @@ mod facts;
 mod frame;
 mod ground;
 mod modem;
+mod periods;
 mod remote_access;
 mod tables;
 #[cfg(test)]

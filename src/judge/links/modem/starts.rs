@@ -1,10 +1,10 @@
 //! What brings links up, what the logs recorded of them, and what surrounds them.
 use super::{View, line_key};
-use crate::base::{Name, Time};
+use crate::base::Name;
 use crate::inventory::Event;
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::{Piece, subject};
-use std::fmt::Write as _;
+use crate::judge::links::periods;
 
 impl View<'_> {
     /// Units, tasks and interface commands that bring a link up.
@@ -137,7 +137,7 @@ impl View<'_> {
                 continue; // ppp that another kind of link explains
             }
             let when = e.time.map(|t| format!("{t} ")).unwrap_or_default();
-            let lowers: Vec<String> = foreign(&e.recorded_as).into_iter().collect();
+            let lowers: Vec<String> = periods::foreign(&e.recorded_as).into_iter().collect();
             let times = if e.count > 1 { format!(", {} times", e.count) } else { String::new() };
             let keys = if unbound { [keys, vec!["unbound-log".to_owned()]].concat() } else { keys };
             self.pieces.push(Piece {
@@ -164,34 +164,7 @@ impl View<'_> {
             if !keys.iter().any(|k| k.starts_with("node:")) {
                 keys.push("unbound-log".to_owned());
             }
-            let when = |t: Option<Time>, none: &str| t.map_or_else(|| none.to_owned(), |t| t.to_string());
-            let end = match (s.end, s.end_before) {
-                (Some(end), _) => format!("to {end}"),
-                (None, Some(before)) => format!("(its end is not recorded; before {before})"),
-                (None, None) => "(its end is not recorded)".to_owned(),
-            };
-            let mut told =
-                format!("{} recorded a link in use from {} {end}", s.program, when(s.start, "an unknown time"));
-            for (word, text) in [
-                ("device", s.device.clone()),
-                ("interface", s.interface.clone()),
-                ("address", s.address.join(", ")),
-                ("APN", s.apn.clone()),
-                ("number", s.number.clone()),
-                ("operator", s.operator.join(", ")),
-            ] {
-                if !text.is_empty() {
-                    let _ = write!(told, ", {word} {text}");
-                }
-            }
-            if let (Some(sent), Some(received)) = (s.sent, s.received) {
-                let _ = write!(told, ", {sent} bytes sent, {received} received");
-            }
-            let mut lowers = Vec::new();
-            if !s.recorded_as.is_empty() {
-                let _ = write!(told, " (recorded on this disk as {})", s.recorded_as);
-                lowers.extend(foreign(&s.recorded_as));
-            }
+            let (told, lowers) = (periods::told(s), periods::foreign(&s.recorded_as).into_iter().collect());
             self.pieces.push(Piece {
                 rows: vec![(self.ids.sessions, row)],
                 rung: Some(Rung::Used),
@@ -250,14 +223,6 @@ impl View<'_> {
             });
         }
     }
-}
-
-/// What lines of another machine are worth: of one that only bears another name nothing is known.
-fn foreign(recorded_as: &str) -> Option<String> {
-    let other = recorded_as.contains("machine-id ") || recorded_as.contains("DMI ");
-    other.then(|| {
-        format!("its log names {recorded_as}, which is not this system: recorded on this disk, not shown to be of this machine")
-    })
 }
 
 fn program_key(program: &Name) -> String {

@@ -42,6 +42,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
         view.starts();
         view.listeners();
         view.events();
+        view.sessions();
         view.context();
         drafts.extend(view.links().into_iter().filter_map(|l| l.draft(knowledge, rule, *system)));
     }
@@ -274,6 +275,7 @@ impl<'a> View<'a> {
             let at = c.evidence.path.lossy();
             let mut keys = vec![format!("peer:{}", c.name), line_key(&c.evidence)];
             keys.extend(ssh_host(c).map(|host| format!("ssh:{host}")));
+            keys.extend((!matches!(c.interface.as_str(), "" | "tun" | "tap")).then(|| format!("peer:{}", c.interface)));
             // A file may hold several; a unit is one start, whatever it runs.
             let alone =
                 self.ground.inventory.connections.iter().filter(|o| o.evidence.path == c.evidence.path).count() == 1;

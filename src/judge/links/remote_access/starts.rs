@@ -3,6 +3,7 @@ use super::{View, key, line_key};
 use crate::judge::finding::Rung;
 use crate::judge::links::facts::Tool;
 use crate::judge::links::frame::{Piece, subject};
+use crate::judge::links::periods;
 use crate::judge::unexamined::host_of;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -242,6 +243,34 @@ impl View<'_> {
                 keys,
                 name: Some((6, tool.map_or_else(|| "log records of remote access".to_owned(), |t| t.name.clone()))),
                 told: format!("{when}{}: {}{times}", e.program, e.text),
+                ..Piece::default()
+            });
+        }
+    }
+    /// Periods in which a tunnel was in use. The lines behind them are events as well; these have start and end.
+    pub(super) fn sessions(&mut self) {
+        for (row, s) in self.of(&self.ground.inventory.sessions, |s| s.system) {
+            if &*s.kind != "tunnel" {
+                continue;
+            }
+            let program = s.program.split(',').next().unwrap_or_default();
+            let tool = self.tools.by_id(program).or_else(|| self.tools.by_unit(program)).filter(|t| !t.stock);
+            let mut keys: Vec<String> = tool.map(key).into_iter().collect();
+            for name in [&s.connection, &s.interface].into_iter().filter(|n| !n.is_empty()) {
+                keys.push(format!("peer:{name}"));
+            }
+            keys.extend(s.peer.iter().map(|p| format!("host:{}", host_of(p))));
+            if keys.is_empty() {
+                keys.push("log".into());
+            }
+            self.pieces.push(Piece {
+                rows: vec![(self.ids.sessions, row)],
+                rung: Some(Rung::Used),
+                chain: 5,
+                keys,
+                name: Some((6, tool.map_or_else(|| "log records of remote access".to_owned(), |t| t.name.clone()))),
+                told: periods::told(s),
+                lowers: periods::foreign(&s.recorded_as).into_iter().collect(),
                 ..Piece::default()
             });
         }
