@@ -1,5 +1,6 @@
 //! The knowledge files that correlations read: cellular.toml, remote-tools.toml, ladder.toml.
 use super::frame::Ladder;
+use super::hosts::{Hosts, RawHosts};
 use crate::judge::predicate::globs;
 use crate::judge::rule::RuleError;
 use regex::Regex;
@@ -25,7 +26,11 @@ impl Facts {
         let mut errors = Vec::new();
         let mut keep = |e: RuleError| errors.push(e);
         let cellular = read::<RawCellular>(files, "cellular.toml").and_then(Cellular::new).map_err(&mut keep).ok();
-        let tools = read::<RawTools>(files, "remote-tools.toml").and_then(Tools::new).map_err(&mut keep).ok();
+        let hosts = read::<RawHosts>(files, "remote-hosts.toml");
+        let tools = read::<RawTools>(files, "remote-tools.toml")
+            .and_then(|tools| Tools::new(tools, hosts?))
+            .map_err(&mut keep)
+            .ok();
         let traces = read::<RawTraces>(files, "program-traces.toml").map(Traces::new).map_err(&mut keep).ok();
         let weak = read::<RawPatterns>(files, "log-patterns.toml").map(RawPatterns::weak).map_err(&mut keep).ok();
         let ladder = read::<Ladder>(files, "ladder.toml")
@@ -194,7 +199,7 @@ struct RawTools {
 }
 
 /// A program that lets somebody in or carries connections out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Tool {
     pub(super) id: String,
     pub(super) name: String,
@@ -215,6 +220,13 @@ pub(super) struct Tool {
     crates: Vec<String>,
 }
 
+impl Tool {
+    /// One that nothing is known of but what it is.
+    pub(super) fn of(id: &str, name: String, class: String) -> Self {
+        Self { id: id.to_owned(), name, class, ..Self::default() }
+    }
+}
+
 /// The tools, found by what a program or a machine shows of them.
 #[derive(Debug)]
 pub(super) struct Tools {
@@ -227,12 +239,18 @@ pub(super) struct Tools {
     go: Vec<(String, usize)>,
     files: Regex,
     each_file: Vec<(Regex, usize)>,
+    hosts: Hosts,
 }
 
 impl Tools {
-    fn new(raw: RawTools) -> Result<Self, RuleError> {
+    fn new(mut raw: RawTools, hosts: RawHosts) -> Result<Self, RuleError> {
         let bad = |e: &dyn ToString| fault("remote-tools.toml", e.to_string().replace('\n', " "));
+        let known: BTreeSet<String> = raw.tools.iter().map(|t| t.id.clone()).collect();
+        let (hosts, more) =
+            Hosts::new(hosts, |id| known.contains(id)).map_err(|what| fault("remote-hosts.toml", what))?;
+        raw.tools.extend(more);
         let mut new = Self {
+            hosts,
             ids: BTreeMap::new(),
             programs: BTreeMap::new(),
             units: BTreeMap::new(),
@@ -269,6 +287,10 @@ impl Tools {
     }
     pub(super) fn by_id(&self, id: &str) -> Option<&Tool> {
         self.ids.get(id).and_then(|at| self.all.get(*at))
+    }
+    /// By a host that is named.
+    pub(super) fn by_host(&self, host: &str) -> Option<&Tool> {
+        self.hosts.service(host).and_then(|id| self.by_id(id))
     }
     pub(super) fn by_program(&self, path: &str) -> Option<&Tool> {
         self.programs.get(path).and_then(|at| self.all.get(*at))

@@ -2,6 +2,7 @@
 mod facts;
 mod frame;
 mod ground;
+mod hosts;
 mod modem;
 mod periods;
 mod remote_access;
@@ -49,6 +50,7 @@ pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
             "tasks",
             "starts",
             "listeners",
+            "endpoints",
             "keys",
             "events",
             "sessions",

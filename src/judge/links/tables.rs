@@ -36,6 +36,7 @@ ids!(
     packages,
     keys,
     settings,
+    endpoints,
     events,
     sessions
 );

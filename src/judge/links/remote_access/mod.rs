@@ -38,6 +38,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
         view.runners();
         view.packages();
         view.connections();
+        view.hosts();
         view.files();
         view.starts();
         view.listeners();
@@ -296,6 +297,32 @@ impl<'a> View<'a> {
                 told,
                 raises,
                 passive,
+                ..Piece::default()
+            });
+        }
+    }
+    /// Hosts of services for remote access that configuration names, wherever it names them.
+    fn hosts(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (row, e) in self.of(&self.ground.inventory.endpoints, |e| e.system) {
+            let Some(tool) = self.tools.by_host(&e.host).filter(|t| !t.stock) else { continue };
+            // A connection tells its own far end, and a package's own settings say nothing of this machine.
+            if &*e.told == "connections" || self.ground.source(self.system, &e.evidence).is_stock() {
+                continue;
+            }
+            let at = e.evidence.path.lossy();
+            if !seen.insert((tool.id.clone(), e.host.clone(), at.clone())) {
+                continue;
+            }
+            let line = e.evidence.line.map(|l| format!(", line {l},")).unwrap_or_default();
+            self.pieces.push(Piece {
+                rows: vec![(self.ids.endpoints, row)],
+                rung: Some(Rung::Configured),
+                chain: 2,
+                keys: vec![key(tool), format!("host:{}", host_of(&e.host)), line_key(&e.evidence)],
+                name: Some((4, tool.name.clone())),
+                told: format!("{}{line} names {}, a host of {} ({})", e.evidence.path, e.host, tool.name, tool.class),
+                passive: true,
                 ..Piece::default()
             });
         }
