@@ -3,6 +3,7 @@
 mod compare;
 mod file;
 mod gather;
+mod held;
 mod import;
 mod index;
 mod packages;
@@ -14,11 +15,13 @@ mod sign;
 mod tests;
 mod trust;
 mod verdict;
+mod version;
 mod volatile;
 
 pub use compare::{Changed, TableDiff, compare};
 pub use file::{About, BaselineError, Image, Kind, Origin, PACKAGES_SCHEMA, SCHEMA, build};
 pub use gather::{Gathered, Gatherer, Hashes, Temporary};
+pub use held::Held;
 pub use import::{ALL as IMPORTERS, Each, Fault, Importer, of as importer_of};
 pub use packages::{Likeness, Package, PackageSet, Shipped, build_packages};
 pub use set::Set;
@@ -26,3 +29,4 @@ pub use sets::{Baselines, Missing, Used};
 pub use sign::{NewPair, Signer, new_pair};
 pub use trust::{Keys, Trust, signature_of};
 pub use verdict::{BaselineVerdict, Standing};
+pub use version::compare_versions;

@@ -1,5 +1,5 @@
 //! One baseline, read whole and checked: rows of an examined system, files of packages, or hashes.
-use super::file::{About, BaselineError, End, PACKAGES_SCHEMA, SCHEMA};
+use super::file::{About, BaselineError, End, Kind, Origin, PACKAGES_SCHEMA, SCHEMA};
 use super::index::{Algorithm, HashIndex, MAGIC};
 use super::packages::PackageSet;
 use super::rows::RowSet;
@@ -129,6 +129,22 @@ impl Set {
         };
         let about: About = serde_json::from_value(any).map_err(|e| format!("not a baseline: {e}"))?;
         Ok(Self { about, file: file.to_owned(), trust: Trust::default(), body })
+    }
+    /// A set of these lines, as those between the first and the last of a file: what rules are tested on.
+    pub fn given(name: &str, kind: Kind, schema: &str, lines: &[String]) -> Result<Self, BaselineError> {
+        let about = About {
+            schema: schema.into(),
+            kind,
+            ..About::new(name, Origin::Vendor, "", "", &crate::inventory::Scene::default())
+        };
+        let fail = |e: serde_json::Error| BaselineError { file: name.into(), line: 0, what: e.to_string() };
+        let mut text = serde_json::to_string(&about).map_err(fail)?;
+        text.push('\n');
+        lines.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
+        let end = End { rows: lines.len() as u64, sha256: hex(&Sha256::digest(&text)) };
+        text.push_str(&serde_json::to_string(&end).map_err(fail)?);
+        text.push('\n');
+        Self::read(name, text.as_bytes())
     }
     /// Whether it holds a file of this content, at whatever path.
     pub fn holds_content(&self, sha256: &Digest) -> bool {

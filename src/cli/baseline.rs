@@ -1,5 +1,5 @@
 //! `baseline build` and `import`: what is known to be good, or bad.
-use super::{Outcome, case, print, signing};
+use super::{Outcome, case, held, print, signing};
 use crate::baseline::{self, About, Kind, Origin};
 use crate::inventory::Scene;
 use crate::session;
@@ -17,6 +17,8 @@ enum Action {
     Build(BuildArguments),
     /// Make a set of hashes from lists that other tools made.
     Import(ImportArguments),
+    /// Hold every file of a case against baselines: known, changed, or unknown and what kind of file it is.
+    Check(held::CheckArguments),
     /// What a baseline says of itself, what it holds, and what its signature is worth.
     Show(signing::ShowArguments),
     /// Check a baseline and its signature: 0 only where it is whole and signed by a given key.
@@ -28,13 +30,17 @@ enum Action {
 }
 #[derive(Args)]
 struct BuildArguments {
-    /// A case, or an image.
-    source: PathBuf,
+    /// A case or an image; or packages (.deb, .rpm, .apk, .ipk, .pkg.tar.*), singly or as folders of them.
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
     #[arg(short, long)]
     output: PathBuf,
     /// Who vouches for it; what the examined party delivered itself never lowers a finding.
     #[arg(long, value_enum, default_value = "approved")]
     origin: OriginArgument,
+    /// Leave packages out that are damaged, instead of making nothing.
+    #[arg(long)]
+    leave_out_damaged: bool,
     #[command(flatten)]
     about: AboutArguments,
     #[command(flatten)]
@@ -115,6 +121,7 @@ pub(super) fn run(a: &BaselineArguments) -> Outcome {
     match &a.action {
         Action::Build(a) => build(a),
         Action::Import(a) => import(a),
+        Action::Check(a) => held::check(a),
         Action::Show(a) => signing::show(a),
         Action::Verify(a) => signing::verify(a),
         Action::Sign(a) => signing::sign(a),
@@ -123,9 +130,30 @@ pub(super) fn run(a: &BaselineArguments) -> Outcome {
 }
 
 fn build(a: &BuildArguments) -> Outcome {
-    let data = case::load(&a.source, &a.confinement)?;
+    if let Some(packages) = session::packages_of(&a.sources) {
+        return build_packages(a, &packages);
+    }
+    let [source] = a.sources.as_slice() else {
+        return Err(session::Failure::usage("several sources make a baseline only where all of them are packages"));
+    };
+    let data = case::load(source, &a.confinement)?;
     let about = a.about.of(&a.output, a.origin, &data.scene);
     session::save(&a.output, &mut |to| baseline::build(&about, &data.inventory, &mut *to))?;
+    Ok(0)
+}
+
+fn build_packages(a: &BuildArguments, files: &[PathBuf]) -> Outcome {
+    let mut about = a.about.of(&a.output, a.origin, &Scene::default());
+    about.schema = baseline::PACKAGES_SCHEMA.into();
+    let plan = a.confinement.looking_at(Vec::new());
+    let built = session::build_from_packages(files, about, &a.output, &plan, a.leave_out_damaged)?;
+    for (file, why) in &built.refused {
+        super::complain(&format!("{}: {why}; left out", file.display()));
+    }
+    print(&mut |to| {
+        let files = built.rows.saturating_sub(built.packages as u64);
+        writeln!(to, "{} packages, {files} files: {}", built.packages, a.output.display())
+    })?;
     Ok(0)
 }
 

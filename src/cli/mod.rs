@@ -4,6 +4,7 @@ mod case;
 mod compare;
 mod evidence;
 mod examine;
+mod held;
 mod mount;
 mod rules;
 mod signing;

@@ -24,6 +24,7 @@ mod indexing;
 mod lanes;
 mod layout;
 mod nand;
+pub mod packages;
 mod remains;
 mod scan;
 mod search;

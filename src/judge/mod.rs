@@ -83,7 +83,7 @@ fn judged(
 ) -> Judgement {
     let tables = Tables::new(inventory, as_of);
     let unread = Unread::new(gaps);
-    let correlate = || links::apply(knowledge, &Ground::new(scene, inventory, whole), &unread);
+    let correlate = || links::apply(knowledge, &Ground::new(baselines, scene, inventory, whole), &unread);
     let ((hits, mut searched), (mut drafts, correlated)) = std::thread::scope(|scope| {
         let beside = std::thread::Builder::new().name("correlation".into()).spawn_scoped(scope, correlate);
         let applied = engine::apply(knowledge.rules(), &tables, &unread, whole);

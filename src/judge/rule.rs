@@ -10,8 +10,10 @@ use super::finding::{Category, Confidence, Severity};
 use super::predicate::Predicate;
 use super::rows::{TableId, table_id};
 use super::template::Template;
+use crate::baseline::{self, BaselineError, Baselines, Kind, Set};
 use crate::inventory::{TABLES, Table};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// A rule or knowledge file that cannot be used: where and why.
@@ -104,6 +106,52 @@ pub struct RuleTest {
     pub tree: String,
     /// Subjects of the findings that this rule alone makes of it.
     pub flags: Vec<String>,
+    /// Baselines that are given with it, in their order.
+    #[serde(default, rename = "baseline")]
+    baselines: Vec<RuleBaseline>,
+}
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleBaseline {
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    of: Of,
+    /// As in a baseline file. A last text that begins with `@` stands for the SHA-256 of what follows.
+    lines: String,
+}
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Of {
+    #[default]
+    Rows,
+    Packages,
+}
+
+impl RuleTest {
+    /// What it is judged against.
+    pub fn given(&self) -> Result<Baselines, BaselineError> {
+        let set = |given: &RuleBaseline| {
+            let schema = match given.of {
+                Of::Rows => baseline::SCHEMA,
+                Of::Packages => baseline::PACKAGES_SCHEMA,
+            };
+            let lines = given.lines.lines().filter(|l| !l.trim().is_empty()).map(hashed).collect::<Vec<_>>();
+            Set::given("given", given.kind, schema, &lines)
+        };
+        Ok(Baselines::new(self.baselines.iter().map(set).collect::<Result<_, _>>()?))
+    }
+}
+
+/// A line whose last text is hashed where it asks for that; what is no such line is left to be refused.
+fn hashed(line: &str) -> String {
+    let Ok(serde_json::Value::Array(mut cells)) = serde_json::from_str(line) else { return line.to_owned() };
+    if let Some(last) = cells.last_mut()
+        && let Some(text) = last.as_str().and_then(|t| t.strip_prefix('@'))
+    {
+        *last = crate::base::hex(&Sha256::digest(text)).into();
+    }
+    serde_json::Value::Array(cells).to_string()
 }
 
 #[derive(Deserialize)]

@@ -45,7 +45,7 @@ pub fn import_lists(
 }
 
 /// What a baseline says of a file that it was made from.
-fn source(path: &Path) -> Result<Image, Failure> {
+pub(super) fn source(path: &Path) -> Result<Image, Failure> {
     let hash = || -> io::Result<(u64, String)> {
         let mut from = std::fs::File::open(path)?;
         let mut hash = Sha256::new();

@@ -4,7 +4,7 @@ use super::open::OpenedImage;
 use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
 use crate::base::Gap;
-use crate::inventory::{Inventory, Scene};
+use crate::inventory::{Inventory, PackageManifest, Scene};
 use crate::worker::protocol::{Checked, FormatInfo, Job, Listed, Order, Report};
 use std::path::PathBuf;
 
@@ -84,6 +84,18 @@ pub fn formats() -> Result<Vec<FormatInfo>, Failure> {
     ask(&Plan::default(), Job::Formats, &mut |report| {
         if let Report::Formats(formats) = report {
             all.extend(formats);
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// What each package of the plan ships, or why it is not used.
+pub(super) fn packages(plan: &Plan) -> Result<Vec<Result<PackageManifest, String>>, Failure> {
+    let mut all = Vec::new();
+    ask(plan, Job::Packages, &mut |report| {
+        if let Report::Package(told) = report {
+            all.push(told.map(|manifest| *manifest));
         }
         Ok(())
     })?;

@@ -17,6 +17,7 @@ mod look;
 mod mount;
 mod mount_place;
 mod open;
+mod packages;
 mod process;
 mod resume;
 mod rows;
@@ -39,6 +40,7 @@ pub use look::{examine_text, formats, list, looking_at, preview, read, read_star
 pub use mount::{MountWatch, Phase, mount};
 pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove_mount_place};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
+pub use packages::{BuiltPackages, build_from_packages, packages_of};
 pub use saved::{add_review, is_case, judge_again, open_case, save, save_text};
 pub use scratch::Scratch;
 pub use secret_file::save_secret;

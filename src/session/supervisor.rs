@@ -232,6 +232,7 @@ fn live(
                 | Report::Bytes(_)
                 | Report::Formats(_)
                 | Report::Checked(_)
+                | Report::Package(_)
                 | Report::Ready { .. }
                 | Report::Entry(_)
                 | Report::EntryEnd { .. }

@@ -5,7 +5,7 @@ use super::scratch::TemporaryFile;
 use super::{confine, export, look, mount, verify};
 use crate::base::{Cancelled, Gap, Opener, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
-use crate::image::{OpenFile, Scratch, Segment};
+use crate::image::{self, OpenFile, Scratch, Segment, Store};
 use crate::inventory::{Row, Scene};
 use std::collections::HashSet;
 use std::fs::File;
@@ -90,6 +90,20 @@ fn carry_out(
         }
         Job::Formats => {
             link.send(&Report::Formats(formats()));
+            Ok(())
+        }
+        Job::Packages => {
+            let store = Store::new(link.scratch());
+            for input in inputs {
+                progress.step(1)?;
+                let told = if input.folder.is_some() {
+                    Err("a folder is no package".to_owned())
+                } else {
+                    extract::packages::read(&image::join(input.segments), &store)
+                };
+                link.send(&Report::Package(told.map(Box::new)));
+                link.flush();
+            }
             Ok(())
         }
         Job::Verify => {

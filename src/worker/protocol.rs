@@ -3,7 +3,7 @@
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
 use crate::base::{Folder, Gap, Key, Nand, Stage, Wanted};
-use crate::inventory::{Row, Scene, StoredHash};
+use crate::inventory::{PackageManifest, Row, Scene, StoredHash};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -115,6 +115,8 @@ pub enum Job {
     Formats,
     /// Each image read from end to end: its hashes, and what cannot be read. Answered by `Checked`.
     Verify,
+    /// Packages of distributions: each image is one. Answered by `Package`, in their order.
+    Packages,
     /// A file system written as text, through the whole pipeline (rule tests).
     Text { tree: String },
 }
@@ -227,6 +229,8 @@ pub enum Report {
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
     Checked(Vec<Checked>),
+    /// A package, or why it is not used.
+    Package(Result<Box<PackageManifest>, String>),
     /// Indexed: a [`Serve`] answers it, with the kernel's descriptor and those of the requests in hand beside it.
     Ready {
         /// Tells one numbering of nodes from another.

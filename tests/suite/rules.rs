@@ -1,7 +1,7 @@
 //! Every rule proves itself, through the real pipeline, on the file trees in its own file.
 use cranescope::baseline::Baselines;
 use cranescope::extract::examine_text;
-use cranescope::judge::{Finding, Knowledge, Rule, TEST_GROUND, judge};
+use cranescope::judge::{Finding, Knowledge, Rule, RuleTest, TEST_GROUND, judge};
 
 /// The rules as they lie in the source tree: a rule can be tried without building anew.
 fn knowledge() -> Knowledge {
@@ -10,13 +10,14 @@ fn knowledge() -> Knowledge {
         .unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-fn findings(knowledge: &Knowledge, tree: &str) -> Vec<Finding> {
+fn findings(knowledge: &Knowledge, baselines: &Baselines, tree: &str) -> Vec<Finding> {
     let (scene, inventory, gaps) = examine_text(&format!("{TEST_GROUND}\n{tree}"));
-    judge(knowledge, &Baselines::default(), "2026-01-01", &scene, &inventory, &gaps).findings
+    judge(knowledge, baselines, "2026-01-01", &scene, &inventory, &gaps).findings
 }
 
-fn flagged(knowledge: &Knowledge, rule: &Rule, tree: &str) -> Vec<String> {
-    findings(knowledge, tree).into_iter().filter(|f| f.rule == rule.id).map(|f| f.subject).collect()
+fn flagged(knowledge: &Knowledge, rule: &Rule, test: &RuleTest) -> Vec<String> {
+    let baselines = test.given().unwrap_or_else(|e| panic!("{}: {}: {e}", rule.id, test.name));
+    findings(knowledge, &baselines, &test.tree).into_iter().filter(|f| f.rule == rule.id).map(|f| f.subject).collect()
 }
 
 #[test]
@@ -25,7 +26,7 @@ fn rules_flag_what_they_say() {
     let mut wrong = Vec::new();
     for rule in knowledge.rules() {
         for test in &rule.tests {
-            let got = flagged(&knowledge, rule, &test.tree);
+            let got = flagged(&knowledge, rule, test);
             if got != test.flags {
                 wrong.push(format!("{}: {}: expected {:?}, got {got:?}", rule.id, test.name, test.flags));
             }
@@ -48,7 +49,7 @@ fn every_rule_has_a_test_each_way_and_is_named_after_its_file() {
 #[test]
 fn the_ground_alone_raises_nothing() {
     let knowledge = knowledge();
-    assert_eq!(findings(&knowledge, ""), []);
+    assert_eq!(findings(&knowledge, &Baselines::default(), ""), []);
 }
 
 /// Reports are read by counsel of both sides: observations, no accusations.

@@ -5,6 +5,7 @@ use crate::base::{Digest, Md5, Sha1};
 use crate::baseline::gather::Hashes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use std::io::Read as _;
 use std::path::Path;
 
 pub(super) const IMPORTER: Importer = Importer {
@@ -19,6 +20,7 @@ pub(super) const IMPORTER: Importer = Importer {
 const TABLES: &[&str] = &["METADATA", "FILE", "DISTINCT_HASH"];
 
 fn read(path: &Path, each: &mut Each<'_>) -> Result<(), Fault> {
+    whole(path)?;
     let fault = |e: rusqlite::Error| Fault::List(0, format!("not a database that can be read: {e}"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(fault)?;
@@ -51,6 +53,26 @@ fn read(path: &Path, each: &mut Each<'_>) -> Result<(), Fault> {
         each(&hashes)?;
     }
     some(number > 0, "rows")
+}
+
+/// A database that is shorter than its header says: SQLite would read what is missing as zeros.
+fn whole(path: &Path) -> Result<(), Fault> {
+    let unread = |e: std::io::Error| Fault::List(0, format!("cannot be read: {e}"));
+    let mut file = std::fs::File::open(path).map_err(unread)?;
+    let mut head = [0; 100];
+    file.read_exact(&mut head).map_err(unread)?;
+    let word = |at: usize| head.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_be_bytes(*b));
+    let size = match word(16) >> 16 {
+        1 => 65_536_u64,
+        size => size.into(),
+    };
+    // Versions of SQLite before 3.7 leave the number of pages alone.
+    let pages = if word(24) == word(92) { u64::from(word(28)) } else { 0 };
+    let (len, said) = (file.metadata().map_err(unread)?.len(), pages.saturating_mul(size));
+    if len < said {
+        return Err(Fault::List(0, format!("the file is cut short: {len} bytes where its header says {said}")));
+    }
+    Ok(())
 }
 
 fn raw_value(hashes: &mut Hashes, kind: super::Named, raw: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! What the correlations need to know of a system: which package vouches for a file, and whether
 //! any package database is there to vouch at all.
 use crate::base::{Evidence, Name};
+use crate::baseline::Baselines;
 use crate::inventory::{File, Inventory, Scene, Start, SystemInfo};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -48,6 +49,7 @@ impl Vouched {
 /// Indices over one inventory, made once for all correlations.
 pub(in crate::judge) struct Ground<'a> {
     pub(in crate::judge) inventory: &'a Inventory,
+    pub(in crate::judge) baselines: &'a Baselines,
     files: HashMap<(Option<u32>, &'a Name), usize>,
     databases: BTreeSet<Option<u32>>,
     pub(in crate::judge) systems: BTreeSet<Option<u32>>,
@@ -58,7 +60,12 @@ pub(in crate::judge) struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    pub(in crate::judge) fn new(scene: &'a Scene, inventory: &'a Inventory, whole: bool) -> Self {
+    pub(in crate::judge) fn new(
+        baselines: &'a Baselines,
+        scene: &'a Scene,
+        inventory: &'a Inventory,
+        whole: bool,
+    ) -> Self {
         let mut files = HashMap::with_capacity(inventory.files.len());
         let mut databases = BTreeSet::new();
         let mut systems = BTreeSet::new();
@@ -84,7 +91,7 @@ impl<'a> Ground<'a> {
                 systems.extend((0..table.len()).map(|r| table.system(r)));
             }
         }
-        Self { inventory, files, databases, systems, whole, systems_known: &scene.systems }
+        Self { inventory, baselines, files, databases, systems, whole, systems_known: &scene.systems }
     }
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)

@@ -9,6 +9,7 @@ mod remote_access;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod vouching;
 
 pub(super) use super::draft::Draft;
 use super::knowledge::Knowledge;
@@ -38,6 +39,10 @@ pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
             "sessions",
         ],
     ),
+    ("known-bad-content", vouching::known_bad, &["files"]),
+    ("noteworthy-content", vouching::noteworthy, &["files"]),
+    ("package-content", vouching::other_content, &["files", "packages"]),
+    ("package-version", vouching::other_version, &["packages"]),
     (
         "remote-access-path",
         remote_access::findings,

@@ -1,4 +1,6 @@
 //! Where baselines come from and what their word is worth: signatures, sets of hashes, lists of other tools, packages.
+mod lists;
+mod packages;
 mod signed;
 
 use crate::common::{cranescope, plant};
