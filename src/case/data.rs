@@ -1,8 +1,9 @@
 //! What a case holds, as one value: what was found and what the examiner decided. Reports and views
 //! are made from it and from nothing else.
+use super::verdict::Verdict;
 use crate::base::{Gap, Time};
 use crate::inventory::{Inventory, Scene};
-use crate::judge::{Finding, Searched, Severity, Unexamined};
+use crate::judge::{Delivered, Finding, Searched, Unexamined};
 use serde::{Deserialize, Serialize};
 
 /// The word in a run's command that says that the case holds secrets as they are.
@@ -44,6 +45,14 @@ pub struct Scope {
     pub devices: Vec<Device>,
     pub exhibits: Vec<Exhibit>,
 }
+impl Scope {
+    /// The devices as a policy sees them: whether an image of each was examined.
+    pub fn delivered(&self) -> Vec<Delivered> {
+        let examined = |d: &Device| self.exhibits.iter().any(|e| e.device == d.id && !e.images.is_empty());
+        let one = |d: &Device| Delivered { id: d.id.clone(), role: d.role.clone(), examined: examined(d) };
+        self.devices.iter().map(one).collect()
+    }
+}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub id: String,
@@ -69,25 +78,6 @@ pub struct Exhibit {
     pub acquisition_log: String,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    Breach,
-    Review,
-    NoBreach,
-    Incomplete,
-    #[default]
-    NotAssessed,
-}
-
-/// Conformity to the named policy; never a statement of fitness for service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    pub result: Outcome,
-    pub policy: String,
-    pub reasons: Vec<String>,
-}
-
 /// A case in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CaseData {
@@ -108,27 +98,5 @@ impl CaseData {
     /// Whether it was examined with `--show-secrets`, and so holds secrets as they are.
     pub fn shows_secrets(&self) -> bool {
         self.run.command.iter().any(|word| word == SHOW_SECRETS)
-    }
-    /// Findings at a severity.
-    pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|f| f.severity == severity).count()
-    }
-}
-
-impl Verdict {
-    /// What stands where no policy was given: nothing is assessed, and the report says so.
-    /// `judged` are the bounds that the judgement found.
-    pub fn without_policy(data: &CaseData, judged: Vec<String>) -> Self {
-        let mut reasons = vec!["no delivery policy was given".to_owned()];
-        if !data.gaps.is_empty() {
-            reasons.push(format!("{} gaps: parts of the evidence were not read or not understood", data.gaps.len()));
-        }
-        if data.scene.images.iter().any(|i| !i.changed.is_empty()) {
-            reasons
-                .push("the evidence changed during the examination: what was read may be of either state".to_owned());
-        }
-        reasons.extend(data.run.baselines.iter().filter_map(crate::baseline::Used::mark));
-        reasons.extend(judged);
-        Self { result: Outcome::NotAssessed, policy: String::new(), reasons }
     }
 }

@@ -5,6 +5,7 @@ use super::claim::{LeftOut, Taken};
 use super::data::CaseData;
 use super::schema::table_name;
 use super::store::{Case, CaseError};
+use super::verdict::Verdict;
 use crate::base::{Evidence, Gap, Place, Time};
 use crate::inventory::portable::{Ids, parse_evidence};
 use crate::inventory::portable_gap::parse_gap;
@@ -36,6 +37,8 @@ impl Case {
         crate::inventory::join(&mut data.inventory);
         if !self.is_finished()? {
             unfinished(&mut data);
+            let CaseData { verdict, findings, .. } = &mut data;
+            verdict.is_unfinished(findings);
         }
         Ok(data)
     }
@@ -98,6 +101,22 @@ impl Case {
             Ok((number(r, 0)?.cast_unsigned(), what))
         })?;
         Ok(taken)
+    }
+
+    /// The verdict anew, with what examiners decided by now; `None` where that changes nothing.
+    pub(super) fn verdict_again(&self) -> Result<Option<(Verdict, Verdict)>, CaseError> {
+        let before: Verdict = self.document("verdict")?;
+        if before.assessment.is_none() {
+            return Ok(None);
+        }
+        let scene = Scene {
+            images: self.list("images")?,
+            volumes: self.list("volumes")?,
+            filesystems: self.list("filesystems")?,
+            systems: self.list("systems")?,
+        };
+        let now = before.again(&self.findings(&Ids::of(&scene))?);
+        Ok((now != before).then_some((before, now)))
     }
 
     fn scope(&self, data: &mut CaseData) -> Result<(), CaseError> {

@@ -253,6 +253,12 @@ impl Case {
             self.append(&review.examiner, &format!("review of {finding}: {} {}", review.disposition, review.note))
         };
         add().map_err(|e| self.fault(&e))?;
+        // A decision may be what the verdict waited for; that it changed is in the log.
+        if let Some((before, now)) = self.verdict_again()? {
+            let what = format!("verdict weighed again: {}, before {}", now.result.word(), before.result.word());
+            let write = || self.set_meta("verdict", &json(&now)).and_then(|()| self.append("", &what));
+            write().map_err(|e| self.fault(&e))?;
+        }
         self.commit()
     }
 }

@@ -101,14 +101,18 @@ pub(super) struct JudgeArguments {
     /// A public key (minisign) whose signatures under baselines count; may be given several times.
     #[arg(long, value_name = "FILE")]
     baseline_key: Vec<PathBuf>,
+    /// The delivery policy (TOML). Without one, conformity is not assessed, whatever the case was judged by before.
+    #[arg(long)]
+    policy: Option<PathBuf>,
     #[arg(long)]
     rules: Vec<PathBuf>,
-    #[arg(long)]
+    #[arg(long, value_parser = examine::day)]
     as_of: Option<String>,
 }
 
 pub(super) fn judge(a: &JudgeArguments) -> Outcome {
-    let data = session::judge_again(&a.case, &a.rules, &a.baseline, &a.baseline_key, a.as_of.as_deref())?;
+    let (keys, day) = (&a.baseline_key, a.as_of.as_deref());
+    let data = session::judge_again(&a.case, &a.rules, &a.baseline, keys, a.policy.as_deref(), day)?;
     super::tell_marks(&data);
     print(&mut |to| examine::summary(&data, &a.case, to))?;
     Ok(0)

@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// A public key (minisign) whose signatures under baselines count; may be given several times.
     #[arg(long, value_name = "FILE")]
     baseline_key: Vec<PathBuf>,
+    /// The delivery policy (TOML): what the contract allows. Without one, conformity is not assessed.
+    #[arg(long)]
+    policy: Option<PathBuf>,
     /// A folder of further rules; may be given several times.
     #[arg(long)]
     rules: Vec<PathBuf>,
@@ -85,7 +88,7 @@ pub(super) fn key(text: &str) -> Result<(String, PathBuf), String> {
     Ok((volume.to_owned(), file.into()))
 }
 
-fn day(text: &str) -> Result<String, String> {
+pub(super) fn day(text: &str) -> Result<String, String> {
     let valid = text.len() == 10 && crate::base::Time::parse(&format!("{text}T00:00:00Z")).is_some();
     if valid { Ok(text.to_owned()) } else { Err("not a day: write YYYY-MM-DD".into()) }
 }
@@ -109,6 +112,7 @@ pub(super) fn run(a: Arguments) -> Outcome {
         intake: a.intake,
         baselines: a.baseline,
         baseline_keys: a.baseline_key,
+        policy: a.policy,
         rules: a.rules,
         hash_image: a.hash_image,
         second_reader: a.second_reader,
@@ -199,6 +203,23 @@ fn draw(watch: Arc<Watch>, over: Arc<AtomicBool>) -> Result<std::thread::JoinHan
     spawned.map_err(|e| Failure::environment(format!("cannot start a thread: {e}")))
 }
 
+/// What the policy says, if there is one.
+fn verdict(data: &CaseData, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let Some(by) = &data.verdict.assessment else { return Ok(()) };
+    writeln!(to, "conformity to the policy {} ({}): {}", by.name, by.file, data.verdict.result.word())?;
+    for reason in data.verdict.reasons.iter().take(REASONS) {
+        writeln!(to, "  {}", crate::base::Name::from(reason.as_str()).display_text())?;
+    }
+    let more = data.verdict.reasons.len().saturating_sub(REASONS);
+    if more > 0 {
+        writeln!(to, "  and {more} more reasons, in the report")?;
+    }
+    Ok(())
+}
+
+/// Reasons of a verdict that the summary tells.
+const REASONS: usize = 20;
+
 /// What an analyst wants to see at once.
 pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std::io::Write) -> std::io::Result<()> {
     for system in &data.scene.systems {
@@ -207,6 +228,7 @@ pub(super) fn summary(data: &CaseData, case: &std::path::Path, to: &mut dyn std:
     for change in data.scene.images.iter().flat_map(|i| &i.changed) {
         writeln!(to, "EVIDENCE CHANGED during the examination: {change}")?;
     }
+    verdict(data, to)?;
     let count = |s| data.count(s);
     writeln!(
         to,

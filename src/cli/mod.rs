@@ -6,6 +6,7 @@ mod evidence;
 mod examine;
 mod held;
 mod mount;
+mod policy;
 mod rules;
 mod signing;
 
@@ -43,6 +44,8 @@ enum Verb {
     Judge(case::JudgeArguments),
     /// Known-good sets.
     Baseline(baseline::BaselineArguments),
+    /// The delivery policy: check one, or draft one from a case.
+    Policy(policy::PolicyArguments),
     /// What differs between cranes, or between two examinations of one.
     Compare(compare::Arguments),
     /// Reports from a saved case.
@@ -118,6 +121,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::Mount(a)) => mount::run(&a),
         Some(Verb::Judge(a)) => case::judge(&a),
         Some(Verb::Baseline(a)) => baseline::run(&a),
+        Some(Verb::Policy(a)) => policy::run(&a),
         Some(Verb::Compare(a)) => compare::run(&a),
         Some(Verb::Report(a)) => case::report(&a),
         Some(Verb::Verify(a)) => case::verify(&a),

@@ -41,12 +41,13 @@ pub(super) fn run(a: &RulesArguments) -> Outcome {
 /// Every rule's own trees, through a worker and the judge; exit code 1 if one does not hold.
 fn test(knowledge: &Knowledge) -> Outcome {
     let (mut passed, mut failed) = (0_u64, 0_u64);
+    let policy = judge::Policy::default();
     for rule in knowledge.rules() {
         for test in &rule.tests {
             let (scene, inventory, gaps) =
                 session::examine_text(&Plan::default(), &format!("{}\n{}", judge::TEST_GROUND, test.tree))?;
             let baselines = test.given().map_err(|e| session::Failure::usage(format!("{}: {e}", rule.id)))?;
-            let judged = judge::judge(knowledge, &baselines, "2026-01-01", &scene, &inventory, &gaps);
+            let judged = judge::judge(knowledge, &baselines, &policy, "2026-01-01", &scene, &inventory, &gaps);
             let mut flagged: Vec<String> =
                 judged.findings.into_iter().filter(|f| f.rule == rule.id).map(|f| f.subject).collect();
             flagged.sort();

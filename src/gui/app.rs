@@ -118,6 +118,7 @@ impl App {
             || self.opening.is_some()
             || self.state.tables.values().any(super::state::TableState::busy)
             || self.state.review.sending
+            || self.state.policy.judging
             || self.outside.is_busy()
     }
     /// Does what a view could have asked for.
@@ -142,8 +143,11 @@ impl App {
         let bar = |tokens: &Tokens| egui::Frame::new().fill(tokens.panel).inner_margin(egui::Margin::symmetric(10, 0));
         Panel::top("top").exact_size(38.0).frame(bar(tokens)).show(ui, |ui| {
             let (title, hover) = self.title();
-            let shown =
-                shell::Shown { dark: self.settings.dark, open: self.snapshot.is_some(), running: self.run.is_some() };
+            let shown = shell::Shown {
+                dark: self.settings.dark,
+                data: self.snapshot.as_ref().map(|s| &*s.data),
+                running: self.run.is_some(),
+            };
             shell::top(ui, tokens, (&title, &hover), &shown, &mut commands);
         });
         Panel::bottom("status").exact_size(30.0).frame(bar(tokens)).show(ui, |ui| {

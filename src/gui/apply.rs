@@ -70,6 +70,7 @@ impl App {
             Command::CopyText(text) => self.ctx.copy_text(text),
             Command::Export { table, path } => self.export(table, path),
             Command::AddReview { finding, disposition, note } => self.review(finding, disposition, note),
+            Command::JudgeBy(path) => self.judge_by(path),
             Command::Preview(at) => self.preview(at),
             Command::SetDark(dark) => {
                 self.settings.dark = dark;
@@ -339,6 +340,7 @@ impl App {
                 Done::Picked(what, paths) => self.picked(&what, paths),
                 Done::Saved(Ok(words)) => self.done(words),
                 Done::Saved(Err(failure)) => self.error(failure.message),
+                Done::Judged(case, result) => self.judged(&case, result),
                 Done::Reviewed(finding, result) => self.reviewed(&finding, result),
                 Done::Copied(text, rows) => {
                     self.ctx.copy_text(text);
@@ -427,6 +429,10 @@ impl App {
             Pick::MountFolder | Pick::SaveFolder | Pick::Report { .. } => {
                 paths.first().into_iter().for_each(|path| self.pick_folder_for(what, path));
             }
+            Pick::Policy => {
+                let first = paths.first().map(|p| p.to_string_lossy().into_owned());
+                self.state.policy.path = first.unwrap_or_default();
+            }
             Pick::Case => paths.into_iter().take(1).for_each(|path| self.open_case(path)),
             Pick::Save { table, .. } => {
                 self.state.export = paths.first().map(|p| (*table, p.to_string_lossy().into_owned()));
@@ -456,6 +462,7 @@ impl App {
             "snapshot" => self.building = false,
             "dialog" => self.form.picking = false,
             "review" => self.state.review.sending = false,
+            "judge" => self.state.policy.judging = false,
             "mount" => self.outside.mounting.watch = None,
             "save-files" => self.outside.saving.watch = None,
             "look" | "decode" => self.outside.looking = None,

@@ -2,10 +2,12 @@
 use super::app::App;
 use super::command::{BytesAt, LookAt};
 use super::csv;
-use super::job::Done;
+use super::job::{Again, Done};
 use crate::base::Time;
+use crate::case::CaseData;
 use crate::judge::Review;
-use std::path::PathBuf;
+use crate::session::Failure;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl App {
@@ -51,10 +53,46 @@ impl App {
                 if let Some(f) = data.findings.iter_mut().find(|f| f.id == finding) {
                     f.reviews.push(review);
                 }
+                data.verdict = data.verdict.again(&data.findings);
                 Arc::new(data)
             });
             Some(Done::Reviewed(finding, recorded))
         });
+    }
+
+    /// Judges the case in sight by another policy, beside everything else.
+    pub(super) fn judge_by(&mut self, policy: PathBuf) {
+        let (Some(case), Some(snapshot)) = (self.case.clone(), &self.snapshot) else {
+            self.error("There is no case file to judge again.");
+            return;
+        };
+        if self.run.is_some() || self.state.policy.judging {
+            self.error("Something is judged or examined already. Wait until it is done.");
+            return;
+        }
+        self.state.policy.judging = true;
+        let again = Again::of(policy, &snapshot.data.run.command);
+        let backend = self.jobs.backend.clone();
+        self.jobs.spawn("judge", move || {
+            let judged = backend.judge_again(&case, &again).map(Arc::new);
+            Some(Done::Judged(case, judged))
+        });
+    }
+
+    pub(super) fn judged(&mut self, case: &Path, result: Result<Arc<CaseData>, Failure>) {
+        // Another case may be in sight by now; the one that was judged holds the result.
+        if self.case.as_deref() != Some(case) {
+            return;
+        }
+        self.state.policy.judging = false;
+        match result {
+            Ok(data) => {
+                let verdict = data.verdict.result.word();
+                self.done(format!("Judged by the policy {}: {verdict}.", data.verdict.policy));
+                self.show_data(data);
+            }
+            Err(failure) => self.error(failure.message),
+        }
     }
 
     pub(super) fn preview(&mut self, at: BytesAt) {

@@ -47,6 +47,8 @@ pub enum Command {
         disposition: String,
         note: String,
     },
+    /// Judges the case in sight again, by this policy.
+    JudgeBy(PathBuf),
     Preview(BytesAt),
     /// Opens a file of the evidence beside everything else.
     Look(Box<LookAt>),
@@ -147,6 +149,7 @@ pub struct PlanDraft {
     pub case: String,
     pub intake: String,
     pub baseline: String,
+    pub policy: String,
     pub overwrite: bool,
     pub hash_image: bool,
     pub second_reader: bool,
@@ -164,6 +167,7 @@ impl PlanDraft {
             overwrite: self.overwrite,
             intake: path(&self.intake),
             baselines: path(&self.baseline).into_iter().collect(),
+            policy: path(&self.policy),
             hash_image: self.hash_image,
             second_reader: self.second_reader,
             show_secrets: self.show_secrets,
@@ -177,7 +181,8 @@ impl PlanDraft {
     fn command(&self) -> Vec<String> {
         let mut words = vec!["cranescope".to_owned()];
         words.extend(self.images.iter().map(|i| i.to_string_lossy().into_owned()));
-        for (option, value) in [("--intake", &self.intake), ("--baseline", &self.baseline)] {
+        for (option, value) in [("--intake", &self.intake), ("--baseline", &self.baseline), ("--policy", &self.policy)]
+        {
             if !value.trim().is_empty() {
                 words.extend([option.to_owned(), value.trim().to_owned()]);
             }

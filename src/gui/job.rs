@@ -19,6 +19,8 @@ pub trait Backend: Send + Sync {
     fn examine(&self, plan: Plan, watch: Arc<Watch>) -> Result<Examined, Failure>;
     fn open_case(&self, path: &Path) -> Result<CaseData, Failure>;
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure>;
+    /// Judges a saved case again, as `again` says.
+    fn judge_again(&self, case: &Path, again: &Again) -> Result<CaseData, Failure>;
     /// Bytes of an image of the plan, by its number.
     fn preview(&self, plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure>;
     /// The first bytes of a file of the evidence, and whether these are all.
@@ -51,6 +53,10 @@ impl Backend for Session {
     }
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure> {
         session::add_review(case, finding, &review)
+    }
+    fn judge_again(&self, case: &Path, again: &Again) -> Result<CaseData, Failure> {
+        let day = (!again.as_of.is_empty()).then_some(again.as_of.as_str());
+        session::judge_again(case, &again.rules, &again.baselines, &again.keys, Some(&again.policy), day)
     }
     fn preview(&self, plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
         session::preview(plan, image, offset, len)
@@ -87,6 +93,7 @@ pub enum Pick {
     /// A folder as evidence.
     Folder,
     Case,
+    Policy,
     Save {
         table: &'static str,
         name: String,
@@ -109,7 +116,42 @@ fn desktop_pick(what: &Pick) -> Option<Vec<PathBuf>> {
         Pick::Case => {
             dialog.set_title("Open a case").add_filter("Cranescope case", &["cranecase"]).pick_file().map(|p| vec![p])
         }
+        Pick::Policy => {
+            dialog.set_title("Choose a delivery policy").add_filter("policy", &["toml"]).pick_file().map(|p| vec![p])
+        }
         Pick::Save { name, .. } => dialog.set_title("Export as CSV").set_file_name(name).save_file().map(|p| vec![p]),
+    }
+}
+
+/// By what a case is judged again: the policy that is chosen now, and what its examination was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    pub policy: PathBuf,
+    pub baselines: Vec<PathBuf>,
+    /// Public keys of those whose signatures under baselines count.
+    pub keys: Vec<PathBuf>,
+    pub rules: Vec<PathBuf>,
+    /// `YYYY-MM-DD`; empty for today.
+    pub as_of: String,
+}
+impl Again {
+    /// As the command of its examination says.
+    pub(crate) fn of(policy: PathBuf, command: &[String]) -> Self {
+        let values = |option: &str| {
+            let joined = format!("{option}=");
+            let mut found = Vec::new();
+            for (n, word) in command.iter().enumerate() {
+                if word == option {
+                    found.extend(command.get(n.saturating_add(1)).cloned());
+                } else if let Some(value) = word.strip_prefix(&joined) {
+                    found.push(value.to_owned());
+                }
+            }
+            found
+        };
+        let paths = |option: &str| values(option).into_iter().map(PathBuf::from).collect();
+        let as_of = values("--as-of").pop().unwrap_or_default();
+        Self { policy, baselines: paths("--baseline"), keys: paths("--baseline-key"), rules: paths("--rules"), as_of }
     }
 }
 
@@ -123,6 +165,8 @@ pub(crate) enum Done {
     Picked(Pick, Option<Vec<PathBuf>>),
     /// What was written, in words, or why not.
     Saved(Result<String, Failure>),
+    /// The case, and what it is judged again.
+    Judged(PathBuf, Result<Arc<CaseData>, Failure>),
     /// The finding, and the case with the review in it.
     Reviewed(String, Result<Arc<CaseData>, Failure>),
     Copied(String, usize),

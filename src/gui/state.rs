@@ -158,6 +158,14 @@ pub(crate) struct ReviewDraft {
     pub sending: bool,
 }
 
+/// The policy that the case is to be judged by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PolicyDraft {
+    /// As typed.
+    pub path: String,
+    pub judging: bool,
+}
+
 /// The state of everything that is drawn, apart from the evidence.
 #[derive(Default)]
 pub(crate) struct ViewState {
@@ -167,6 +175,7 @@ pub(crate) struct ViewState {
     pub tabs: HashMap<&'static str, &'static str>,
     pub focus_search: bool,
     pub review: ReviewDraft,
+    pub policy: PolicyDraft,
     /// Which evidence entry of the shown row has its bytes open.
     pub bytes_of: Option<(u64, usize)>,
     pub bytes_page: u64,

@@ -2,11 +2,12 @@
 use super::engine::Hit;
 use super::finding::{Confidence, Conformity, Finding, Rung, Severity};
 use super::knowledge::Knowledge;
+use super::policy::Made;
 use super::rows::{TableId, Tables};
-use super::rule::RuleSeverity;
+use super::rule::{Logic, RuleSeverity};
 use crate::base::secret::masked_command;
-use crate::base::{Evidence, FsId, Name, short_id};
-use crate::baseline::{BaselineVerdict, Baselines, Standing};
+use crate::base::{Digest, Evidence, FsId, Name, short_id};
+use crate::baseline::{BaselineVerdict, Baselines, Kind, Standing};
 use crate::inventory::Scene;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -27,6 +28,10 @@ pub(super) struct Draft {
     pub(super) check: String,
     /// The rows it stands on, in the order in which they tell the story.
     pub(super) rows: Vec<(TableId, usize)>,
+    /// Of a link: what its pieces have in common.
+    pub(super) keys: Vec<String>,
+    /// Of a link: a piece of it stands on the rung altered.
+    pub(super) altered: bool,
 }
 
 /// Where a row was read; two rows read at the same place are the same evidence.
@@ -53,6 +58,8 @@ impl Draft {
             observed: rule.observed.fill(tables, table, &hit.matches).trim().to_owned(),
             check: rule.check.fill(tables, table, &hit.matches).trim().to_owned(),
             rows,
+            keys: Vec::new(),
+            altered: false,
         })
     }
     fn spots(&self, tables: &Tables<'_>) -> BTreeSet<Spot> {
@@ -68,7 +75,7 @@ impl Draft {
         baselines: &Baselines,
         scene: &Scene,
         tables: &Tables<'_>,
-    ) -> Option<Finding> {
+    ) -> Option<Made> {
         let rule = knowledge.rules().get(self.rule)?;
         let mut evidence: Vec<Evidence> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -83,6 +90,10 @@ impl Draft {
             }
         }
         let (baseline, vouched) = self.standing(baselines, tables);
+        let is_bad = |d: &Digest| baselines.with_content(Kind::KnownBad, d).next().is_some();
+        let known_bad = evidence.iter().filter_map(|e| e.sha256.as_ref()).any(is_bad);
+        let stays = rule.stays || self.altered || known_bad || baseline.verdict == Standing::Changed;
+        let is_link = matches!(rule.logic, Logic::Code(_));
         let mut observed = self.observed;
         let mut severity = self.severity;
         if vouched && severity > Severity::Info {
@@ -96,7 +107,7 @@ impl Draft {
         // The same finding has the same id whether secrets are shown or not.
         let subject = masked_command(&self.subject);
         let id = short_id("f", &[rule.id.as_bytes(), system_id.unwrap_or_default().as_bytes(), subject.as_bytes()]);
-        Some(Finding {
+        let finding = Finding {
             id,
             rule: rule.id.clone(),
             title: rule.title.clone(),
@@ -116,7 +127,8 @@ impl Draft {
             baseline,
             evidence,
             reviews: Vec::new(),
-        })
+        };
+        Some(Made { finding, rows: self.rows, keys: self.keys, is_link, stays })
     }
     /// The worst that the baselines say about any of the rows, and whether approved sets know them all.
     fn standing(&self, baselines: &Baselines, tables: &Tables<'_>) -> (BaselineVerdict, bool) {

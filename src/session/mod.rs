@@ -18,6 +18,7 @@ mod mount;
 mod mount_place;
 mod open;
 mod packages;
+mod policy;
 mod process;
 mod resume;
 mod rows;
@@ -41,6 +42,7 @@ pub use mount::{MountWatch, Phase, mount};
 pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove_mount_place};
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use packages::{BuiltPackages, build_from_packages, packages_of};
+pub use policy::{draft_policy, load_policy};
 pub use saved::{add_review, is_case, judge_again, open_case, save, save_text};
 pub use scratch::Scratch;
 pub use secret_file::save_secret;
@@ -66,6 +68,8 @@ pub struct Plan {
     pub baselines: Vec<PathBuf>,
     /// Public keys of those whose signatures under baselines count.
     pub baseline_keys: Vec<PathBuf>,
+    /// The delivery policy (TOML) by which is judged.
+    pub policy: Option<PathBuf>,
     /// Further folders of rules.
     pub rules: Vec<PathBuf>,
     pub hash_image: bool,

@@ -25,23 +25,26 @@ pub fn open_case(path: &Path) -> Result<CaseData, Failure> {
     Ok(Case::open(path)?.load()?)
 }
 
-/// Judges a saved case again, with other rules or baselines, and saves the result in it.
+/// Judges a saved case again, with other rules, baselines or another policy, and saves the result in it.
 pub fn judge_again(
     path: &Path,
     rules: &[PathBuf],
     baselines: &[PathBuf],
     keys: &[PathBuf],
+    policy: Option<&Path>,
     as_of: Option<&str>,
 ) -> Result<CaseData, Failure> {
     let knowledge = load_knowledge(rules)?;
     let known = load_baselines(baselines, keys)?;
+    let policy = super::load_policy(policy)?;
     let case = Case::open(path)?;
     // Held from here on, so that nobody's decision falls between reading and writing.
     case.begin()?;
     let mut data = case.load()?;
     let today = Time::now().to_string().chars().take(10).collect::<String>();
     let as_of = as_of.unwrap_or(&today);
-    let judged = judge::judge(&knowledge, &known, as_of, &data.scene, &data.inventory, &data.gaps);
+    let policy = policy.about(data.scope.delivered());
+    let judged = judge::judge(&knowledge, &known, &policy, as_of, &data.scene, &data.inventory, &data.gaps);
     let reviews = resume::reviews(&data);
     data.findings = judged.findings;
     resume::keep_reviews(&mut data, &reviews);
@@ -52,11 +55,20 @@ pub fn judge_again(
     data.unexamined.extend(by_intake);
     data.tool = tool(&knowledge);
     data.run.baselines = known.used();
-    data.verdict = Verdict::without_policy(&data, judged.reasons);
+    data.verdict = Verdict::of(&data, judged.reasons, judged.assessment);
     case.write_documents(&data)?;
-    case.log("", &format!("judged again as of {as_of}: {} findings", data.findings.len()))?;
+    let by = by_policy(&data);
+    case.log("", &format!("judged again as of {as_of}{by}: {} findings", data.findings.len()))?;
     case.commit()?;
     Ok(data)
+}
+
+/// By which policy, and what it gave: for the log.
+pub(super) fn by_policy(data: &CaseData) -> String {
+    data.verdict.assessment.as_ref().map_or_else(String::new, |a| {
+        let result = data.verdict.result.word();
+        format!(" by the policy {} ({}, SHA-256 {}), {result}", a.name, a.file, a.sha256)
+    })
 }
 
 /// Adds an examiner's decision to a finding of a saved case.

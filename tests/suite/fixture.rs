@@ -260,8 +260,32 @@ pub(crate) fn rich() -> CaseData {
             named_by: evidence("/etc/hosts", 7, "10.20.0.50 plc-hoist"),
         }],
         gaps: gaps(),
-        verdict: Verdict { result: Outcome::NotAssessed, policy: String::new(), reasons: Vec::new() },
+        verdict: Verdict { result: Outcome::NotAssessed, policy: String::new(), reasons: Vec::new(), assessment: None },
     }
+}
+
+/// The same, judged by a policy that one thing breaches.
+pub(crate) fn breached() -> CaseData {
+    let mut data = rich();
+    let mut own = finding(Severity::High, Category::Policy, None, "Not declared in the delivery policy", "tcp * 3389");
+    own.conformity = Conformity::Breach;
+    let sentence = "crane.toml:7: listening port tcp * 3389 is not declared".to_owned();
+    let told = Told { finding: own.id.clone(), breach: true, sentence };
+    let unread = vec!["crane.toml:7: 2 gaps bear on what the section listeners needs".to_owned()];
+    data.findings.insert(0, own);
+    let assessment = Assessment {
+        name: "Quay crane 7".to_owned(),
+        file: "crane.toml".to_owned(),
+        sha256: "ab".repeat(32),
+        text: "schema = \"cranescope-policy/1\"\n# <岸桥>\n".to_owned(),
+        max_severity: Severity::Low,
+        max_line: "crane.toml:4".to_owned(),
+        told: vec![told],
+        unread,
+        ..Assessment::default()
+    };
+    data.verdict = Verdict::of(&data, vec!["judged as of 2026-01-01".to_owned()], Some(assessment));
+    data
 }
 
 /// Bytes as a preview would bring them.

@@ -1,7 +1,7 @@
 //! The window, driven by label without a display: what it shows, what it asks for, what it does with answers.
 use super::fixture;
 use cranescope::case::CaseData;
-use cranescope::gui::job::{Backend, Pick};
+use cranescope::gui::job::{Again, Backend, Pick};
 use cranescope::gui::{App, Command, Settings, VIEWS};
 use cranescope::judge::Review;
 use cranescope::session::{Came, Examined, ExportWatch, Failure, MountWatch, Phase, Plan, Stage, Watch, Written};
@@ -67,6 +67,13 @@ impl Backend for Fake {
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure> {
         self.reviews.lock().unwrap().push((case.to_owned(), finding.to_owned(), review));
         Ok(())
+    }
+    fn judge_again(&self, _: &Path, again: &Again) -> Result<CaseData, Failure> {
+        self.asked.lock().unwrap().push(format!("judge {again:?}"));
+        if again.policy.ends_with("bad.toml") {
+            return Err(Failure::usage("bad.toml:3: no key `colour` in listeners"));
+        }
+        Ok(fixture::breached())
     }
     fn preview(&self, plan: &Plan, _: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
         self.confined(plan)?;

@@ -3,7 +3,7 @@
 use super::gui::{Window, app, command, settle, shows, until};
 use crate::common::{SMALL_SYSTEM, ext4, have, plant};
 use cranescope::case::CaseData;
-use cranescope::gui::job::{Backend, Session};
+use cranescope::gui::job::{Again, Backend, Session};
 use cranescope::gui::{App, Command, LookAt, PlanDraft, Settings};
 use cranescope::judge::Review;
 use cranescope::report::Format;
@@ -33,6 +33,9 @@ impl Backend for Mortal {
     }
     fn add_review(&self, case: &Path, finding: &str, review: Review) -> Result<(), Failure> {
         Session.add_review(case, finding, review)
+    }
+    fn judge_again(&self, case: &Path, again: &Again) -> Result<CaseData, Failure> {
+        Session.judge_again(case, again)
     }
     fn preview(&self, plan: &Plan, image: u32, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
         session::preview(&self.plan(plan), image, offset, len)

@@ -32,6 +32,8 @@ mod gui_aborts;
 #[cfg(feature = "gui")]
 mod gui_outside;
 #[cfg(feature = "gui")]
+mod gui_policy;
+#[cfg(feature = "gui")]
 mod gui_runs;
 #[cfg(feature = "gui")]
 mod gui_tables;
@@ -54,6 +56,7 @@ mod names;
 mod ntfs;
 mod overlay;
 mod packages;
+mod policy;
 mod remains;
 mod resume;
 mod rules;

@@ -1,7 +1,7 @@
 //! Every rule proves itself, through the real pipeline, on the file trees in its own file.
 use cranescope::baseline::Baselines;
 use cranescope::extract::examine_text;
-use cranescope::judge::{Finding, Knowledge, Rule, RuleTest, TEST_GROUND, judge};
+use cranescope::judge::{Finding, Knowledge, Policy, Rule, RuleTest, TEST_GROUND, judge};
 
 /// The rules as they lie in the source tree: a rule can be tried without building anew.
 fn knowledge() -> Knowledge {
@@ -12,7 +12,7 @@ fn knowledge() -> Knowledge {
 
 fn findings(knowledge: &Knowledge, baselines: &Baselines, tree: &str) -> Vec<Finding> {
     let (scene, inventory, gaps) = examine_text(&format!("{TEST_GROUND}\n{tree}"));
-    judge(knowledge, baselines, "2026-01-01", &scene, &inventory, &gaps).findings
+    judge(knowledge, baselines, &Policy::default(), "2026-01-01", &scene, &inventory, &gaps).findings
 }
 
 fn flagged(knowledge: &Knowledge, rule: &Rule, test: &RuleTest) -> Vec<String> {

@@ -46,6 +46,7 @@ fn draw(cx: &mut Cx<'_>, ui: &mut Ui, _: &'static View) {
         section(cx, ui, "Starts that nothing vouches for", starts);
         section(cx, ui, "Who can log in", logins);
         section(cx, ui, "Named but not imaged", unexamined);
+        section(cx, ui, "Conformity", super::conformity::conformity);
         section(cx, ui, "Next step", next);
     });
 }
@@ -373,7 +374,6 @@ fn logs(cx: &mut Cx<'_>, ui: &mut Ui) {
 fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
     let data = cx.snapshot.data.clone();
     let overview = &cx.snapshot.overview;
-    let t = cx.tokens;
     if cx.running {
         ui.label("Wait for the examination to finish; what is found so far can be looked at meanwhile.");
         return;
@@ -426,9 +426,5 @@ fn next(cx: &mut Cx<'_>, ui: &mut Ui) {
                 cx.ask(command);
             }
         });
-    }
-    let assessed = data.verdict.result != Outcome::NotAssessed;
-    for reason in data.verdict.reasons.iter().filter(|_| assessed).take(SHORT) {
-        ui.add(Label::new(dim(t, format!("Policy: {reason}"))).wrap());
     }
 }

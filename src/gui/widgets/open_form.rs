@@ -175,6 +175,7 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
     egui::CollapsingHeader::new("More").default_open(form.options).show(ui, |ui| {
         field(ui, tokens, "Intake", "intake file (TOML), optional", &mut draft.intake);
         field(ui, tokens, "Baseline", "baseline, optional", &mut draft.baseline);
+        field(ui, tokens, "Policy", "delivery policy (TOML), optional", &mut draft.policy);
         ui.checkbox(
             &mut draft.hash_image,
             "Hash the whole images (a stage of its own; compared with the imager's log)",

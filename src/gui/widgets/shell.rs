@@ -1,6 +1,6 @@
 //! What stands around every view: the bar at the top, the list of views, the status line, notices.
 use super::{Cx, dim, strong};
-use crate::case::Outcome;
+use crate::case::{CaseData, Outcome};
 use crate::gui::command::Command;
 use crate::gui::outside::Beside;
 use crate::gui::rows::{grouped, word};
@@ -25,10 +25,10 @@ pub(crate) struct Running {
 }
 
 /// What the bar at the top depends on.
-pub(crate) struct Shown {
+pub(crate) struct Shown<'a> {
     pub dark: bool,
-    /// A case is in sight.
-    pub open: bool,
+    /// The case in sight.
+    pub data: Option<&'a CaseData>,
     pub running: bool,
 }
 
@@ -36,9 +36,10 @@ pub(crate) fn top(
     ui: &mut Ui,
     tokens: &Tokens,
     (title, hover): (&str, &str),
-    shown: &Shown,
+    shown: &Shown<'_>,
     commands: &mut Vec<Command>,
 ) {
+    let open = shown.data.is_some();
     ui.horizontal_centered(|ui| {
         ui.label(strong(tokens, "Cranescope").size(15.0));
         ui.separator();
@@ -46,17 +47,17 @@ pub(crate) fn top(
             commands.push(Command::ShowOpen);
         }
         if ui
-            .add_enabled(shown.open, egui::Button::new("Close"))
+            .add_enabled(open, egui::Button::new("Close"))
             .on_hover_text("Closes what is shown, and unmounts it; the case file stays")
             .clicked()
         {
             commands.push(Command::CloseCase);
         }
-        let mount = ui.add_enabled(shown.open, egui::Button::new("Mount…"));
+        let mount = ui.add_enabled(open, egui::Button::new("Mount…"));
         if mount.on_hover_text("The evidence as a read-only folder for other tools").clicked() {
             commands.push(Command::ShowMount(true));
         }
-        let report = ui.add_enabled(shown.open && !shown.running, egui::Button::new("Report…"));
+        let report = ui.add_enabled(open && !shown.running, egui::Button::new("Report…"));
         if report.on_hover_text("Writes the report: HTML, JSON, CSV, SARIF").clicked() {
             commands.push(Command::ShowReport(true));
         }
@@ -69,11 +70,31 @@ pub(crate) fn top(
             if ui.button("Help").on_hover_text("Keys, filters, version (F1)").clicked() {
                 commands.push(Command::Help(true));
             }
+            verdict_ui(ui, tokens, shown, commands);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(egui::Label::new(super::safe(title)).truncate()).on_hover_text(super::safe(hover));
             });
         });
     });
+}
+
+/// What the policy says, where there is one: a click leads to the overview, which has all reasons.
+fn verdict_ui(ui: &mut Ui, tokens: &Tokens, shown: &Shown<'_>, commands: &mut Vec<Command>) {
+    const MOST: usize = 12;
+    let Some(verdict) = shown.data.map(|d| &d.verdict).filter(|v| v.assessment.is_some() && !shown.running) else {
+        return;
+    };
+    let mut told: Vec<String> = verdict.reasons.iter().take(MOST).map(super::safe).collect();
+    let more = verdict.reasons.len().saturating_sub(MOST);
+    if more > 0 {
+        told.push(format!("and {more} more reasons"));
+    }
+    told.push("Conformity to the named policy; no statement of fitness for service.".to_owned());
+    let text = egui::RichText::new(format!("verdict: {}", word(verdict.result))).color(tokens.outcome(verdict.result));
+    if ui.button(text).on_hover_text(told.join("\n")).clicked() {
+        commands.extend(views::index("overview").map(Command::View));
+    }
+    ui.separator();
 }
 
 /// The list of views, with what each holds.

@@ -200,6 +200,7 @@ impl Link {
             Rung::Capable | Rung::Installed | Rung::Seen => Confidence::Medium,
             Rung::Altered | Rung::Configured | Rung::Enabled | Rung::Used => Confidence::High,
         };
+        let keys = words(self.pieces.iter().flat_map(|p| &p.keys));
         let check = knowledge.rules().get(rule).map(|r| r.words.check.clone()).unwrap_or_default();
         Some(Draft {
             rule,
@@ -211,6 +212,8 @@ impl Link {
             observed,
             check,
             rows,
+            keys,
+            altered: self.pieces.iter().any(|p| p.rung == Some(Rung::Altered)),
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::inventory::{
     Binary, Connection, Device, Driver, DriverSetting, Event, File, Interface, Inventory, Package, Row, Scene, Service,
     Task,
 };
-use crate::judge::{Finding, Knowledge, Rung, Severity, judge, judge_so_far};
+use crate::judge::{Finding, Knowledge, Policy, Rung, Severity, judge, judge_so_far};
 
 fn at(path: &str, line: u32) -> Evidence {
     Evidence { path: path.into(), line: Some(line), ..Evidence::default() }
@@ -88,7 +88,8 @@ fn findings(rows: Vec<Row>) -> Vec<Finding> {
     inventory.push(file("/usr/bin/true", "ok"));
     inventory.sort();
     let knowledge = Knowledge::load(&[]).unwrap();
-    let judged = judge(&knowledge, &Baselines::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
+    let judged =
+        judge(&knowledge, &Baselines::default(), &Policy::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
     judged.findings.into_iter().filter(|f| f.rung.is_some()).collect()
 }
 fn one(rows: Vec<Row>) -> Finding {
@@ -387,7 +388,7 @@ fn a_tunnel_known_by_its_settings_takes_its_program_along() {
         inventory.push(row);
     }
     let knowledge = Knowledge::load(&[]).unwrap();
-    let judged = judge(&knowledge, &Baselines::default(), "", &Scene::default(), &inventory, &[]);
+    let judged = judge(&knowledge, &Baselines::default(), &Policy::default(), "", &Scene::default(), &inventory, &[]);
     let found: Vec<_> = judged.findings.iter().map(|f| (f.rule.as_str(), f.rung, f.evidence.len())).collect();
     assert_eq!(found, [("remote-access-path", Some(Rung::Enabled), 3)]);
 }
@@ -467,7 +468,7 @@ fn what_is_judged_before_the_contents_can_only_rise() {
     let before = judge_so_far(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
     late.into_iter().chain(local).for_each(|row| inventory.push(row));
     inventory.sort();
-    let after = judge(&knowledge, &Baselines::default(), "", &scene, &inventory, &[]).findings;
+    let after = judge(&knowledge, &Baselines::default(), &Policy::default(), "", &scene, &inventory, &[]).findings;
     let severe = |all: &[Finding]| all.iter().filter(|f| f.severity >= Severity::Medium).count();
     assert!(severe(&after) >= 2, "{after:#?}");
     // The profile is known for this machine's own at once.

@@ -74,6 +74,8 @@ fn contents(ground: &Ground<'_>, rule: usize, kind: Kind, severity: Severity) ->
             observed,
             check: format!("sha256sum of the file on a mounted copy: {content}."),
             rows: rows.of(files),
+            keys: Vec::new(),
+            altered: true,
         }
     };
     found.into_iter().map(draft).collect()
@@ -158,6 +160,8 @@ pub(super) fn other_content(_: &Knowledge, ground: &Ground<'_>, rule: usize) -> 
                 package.name, package.version, package.architecture
             ),
             rows: rows.of(files),
+            keys: Vec::new(),
+            altered: true,
         }
     };
     found.into_iter().map(draft).collect()
@@ -240,6 +244,8 @@ pub(super) fn other_version(_: &Knowledge, ground: &Ground<'_>, rule: usize) -> 
             ),
             check: "dpkg-query --admindir=MOUNT/var/lib/dpkg -W, rpm --root MOUNT -qa or apk --root MOUNT info -v on a mounted copy; the versions in the baseline: cranescope baseline show.".into(),
             rows: rows.of(table),
+            keys: Vec::new(),
+            altered: false,
         }
     };
     found.into_iter().map(draft).collect()

@@ -7,6 +7,7 @@ mod findings;
 mod opening;
 mod page;
 mod picture;
+mod policy;
 mod unread;
 
 pub use findings::by_rung;
@@ -45,6 +46,7 @@ pub fn html(case: &CaseData, to: &mut dyn Write) -> io::Result<()> {
     opening::write(&mut page, case);
     picture::write(&mut page, case);
     findings::write(&mut page, case);
+    policy::write(&mut page, case);
     unread::searched(&mut page, case);
     unread::write(&mut page, case);
     facts::systems(&mut page, case);

@@ -30,7 +30,11 @@ pub(super) fn write(page: &mut Page, case: &CaseData) {
     if case.shows_secrets() {
         page.raw("<p class=\"box medium\">Examined with --show-secrets: keys, passwords and PINs of the configuration stand in this report as they are.</p>\n");
     }
-    page.raw("<nav><ol><li><a href=\"#verdict\">Verdict</a></li><li><a href=\"#scope\">What was examined</a></li><li><a href=\"#picture\">Ways through</a></li><li><a href=\"#findings\">Ways out and in, and other findings</a></li><li><a href=\"#searched\">What was searched</a></li><li><a href=\"#unread\">What could not be read</a></li><li><a href=\"#systems\">Systems</a></li><li><a href=\"#inventory\">Inventory</a></li><li><a href=\"#reviews\">Reviews</a></li><li><a href=\"#tool\">Tool and run</a></li></ol></nav>\n</header>\n");
+    page.raw("<nav><ol><li><a href=\"#verdict\">Verdict</a></li><li><a href=\"#scope\">What was examined</a></li><li><a href=\"#picture\">Ways through</a></li><li><a href=\"#findings\">Ways out and in, and other findings</a></li>");
+    if case.verdict.assessment.is_some() {
+        page.raw("<li><a href=\"#policy\">Delivery policy</a></li>");
+    }
+    page.raw("<li><a href=\"#searched\">What was searched</a></li><li><a href=\"#unread\">What could not be read</a></li><li><a href=\"#systems\">Systems</a></li><li><a href=\"#inventory\">Inventory</a></li><li><a href=\"#reviews\">Reviews</a></li><li><a href=\"#tool\">Tool and run</a></li></ol></nav>\n</header>\n");
     verdict(page, case);
     scope(page, case);
 }
@@ -100,7 +104,11 @@ fn verdict(page: &mut Page, case: &CaseData) {
         .raw("</p>\n<p>");
     page.raw(means).raw("</p>\n");
     if !case.verdict.policy.is_empty() {
-        page.tagged("<p>Policy: ", &case.verdict.policy, "</p>\n");
+        page.tagged("<p>Policy: <strong>", &case.verdict.policy, "</strong>");
+        if let Some(by) = &case.verdict.assessment {
+            page.raw(" <span class=\"dim\">").text(&by.file).raw(", SHA-256 ").text(&by.sha256).raw("</span>");
+        }
+        page.raw("</p>\n");
     }
     page.raw("<p class=\"dim\">The verdict speaks of conformity to the named policy only, never of fitness for service. Severity is a priority for the examiner, not a statement of conformity.</p>\n");
     page.raw("<table><thead><tr><th>Findings</th>");
