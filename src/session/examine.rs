@@ -466,36 +466,3 @@ impl From<CaseError> for Failure {
         }
     }
 }
-
-/// A saved case, or an image examined into a case that is not kept. Secrets are shown if `show_secrets`
-/// is given and the case holds them; a case that holds them is not shown without it.
-pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Result<CaseData, Failure> {
-    match super::open_case(path) {
-        Err(failure) if failure.code == 3 && path.exists() => {}
-        Err(failure) => return Err(failure),
-        Ok(data) => return allowed(path, data, show_secrets),
-    }
-    let folder = std::env::temp_dir().join(format!("cranescope-{}", std::process::id()));
-    let fail = |e: std::io::Error| Failure::environment(format!("{}: {e}", folder.display()));
-    std::fs::create_dir(&folder).map_err(fail)?;
-    let case = Some(folder.join("case.cranecase"));
-    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, no_sandbox, ..Plan::default() };
-    let examined = examine(&plan, &Watch::unattended());
-    std::fs::remove_dir_all(&folder).map_err(fail)?;
-    examined.map(|e| Arc::unwrap_or_clone(e.data))
-}
-
-/// Refuses to show what a case holds of secrets unasked, and to promise what it does not hold.
-pub fn allowed(path: &Path, data: CaseData, show_secrets: bool) -> Result<CaseData, Failure> {
-    match (data.shows_secrets(), show_secrets) {
-        (true, false) => Err(Failure::usage(format!(
-            "{}: examined with {SHOW_SECRETS}, so it holds secrets; list and report show it with {SHOW_SECRETS} only",
-            path.display()
-        ))),
-        (false, true) => Err(Failure::usage(format!(
-            "{}: examined without {SHOW_SECRETS}, so it holds no secrets; examine the image again with it",
-            path.display()
-        ))),
-        _ => Ok(data),
-    }
-}

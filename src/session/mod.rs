@@ -34,7 +34,7 @@ mod watch;
 pub use crate::base::Stage;
 pub use crate::worker::protocol::{FormatInfo, Listed};
 pub use baselines::import_lists;
-pub use examine::{Report, allowed, examine, examine_and, load_knowledge, open_or_examine};
+pub use examine::{Report, examine, examine_and, load_knowledge};
 pub use export::{ExportWatch, Written, export};
 pub use intake::Intake;
 pub use look::{examine_text, formats, list, looking_at, preview, read, read_start};
@@ -43,7 +43,7 @@ pub use mount_place::{default_mount_place, make_mount_place, mount_users, remove
 pub use open::{OpenedImage, OpenedSegment, open_all, open_evidence};
 pub use packages::{BuiltPackages, build_from_packages, packages_of};
 pub use policy::{draft_policy, load_policy};
-pub use saved::{add_review, is_case, judge_again, open_case, save, save_text};
+pub use saved::{add_review, allowed, is_case, judge_again, open_case, open_or_examine, save, save_text};
 pub use scratch::Scratch;
 pub use secret_file::save_secret;
 pub use verify::{Verified, verify};

@@ -1,12 +1,13 @@
 //! Work on saved cases, without their images: judging again, reviews, reports.
-use super::Failure;
-use super::examine::{load_baselines, load_knowledge, tool};
+use super::examine::{examine, load_baselines, load_knowledge, tool};
 use super::resume;
+use super::{Failure, Plan, Watch};
 use crate::base::{FsId, Time};
-use crate::case::{Case, CaseData, Verdict};
+use crate::case::{Case, CaseData, SHOW_SECRETS, Verdict};
 use crate::judge::{self, Review};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// Whether a file is a case, whatever its name.
@@ -134,4 +135,37 @@ impl Write for Telling {
 /// Writes text, the same way.
 pub fn save_text(path: &Path, text: &str) -> Result<(), Failure> {
     save(path, &mut |to| to.write_all(text.as_bytes()))
+}
+
+/// A saved case, or an image examined into a case that is not kept. Secrets are shown if `show_secrets`
+/// is given and the case holds them; a case that holds them is not shown without it.
+pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Result<CaseData, Failure> {
+    match super::open_case(path) {
+        Err(failure) if failure.code == 3 && path.exists() => {}
+        Err(failure) => return Err(failure),
+        Ok(data) => return allowed(path, data, show_secrets),
+    }
+    let folder = std::env::temp_dir().join(format!("cranescope-{}", std::process::id()));
+    let fail = |e: std::io::Error| Failure::environment(format!("{}: {e}", folder.display()));
+    std::fs::create_dir(&folder).map_err(fail)?;
+    let case = Some(folder.join("case.cranecase"));
+    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, no_sandbox, ..Plan::default() };
+    let examined = examine(&plan, &Watch::unattended());
+    std::fs::remove_dir_all(&folder).map_err(fail)?;
+    examined.map(|e| Arc::unwrap_or_clone(e.data))
+}
+
+/// Refuses to show what a case holds of secrets unasked, and to promise what it does not hold.
+pub fn allowed(path: &Path, data: CaseData, show_secrets: bool) -> Result<CaseData, Failure> {
+    match (data.shows_secrets(), show_secrets) {
+        (true, false) => Err(Failure::usage(format!(
+            "{}: examined with {SHOW_SECRETS}, so it holds secrets; list and report show it with {SHOW_SECRETS} only",
+            path.display()
+        ))),
+        (false, true) => Err(Failure::usage(format!(
+            "{}: examined without {SHOW_SECRETS}, so it holds no secrets; examine the image again with it",
+            path.display()
+        ))),
+        _ => Ok(data),
+    }
 }
