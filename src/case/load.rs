@@ -38,7 +38,7 @@ impl Case {
         if !self.is_finished()? {
             unfinished(&mut data);
             let CaseData { verdict, findings, .. } = &mut data;
-            verdict.is_unfinished(findings);
+            verdict.mark_unfinished(findings);
         }
         Ok(data)
     }

@@ -69,7 +69,7 @@ impl Verdict {
         self.assessment.clone().map_or_else(|| self.clone(), |assessment| Self::weigh(assessment, findings))
     }
     /// Of an examination that did not finish: what was not read may breach anything.
-    pub(super) fn is_unfinished(&mut self, findings: &[Finding]) {
+    pub(super) fn mark_unfinished(&mut self, findings: &[Finding]) {
         const WHY: &str = "the examination did not finish: what it had not read is no statement of absence";
         if let Some(mut assessment) = self.assessment.clone() {
             if !assessment.unread.iter().any(|u| u == WHY) {

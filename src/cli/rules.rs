@@ -74,6 +74,10 @@ pub(super) fn explain(a: &ExplainArguments) -> Outcome {
         print(&mut |to| write_finding(finding, to))?;
         return Ok(0);
     }
+    if let Some(about) = judge::policy_rule(&a.id) {
+        print(&mut |to| to.write_all(about.as_bytes()))?;
+        return Ok(0);
+    }
     let knowledge = session::load_knowledge(&[])?;
     let rule = knowledge.rule(&a.id).ok_or_else(|| {
         session::Failure::usage(format!(

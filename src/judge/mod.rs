@@ -24,7 +24,10 @@ mod unread;
 pub use crate::baseline::{BaselineVerdict, Standing};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
 pub use knowledge::Knowledge;
-pub use policy::{Assessment, Delivered, Policy, SCHEMA as POLICY_SCHEMA, Told, is_day, manual as policy_manual};
+pub use policy::{
+    Assessment, Delivered, Policy, SCHEMA as POLICY_SCHEMA, Told, about_rule as policy_rule, is_day,
+    manual as policy_manual,
+};
 pub use rule::{Rule, RuleError, RuleSeverity, RuleTest, Words};
 pub use test_ground::TEST_GROUND;
 

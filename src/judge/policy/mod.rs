@@ -136,6 +136,17 @@ impl Policy {
     }
 }
 
+/// What the rule `policy-SECTION` is about; `None` for every other id.
+pub fn about_rule(id: &str) -> Option<String> {
+    let name = id.strip_prefix("policy-")?;
+    let section = section::ALL.iter().find(|s| s.name == name)?;
+    Some(format!(
+        "{id}\nThe section {name} of a delivery policy (docs/policy.md)\n\n{}\n\nA finding of this rule is a {} that the policy \
+         that was given forbids, or does not declare.\n",
+        section.about, section.one
+    ))
+}
+
 /// Whether a text is a day, `YYYY-MM-DD`.
 pub fn is_day(text: &str) -> bool {
     parse::is_day(text)

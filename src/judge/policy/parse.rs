@@ -241,6 +241,7 @@ impl Reader<'_> {
                 },
             }
         }
+        entry.written.sort_by(|a, b| a.0.cmp(&b.0));
         for key in ["reason", "owner"] {
             if !table.keys().any(|k| k.get_ref() == key) {
                 self.complain(at, format!("`{key}` is missing"));

@@ -55,8 +55,7 @@ fn each_fault_of_a_policy_is_told_with_its_line() {
         ),
         (
             format!(
-                "{HEAD}[systems]\nundeclared = \"breach\"\n[[systems.allow]]\nversion = {{ at-least = \"13\", below = \"12\" }}\nreason = \"r\"\nowner = \"o\"\n",
-                HEAD
+                "{HEAD}[systems]\nundeclared = \"breach\"\n[[systems.allow]]\nversion = {{ at-least = \"13\", below = \"12\" }}\nreason = \"r\"\nowner = \"o\"\n"
             ),
             6,
             "no version is at least 13",
