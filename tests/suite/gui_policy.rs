@@ -17,6 +17,9 @@ fn a_case_is_judged_by_the_policy_that_is_chosen() {
     command(&mut window, Command::OpenCase("/tmp/crane.cranecase".into()));
     until(&mut window, "the case", |w| app(w).snapshot().is_some());
     settle(&mut window);
+    // All of the overview is in sight.
+    window.set_size(egui::vec2(1280.0, 2400.0));
+    window.run_steps(3);
     assert!(shows(&window, "No delivery policy was given: nothing is measured."));
     // A policy with a fault: its line is said, the verdict stays.
     click(&mut window, "Choose a policy…");

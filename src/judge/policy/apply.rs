@@ -109,7 +109,7 @@ pub(in crate::judge) fn apply(
         max_line: if content.acceptance.line == 0 { content.file.clone() } else { content.at(content.acceptance.line) },
         ..Assessment::default()
     };
-    assessment.unread = unread(matter, content);
+    assessment.unread = unread(matter, content, &mut assessment.notes);
     let mut found = BTreeSet::new();
     let (spoken, searched) = speak(matter, content, &made, &mut found, &mut assessment);
     let own = breaches(matter, content, &spoken, &mut assessment);
@@ -197,7 +197,7 @@ fn require(
             found.insert(entry.line);
         } else {
             let at = content.at(entry.line);
-            unread.push(format!("{at} requires a {}, and there is none", entry.means(part.section)));
+            unread.push(format!("{at} requires {}, and there is none", entry.means(&part.section.a())));
         }
     }
     // What must be there and is not was told above.
@@ -276,7 +276,7 @@ fn breaches(
             system,
             observed: format!("The evidence holds the {one} {subject}. {why}"),
             subject,
-            supports: format!("That there is a {one} that the policy {} does not allow.", content.name),
+            supports: format!("That there is {} that the policy {} does not allow.", part.section.a(), content.name),
             does_not_show: "Whether it is used, and by whom; whether the contract means what the policy says.".into(),
             ordinary_explanations:
                 "A policy that is older than the system; a thing that was agreed on and not written \
@@ -413,7 +413,7 @@ fn notes(as_of: &str, content: &Content, found: &BTreeSet<usize>, notes: &mut Ve
                 let until = entry.until.as_deref().unwrap_or_default();
                 notes.push(format!("{at} ended on {until}: it {} nothing as of {as_of}", entry.verb.words()));
             } else if entry.verb == Verb::Allow && !found.contains(&entry.line) {
-                absent.push(format!("{at}: declared but not found: {}", entry.means(part.section)));
+                absent.push(format!("{at}: declared but not found: {}", entry.means(part.section.one)));
             }
         }
     }
@@ -425,13 +425,18 @@ fn notes(as_of: &str, content: &Content, found: &BTreeSet<usize>, notes: &mut Ve
 }
 
 /// What the policy's lines need and could not see.
-fn unread(matter: &Matter<'_>, content: &Content) -> Vec<String> {
+fn unread(matter: &Matter<'_>, content: &Content, notes: &mut Vec<String>) -> Vec<String> {
     let mut told = Vec::new();
     let speaks = content.parts.iter().filter(|p| !p.section.requires);
     if matter.scene.systems.is_empty() && speaks.clone().next().is_some() {
         told.push("no installed system was found, so no line about one could be judged".to_owned());
     }
     let bearing: Vec<Gap> = matter.gaps.iter().filter(|g| !is_in_archive(matter.scene, g)).cloned().collect();
+    match matter.gaps.len().saturating_sub(bearing.len()) {
+        0 => {}
+        1 => notes.push("1 gap lies among the members of an archive in a file, which no line needs".to_owned()),
+        n => notes.push(format!("{n} gaps lie among the members of archives in files, which no line needs")),
+    }
     let gaps = Unread::new(&bearing);
     let mut tell = |at: String, what: &str, tables: &[&'static str]| {
         let count = gaps.bearing_on(tables.iter().copied());

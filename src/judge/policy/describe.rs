@@ -39,9 +39,9 @@ impl Policy {
             for e in &part.entries {
                 let words = e.verb.words();
                 out.push(format!(
-                    "  line {} {words} a {}: {} ({}).",
+                    "  line {} {words} {}: {} ({}).",
                     e.line,
-                    e.means(part.section),
+                    e.means(&part.section.a()),
                     e.reason,
                     e.owned()
                 ));

@@ -1,6 +1,6 @@
 //! One line of a policy: which things it means, and what it says of them.
 use super::condition::Condition;
-use super::section::{Section, Thing};
+use super::section::Thing;
 use crate::inventory::Value;
 use crate::judge::finding::Severity;
 
@@ -60,10 +60,10 @@ impl Entry {
         // Days as YYYY-MM-DD are in the order of their text.
         self.until.as_deref().is_some_and(|until| !as_of.is_empty() && until < as_of)
     }
-    /// Which things it means, in words.
-    pub(super) fn means(&self, section: &Section) -> String {
+    /// Which things it means, in words; `one` is what one of them is called.
+    pub(super) fn means(&self, one: &str) -> String {
         let all: Vec<String> = self.written.iter().map(|(column, value)| format!("{column} {}", told(value))).collect();
-        format!("{} with {}", section.one, all.join(" and "))
+        format!("{one} with {}", all.join(" and "))
     }
     /// Owner and end date.
     pub(super) fn owned(&self) -> String {
@@ -98,6 +98,7 @@ fn share(a: &toml::Value, b: &toml::Value) -> bool {
 /// A condition in words.
 fn told(value: &toml::Value) -> String {
     let quoted = |v: &toml::Value| match v {
+        toml::Value::String(s) if s.is_empty() => "nothing".to_owned(),
         toml::Value::String(s) => format!("`{s}`"),
         other => other.to_string(),
     };

@@ -141,9 +141,10 @@ pub fn about_rule(id: &str) -> Option<String> {
     let name = id.strip_prefix("policy-")?;
     let section = section::ALL.iter().find(|s| s.name == name)?;
     Some(format!(
-        "{id}\nThe section {name} of a delivery policy (docs/policy.md)\n\n{}\n\nA finding of this rule is a {} that the policy \
+        "{id}\nThe section {name} of a delivery policy (docs/policy.md)\n\n{}\n\nA finding of this rule is {} that the policy \
          that was given forbids, or does not declare.\n",
-        section.about, section.one
+        section.about,
+        section.a()
     ))
 }
 

@@ -301,7 +301,7 @@ impl Reader<'_> {
                     found.push((entry.line, format!("it ends on {until}, before the policy was issued on {issued}")));
                 }
                 for before in part.entries.iter().take(n) {
-                    let (one, other) = (part.section.one, before.line);
+                    let (one, other) = (part.section.a(), before.line);
                     if before.verb == entry.verb && before.written == entry.written && !entry.written.is_empty() {
                         found.push((entry.line, format!("it means the same as line {other}")));
                     }
@@ -312,7 +312,7 @@ impl Reader<'_> {
                     };
                     if !forbid.written.is_empty() && Entry::contradicts(allow, forbid) {
                         let (a, b) = (entry.verb.words(), before.verb.words());
-                        found.push((entry.line, format!("it {a} a {one} that line {other} {b}")));
+                        found.push((entry.line, format!("it {a} {one} that line {other} {b}")));
                     }
                 }
             }

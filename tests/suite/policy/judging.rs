@@ -57,7 +57,7 @@ fn each_section_breaks_where_a_thing_is_not_declared() {
         ("services", "name = \"plc.service\"", "plc.service systemd"),
         ("starts", "by = \"cron\"", "cron /etc/cron.d/sync /usr/bin/true --sync"),
         ("accounts", "name = \"operator\"", "operator"),
-        ("listeners", "protocol = \"tcp\"", "tcp 10.20.0.7 4840"),
+        ("listeners", "protocol = \"tcp\"", "tcp 10.20.0.7 8080 nginx"),
         ("interfaces", "name = \"eth0\"", "eth0 ifupdown"),
         ("routes", "10.30.0.0/16", "10.30.0.0/16 10.20.0.1 eth0"),
         ("connections", "kind = \"wireguard\"", "wireguard wg0 wireguard"),

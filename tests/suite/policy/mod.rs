@@ -36,11 +36,12 @@ pub(super) const SYSTEM: &str = "\
 /etc/systemd/system/multi-user.target.wants/plc.service -> /etc/systemd/system/plc.service
 /opt/plc/plcd mode=755
     #!/bin/sh
-/etc/systemd/system/opc.socket
-    [Socket]
-    ListenStream=10.20.0.7:4840
-    [Install]
-    WantedBy=sockets.target
+/etc/nginx/nginx.conf
+    http {
+        server {
+            listen 10.20.0.7:8080;
+        }
+    }
 /etc/network/interfaces
     auto eth0
     iface eth0 inet static
@@ -160,7 +161,7 @@ undeclared = \"breach\"
 
 [[listeners.allow]]
 protocol = \"tcp\"
-port = { range = \"4800-4900\" }
+port = { range = \"8000-8100\" }
 address = { in = \"10.20.0.0/24\" }
 R
 

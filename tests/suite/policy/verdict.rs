@@ -3,7 +3,7 @@ use super::{Made, POLICY, SSH, filled, line, reasons, review, with, without};
 use cranescope::base::{Gap, Place};
 use cranescope::baseline::{About, Baselines, Origin, Set, build};
 use cranescope::case::{CaseData, Device, Exhibit, Outcome, Scope, Verdict};
-use cranescope::extract::examine_text;
+use cranescope::inventory::{Inventory, Scene};
 
 fn gap(by: &str) -> Gap {
     Gap { at: Place::default(), by: by.into(), what: "damaged".into(), bytes: 512 }
@@ -40,7 +40,7 @@ fn what_was_not_read_leaves_it_incomplete() {
     // One that nobody signed is none, unless the line says so.
     let about = About::new("crane-os", Origin::Approved, "王丽", "accepted", &made.scene);
     let mut file = Vec::new();
-    build(&about, &cranescope::inventory::Inventory::default(), &mut file).unwrap();
+    build(&about, &Inventory::default(), &mut file).unwrap();
     let sets = Baselines::new(vec![Set::read("b", &file[..]).unwrap()]);
     for (condition, expected) in [
         ("name = \"crane-os\"", Outcome::Incomplete),
@@ -60,8 +60,7 @@ fn what_was_not_read_leaves_it_incomplete() {
         assert_eq!(data.verdict.result, expected, "{id}: {}", reasons(&data));
     }
     // Without a system there is nothing to judge.
-    let (scene, inventory, gaps) = examine_text("/readme\n    nothing here\n");
-    let made = Made { knowledge: made.knowledge, scene, inventory, gaps };
+    let made = Made { scene: Scene::default(), inventory: Inventory::default(), ..made };
     let data = made.judged(&text, "2026-01-01");
     assert_eq!(data.verdict.result, Outcome::Incomplete, "{}", reasons(&data));
 }

@@ -17,6 +17,7 @@ fn folder(at: &Path, tree: &str) {
                     file.1.push('\n');
                 }
             }
+            None if line.is_empty() => {}
             None if line.contains(" -> ") => links.push(line.split_once(" -> ").unwrap()),
             None => {
                 let path = line.split(' ').next().unwrap().to_owned();

@@ -131,6 +131,11 @@ impl Section {
         let values = self.key.iter().filter_map(|k| thing.values.get(self.column(k)?)).map(Value::to_string);
         values.filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" ")
     }
+    /// One of them with its article.
+    pub(super) fn a(&self) -> String {
+        let article = if self.one.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {}", self.one)
+    }
     /// The word before a line of it.
     pub(super) fn verbs(&self) -> &'static [&'static str] {
         if self.requires { &["require"] } else { &["allow", "forbid"] }
