@@ -117,7 +117,8 @@ impl Court<'_> {
     fn made(&self, tables: &Tables<'_>) -> (Vec<Made>, Vec<Bounded>) {
         let (knowledge, whole) = (self.knowledge, self.whole);
         let unread = Unread::new(self.gaps);
-        let correlate = || links::apply(knowledge, &Ground::new(self.baselines, self.scene, self.inventory, whole), &unread);
+        let correlate =
+            || links::apply(knowledge, &Ground::new(self.baselines, self.scene, self.inventory, whole), &unread);
         let ((hits, mut searched), (mut drafts, correlated)) = std::thread::scope(|scope| {
             let beside = std::thread::Builder::new().name("correlation".into()).spawn_scoped(scope, correlate);
             let applied = engine::apply(knowledge.rules(), tables, &unread, whole);
