@@ -107,7 +107,16 @@ mod tests {
         inventory.push(host_row.into());
         let knowledge = crate::judge::Knowledge::load(&[]).unwrap();
         let sets = crate::baseline::Baselines::default();
-        let found = crate::judge::judge(&knowledge, &sets, "2026-01-01", &Scene::default(), &inventory, &[]).findings;
+        let found = crate::judge::judge(
+            &knowledge,
+            &sets,
+            &crate::judge::Policy::default(),
+            "2026-01-01",
+            &Scene::default(),
+            &inventory,
+            &[],
+        )
+        .findings;
         let telling = |f: &crate::judge::Finding| {
             let observed = f.observed.replace(host, "HOST").replace(name, "NAME");
             let subject = f.subject.replace(host, "HOST").replace(name, "NAME");

@@ -48,13 +48,21 @@ mod tests {
     use super::*;
     use crate::baseline::Baselines;
     use crate::inventory::{Connection, Inventory, Row, Scene};
-    use crate::judge::{Finding, Knowledge, Rung, judge};
+    use crate::judge::{Finding, Knowledge, Policy, Rung, judge};
 
     fn judged(rows: Vec<Row>) -> Vec<Finding> {
         let mut inventory = Inventory::default();
         rows.into_iter().for_each(|r| inventory.push(r));
         let knowledge = Knowledge::load(&[]).unwrap();
-        let all = judge(&knowledge, &Baselines::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
+        let all = judge(
+            &knowledge,
+            &Baselines::default(),
+            &Policy::default(),
+            "2026-01-01",
+            &Scene::default(),
+            &inventory,
+            &[],
+        );
         all.findings.into_iter().filter(|f| f.rule == "remote-access-path").collect()
     }
     fn vpn(name: &str, interface: &str) -> Row {
