@@ -2,6 +2,7 @@
 # Makes clean systems of real packages, as folders NAME.root, for matrix.py. Needs root, a Debian mirror, debootstrap.
 # usage: systems.sh FOLDER [NAME]...    without names: all of them. What is there is kept.
 set -euo pipefail
+self=$(realpath "$0")
 out=$(realpath -m "$1"); shift; mkdir -p "$out"; cd "$out"
 base=linux-image-amd64,systemd-sysv,libpam-systemd,dbus,udev,openssh-server,network-manager,modemmanager,usb-modeswitch,ppp,rsyslog,cron,ifupdown,sudo,kmod,ca-certificates,locales,tzdata,unattended-upgrades,chrony,nftables,logrotate
 server=$base,nginx,mosquitto,snmpd,samba,docker.io,openvpn,wireguard-tools,fail2ban,ufw,postfix,mariadb-server,nodejs,python3-pip,tmux,vim,git,avahi-daemon,bluez,wpasupplicant,smartmontools
@@ -13,7 +14,7 @@ from_packages() { # NAME SUITE PACKAGES
   rm -rf "$1.new"/var/cache/apt/archives/*.deb "$1.new"/var/lib/apt/lists/* "$1.new"/dev/*
   echo crane-pc-7 >"$1.new/etc/hostname"; rm -f "$1.new/etc/resolv.conf"
 }
-of_debian12() { "$0" "$out" debian12; cp -a debian12.root "$1.new"; }
+of_debian12() { bash "$self" "$out" debian12; cp -a debian12.root "$1.new"; }
 log() { # NAME: a plain log of the days on standard input
   while read -r day; do
     printf '%sT06:00:01.000001+00:00 crane-pc-7 systemd[1]: Started Daily apt download activities.\n%sT06:00:02.000001+00:00 crane-pc-7 kernel: [    1.000001] Linux version 6.1.0-37-amd64\n' "$day" "$day"
