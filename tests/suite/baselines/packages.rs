@@ -208,7 +208,8 @@ fn packages_of_rpm_opkg_apk_and_pacman_are_read_whole() {
         assert!(text.contains(package), "{file}: {text}");
         // Some bytes of its contents: one alone may be of no account to a decoder.
         let mut bytes = std::fs::read(dir.join(file)).unwrap();
-        let at = bytes.len() * 2 / 3;
+        // The signature header of rpm has room that nothing uses, so its payload is what is hit.
+        let at = if file.ends_with("rpm") { bytes.len() - 48 } else { bytes.len() * 2 / 3 };
         bytes[at..at + 16].iter_mut().for_each(|b| *b ^= 0xff);
         let broken = format!("broken-{file}");
         std::fs::write(dir.join(&broken), bytes).unwrap();
