@@ -1,12 +1,17 @@
-//! Lists the files of assets/rules and assets/knowledge as `(name, text)`, so that a rule is added
+//! Lists the files of assets/rules, assets/knowledge and assets/variation as `(name, text)`, so that a rule is added
 //! by adding a file. The texts become part of the program.
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    list("assets.rs", &[("RULES", "assets/rules"), ("KNOWLEDGE", "assets/knowledge")])?;
+    list("variation.rs", &[("VARIATION", "assets/variation")])
+}
+
+fn list(file: &str, folders: &[(&str, &str)]) -> io::Result<()> {
     let mut out = String::new();
-    for (constant, folder) in [("RULES", "assets/rules"), ("KNOWLEDGE", "assets/knowledge")] {
+    for (constant, folder) in folders {
         println!("cargo:rerun-if-changed={folder}");
         let mut names = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -29,5 +34,5 @@ fn main() -> io::Result<()> {
         out.push_str("];\n");
     }
     let target = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
-    fs::write(Path::new(&target).join("assets.rs"), out)
+    fs::write(Path::new(&target).join(file), out)
 }

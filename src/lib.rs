@@ -2,7 +2,7 @@
 //!
 //! The layers, bottom first. Worker side: `base < image < volume < fs < evidence < artifact <
 //! extract < worker`, and `base < format, inventory < artifact`. Parent side: `base < inventory <
-//! baseline < judge < case < report < session < cli, gui`. The two sides share base and inventory
+//! baseline < judge < case < report < compare < session < cli, gui`. The two sides share base and inventory
 //! alone; a test holds every `crate::` path to that.
 pub mod base; // names, times, places, gaps, progress
 
@@ -18,6 +18,7 @@ pub mod worker; // the process that parses, and its protocol
 
 pub mod baseline; // known-good as an index that judge can ask
 pub mod case; // what was found and decided, on disk
+pub mod compare; // what differs between machines of one kind
 pub mod judge; // facts against knowledge
 pub mod report; // a case written out
 pub mod session; // starts workers, judges, writes the case

@@ -1,6 +1,5 @@
 //! Known-good as an index that the judge can ask: what accepted cranes, vendors and analysts vouch
 //! for. A baseline is an examined system that somebody trusts, as one file (format: `file`).
-mod compare;
 mod file;
 mod gather;
 mod held;
@@ -18,7 +17,6 @@ mod verdict;
 mod version;
 mod volatile;
 
-pub use compare::{Changed, TableDiff, compare};
 pub use file::{About, BaselineError, Image, Kind, Origin, PACKAGES_SCHEMA, SCHEMA, build};
 pub use gather::{Gathered, Gatherer, Hashes, Temporary};
 pub use held::Held;

@@ -109,26 +109,3 @@ fn what_is_not_whole_is_refused() {
         assert!(Set::read("b", good.as_bytes().get(..at).unwrap()).is_err(), "cut at {at}");
     }
 }
-
-#[test]
-fn comparison_is_row_by_row() {
-    let a = inventory();
-    let mut b = inventory();
-    b.files = Arc::new(vec![
-        File { accessed: Some(Time::seconds(9)), ..file("/opt/a", 1, 0o755) },
-        file("/opt/b", 3, 0o600),
-        file("/opt/c", 4, 0o600),
-    ]);
-    b.services = Arc::default();
-    let diff = compare(&a, &b);
-    let seen: Vec<_> =
-        diff.iter().map(|d| (d.table.name, d.only_a.clone(), d.only_b.clone(), d.changed.clone())).collect();
-    assert_eq!(
-        seen,
-        [
-            ("files", vec![], vec![2], vec![Changed { a: 1, b: 1, columns: vec!["mode", "sha256"] }]),
-            ("services", vec![0], vec![], vec![]),
-        ]
-    );
-    assert!(compare(&a, &a).is_empty());
-}

@@ -1,58 +1,78 @@
 //! `compare`: what differs between cranes, or between two examinations of one.
-use super::{Outcome, case, print};
-use crate::baseline::{self, TableDiff};
-use crate::case::CaseData;
-use crate::inventory::AnyTable;
-use crate::session::Failure;
-use clap::Args;
+use super::{Outcome, print};
+use crate::compare::{Mode, write};
+use crate::session::{self, Together};
+use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
 
+#[derive(Clone, Copy, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Csv,
+    Json,
+}
+
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("mode").args(["sisters", "in_time"]))]
 pub(super) struct Arguments {
-    /// Cases or images; each is compared with the first.
+    /// Cases or images. Two of one machine id are one crane in time, the earlier first; all others are sisters.
     #[arg(required = true, num_args = 2..)]
     sources: Vec<PathBuf>,
+    /// They are different cranes, whatever their machine ids say.
+    #[arg(long)]
+    sisters: bool,
+    /// They are one crane: as it was, then as it is.
+    #[arg(long)]
+    in_time: bool,
+    /// Who vouches for what all share: baselines of origin approved or vendor. The cases are judged by them, too.
+    #[arg(long)]
+    baseline: Vec<PathBuf>,
+    /// Public key of somebody whose signature on a baseline counts.
+    #[arg(long, value_name = "FILE")]
+    baseline_key: Vec<PathBuf>,
+    /// Further rules of expected variation (docs/compare.md).
+    #[arg(long, value_name = "FILE")]
+    variation: Vec<PathBuf>,
+    #[arg(long)]
+    rules: Vec<PathBuf>,
+    #[arg(long)]
+    as_of: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    format: OutputFormat,
+    /// List each difference that is expected variation, too; otherwise they are counted.
+    #[arg(long)]
+    expected: bool,
+    /// The file to write; by default, or for -, standard output.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
     #[command(flatten)]
     confinement: super::Confinement,
 }
 
 pub(super) fn run(a: &Arguments) -> Outcome {
-    let mut sources = a.sources.iter();
-    let first = sources.next().ok_or_else(|| Failure::usage("name two cases to compare"))?;
-    let left = case::load(first, &a.confinement)?;
-    for source in sources {
-        let right = case::load(source, &a.confinement)?;
-        let differences = baseline::compare(&left.inventory, &right.inventory);
-        print(&mut |to| {
-            writeln!(to, "--- {}\n+++ {}", first.display(), source.display())?;
-            differences.iter().try_for_each(|d| write_table(d, &left, &right, to))
-        })?;
+    let comparison = session::compare_together(&Together {
+        sources: a.sources.clone(),
+        baselines: a.baseline.clone(),
+        baseline_keys: a.baseline_key.clone(),
+        variation: a.variation.clone(),
+        rules: a.rules.clone(),
+        mode: match (a.sisters, a.in_time) {
+            (true, _) => Some(Mode::Sisters),
+            (_, true) => Some(Mode::Time),
+            _ => None,
+        },
+        as_of: a.as_of.clone(),
+        no_sandbox: a.confinement.no_sandbox,
+    })?;
+    let mut write = |to: &mut dyn Write| match a.format {
+        OutputFormat::Text => write::text(&comparison, a.expected, to),
+        OutputFormat::Csv => write::csv(&comparison, a.expected, to),
+        OutputFormat::Json => write::json(&comparison, a.expected, to),
+    };
+    match &a.output {
+        Some(path) if path.as_os_str() != "-" => session::save(path, &mut write)?,
+        _ => print(&mut write)?,
     }
     Ok(0)
-}
-
-/// One line a row: `-` only in the first, `+` only in the other, `~` changed with its columns.
-fn write_table(d: &TableDiff, left: &CaseData, right: &CaseData, to: &mut dyn Write) -> std::io::Result<()> {
-    let (Some(a), Some(b)) = (left.inventory.table(d.table.name), right.inventory.table(d.table.name)) else {
-        return Ok(());
-    };
-    let key = |t: &dyn AnyTable, row: usize| {
-        let cells: Vec<String> = d.table.key.iter().map(|k| t.get(row, k).to_string()).collect();
-        cells.join(" | ")
-    };
-    writeln!(to, "{}", d.table.name)?;
-    for row in &d.only_a {
-        writeln!(to, "  - {}", key(a, *row))?;
-    }
-    for row in &d.only_b {
-        writeln!(to, "  + {}", key(b, *row))?;
-    }
-    for change in &d.changed {
-        writeln!(to, "  ~ {}", key(a, change.a))?;
-        for column in &change.columns {
-            writeln!(to, "      {column}: {} -> {}", a.get(change.a, column), b.get(change.b, column))?;
-        }
-    }
-    Ok(())
 }

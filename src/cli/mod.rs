@@ -9,6 +9,7 @@ mod mount;
 mod policy;
 mod rules;
 mod signing;
+mod variation;
 
 use crate::session::Failure;
 use clap::{Args, Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Verb {
     Policy(policy::PolicyArguments),
     /// What differs between cranes, or between two examinations of one.
     Compare(compare::Arguments),
+    /// Rules of expected variation between machines of one kind.
+    Variation(variation::Arguments),
     /// Reports from a saved case.
     Report(case::ReportArguments),
     /// The log of a case against its own hashes; the stored hashes of an image.
@@ -123,6 +126,7 @@ pub fn main(window: Window) -> ExitCode {
         Some(Verb::Baseline(a)) => baseline::run(&a),
         Some(Verb::Policy(a)) => policy::run(&a),
         Some(Verb::Compare(a)) => compare::run(&a),
+        Some(Verb::Variation(a)) => variation::run(&a),
         Some(Verb::Report(a)) => case::report(&a),
         Some(Verb::Verify(a)) => case::verify(&a),
         Some(Verb::Explain(a)) => rules::explain(&a),

@@ -52,6 +52,8 @@ pub struct App {
     pub(super) help: bool,
     pub(super) notices: Vec<Notice>,
     pub(super) previews: Previews,
+    /// The comparison with other cases.
+    pub(super) comparing: super::comparing::Comparing,
     /// What leaves the window: mounts, saved files, reports, looks.
     pub(super) outside: super::outside::Outside,
     /// Set by a job when there is something to show; so that a busy job costs one repaint a frame.
@@ -85,6 +87,7 @@ impl App {
             help: false,
             notices: Vec::new(),
             previews: Previews::new(),
+            comparing: super::comparing::Comparing::default(),
             outside: super::outside::Outside::default(),
             woken: Arc::default(),
         };
@@ -119,6 +122,7 @@ impl App {
             || self.state.tables.values().any(super::state::TableState::busy)
             || self.state.review.sending
             || self.state.policy.judging
+            || self.comparing.running
             || self.outside.is_busy()
     }
     /// Does what a view could have asked for.
@@ -177,6 +181,7 @@ impl App {
         let mut cx = Cx {
             snapshot,
             state: &mut self.state,
+            comparing: &mut self.comparing,
             settings: &self.settings,
             tokens,
             previews: &self.previews,

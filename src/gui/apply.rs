@@ -54,6 +54,12 @@ impl App {
             Command::LookHex(hex) => self.outside.looking.iter_mut().for_each(|l| l.as_hex = hex),
             Command::CloseLook => self.outside.looking = None,
             Command::Unconfined => self.allow_unconfined(),
+            command @ (Command::Compare
+            | Command::CompareWith(_)
+            | Command::CompareWithout(_)
+            | Command::CompareContents { .. }
+            | Command::CompareAnew
+            | Command::ComparePick) => self.comparing_command(command),
             Command::View(view) if view < views::ALL.len() => self.state.view = view,
             Command::View(_) => {}
             Command::Go { view, table } => {
@@ -223,6 +229,7 @@ impl App {
         self.provisional = false;
         self.previews.clear();
         self.outside = super::outside::Outside::default();
+        self.comparing = super::comparing::Comparing::default();
         // A snapshot that is still being made belongs to what was closed.
         self.generation = self.generation.wrapping_add(1 << 32);
         self.building = false;
@@ -237,7 +244,10 @@ impl App {
         self.building = true;
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        self.jobs.spawn("snapshot", move || Some(Done::Snapshot(Arc::new(Snapshot::new(data, generation)))));
+        let comparison = self.comparing.result.clone();
+        self.jobs.spawn("snapshot", move || {
+            Some(Done::Snapshot(Arc::new(Snapshot::new(data, generation).beside(comparison))))
+        });
     }
 
     fn show_finding(&mut self, id: &str) {
@@ -350,6 +360,8 @@ impl App {
                 Done::Users(users) => self.users_found(users),
                 Done::ToSave(items) => self.save_as(items),
                 Done::FilesSaved(ended) => self.files_saved(ended),
+                Done::Compared(result) => self.compared(result),
+                Done::Contents(line, pair, lines) => self.contents_read(line, pair, lines),
                 Done::Looked(at, found) => self.looked(&at, found),
                 Done::Decoded(at, encoding, text) => self.decoded(&at, encoding, text),
                 Done::Broken(job, why) => self.broken(job, &why),
@@ -426,6 +438,7 @@ impl App {
         };
         match what {
             Pick::Images | Pick::Folder => self.offer(&paths),
+            Pick::Compare => self.compare_with(&paths),
             Pick::MountFolder | Pick::SaveFolder | Pick::Report { .. } => {
                 paths.first().into_iter().for_each(|path| self.pick_folder_for(what, path));
             }

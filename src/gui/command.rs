@@ -55,6 +55,19 @@ pub enum Command {
     LookAs(Encoding),
     LookHex(bool),
     CloseLook,
+    /// Compares the case in sight with those that were named.
+    Compare,
+    ComparePick,
+    CompareWith(Vec<PathBuf>),
+    /// By its place in the list.
+    CompareWithout(usize),
+    /// Contents of the file behind a row of the matrix, on two cranes.
+    CompareContents {
+        line: usize,
+        pair: (usize, usize),
+    },
+    /// Drops the comparison and shows its form again.
+    CompareAnew,
     /// The examiner's word that this evidence is read though the worker is not confined.
     Unconfined,
     ShowMount(bool),

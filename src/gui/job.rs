@@ -36,6 +36,10 @@ pub trait Backend: Send + Sync {
     fn mount(&self, plan: &Plan, at: &Path, watch: &MountWatch) -> Result<(), Failure>;
     /// Programs that use what is mounted there.
     fn mount_users(&self, at: &Path) -> Vec<String>;
+    /// Opens and judges all of them, and lays them side by side.
+    fn compare(&self, plan: &session::Together) -> Result<crate::compare::Comparison, Failure> {
+        session::compare_together(plan)
+    }
     /// Asks with the desktop's dialog. `None` is both "cancelled" and "there is no such dialog here".
     fn pick(&self, what: &Pick) -> Option<Vec<PathBuf>> {
         desktop_pick(what)
@@ -98,6 +102,8 @@ pub enum Pick {
         table: &'static str,
         name: String,
     },
+    /// Cases to compare with.
+    Compare,
     MountFolder,
     SaveFolder,
     Report {
@@ -109,6 +115,9 @@ fn desktop_pick(what: &Pick) -> Option<Vec<PathBuf>> {
     let dialog = rfd::FileDialog::new();
     match what {
         Pick::Images => dialog.set_title("Open disk images").pick_files(),
+        Pick::Compare => {
+            dialog.set_title("Cases to compare with").add_filter("Cranescope case", &["cranecase"]).pick_files()
+        }
         Pick::Folder => dialog.set_title("Open a folder as evidence").pick_folders(),
         Pick::MountFolder => dialog.set_title("An empty folder to mount at").pick_folder().map(|p| vec![p]),
         Pick::SaveFolder => dialog.set_title("An empty folder to save into").pick_folder().map(|p| vec![p]),
@@ -177,6 +186,9 @@ pub(crate) enum Done {
     FilesSaved(Result<Written, Failure>),
     Looked(LookAt, Result<Arc<Looked>, Failure>),
     Decoded(LookAt, Encoding, Arc<Text>),
+    Compared(Result<Arc<crate::compare::Comparison>, Failure>),
+    /// Row of the matrix, the two cranes, and their lines.
+    Contents(usize, (usize, usize), Result<Arc<Vec<super::comparing::Pair>>, String>),
     /// A job ended by a fault of its own.
     Broken(&'static str, String),
 }

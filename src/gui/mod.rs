@@ -8,6 +8,7 @@ mod app;
 mod apply;
 mod bring;
 mod command;
+mod comparing;
 mod csv;
 pub mod file_text;
 pub mod job;

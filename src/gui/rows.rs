@@ -19,7 +19,7 @@ pub struct Spec {
     pub severity: bool,
 }
 impl Spec {
-    const fn new(name: &'static str, about: &'static str, kind: Kind) -> Self {
+    pub(super) const fn new(name: &'static str, about: &'static str, kind: Kind) -> Self {
         Self { name, about, kind, grouped: matches!(kind, Kind::Number), severity: false }
     }
     /// The name for people: `static_linked` as `static linked`.
@@ -81,7 +81,7 @@ pub trait Rows: Send + Sync {
     }
 }
 
-fn hash(parts: impl Hash) -> u64 {
+pub(super) fn hash(parts: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
     hasher.finish()

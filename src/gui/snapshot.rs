@@ -1,5 +1,6 @@
 //! What the views draw from: a case as it stood at one moment, with everything that would be a
 //! query answered beforehand, on the thread that made it.
+use super::comparing::{Matrix, TABLE};
 use super::rows::{ListRows, Rows, TableRows};
 use crate::case::CaseData;
 use crate::inventory::{Account, Event, Inventory};
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub overview: Overview,
     /// Grows with every snapshot of a window, so that a table knows when to ask again.
     pub generation: u64,
+    /// What the case was compared with, if it was.
+    pub(crate) matrix: Option<Arc<Matrix>>,
     tables: BTreeMap<&'static str, Arc<dyn Rows>>,
 }
 
@@ -27,7 +30,16 @@ impl Snapshot {
         for list in ListRows::all(&data) {
             tables.insert(list.name(), Arc::new(list));
         }
-        Self { overview: Overview::new(&data), data, generation, tables }
+        Self { overview: Overview::new(&data), data, generation, matrix: None, tables }
+    }
+    /// The same with a comparison beside the case.
+    pub(crate) fn beside(mut self, comparison: Option<Arc<crate::compare::Comparison>>) -> Self {
+        if let Some(comparison) = comparison {
+            let matrix = Arc::new(Matrix::new(comparison));
+            self.tables.insert(TABLE, matrix.clone());
+            self.matrix = Some(matrix);
+        }
+        self
     }
     pub fn rows(&self, table: &str) -> Option<&Arc<dyn Rows>> {
         self.tables.get(table)

@@ -28,6 +28,7 @@ mod scratch;
 mod secret_file;
 mod siblings;
 mod supervisor;
+mod together;
 mod verify;
 mod watch;
 
@@ -46,6 +47,7 @@ pub use policy::{draft_policy, load_policy};
 pub use saved::{add_review, allowed, is_case, judge_again, open_case, open_or_examine, save, save_text};
 pub use scratch::Scratch;
 pub use secret_file::save_secret;
+pub use together::{Together, bring_together, compare_together, load_variation};
 pub use verify::{Verified, verify};
 pub use watch::{Status, Watch};
 

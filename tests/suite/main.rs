@@ -64,6 +64,7 @@ mod same;
 mod samples;
 mod secrets;
 mod seeds;
+mod sisters;
 mod squashfs;
 mod survive;
 mod systemd;

@@ -17,9 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("judge", &["base", "inventory", "baseline"]),
     ("case", &["base", "inventory", "baseline", "judge"]),
     ("report", &["base", "inventory", "baseline", "judge", "case"]),
-    ("session", &["base", "inventory", "baseline", "judge", "case", "report", "worker"]),
-    ("cli", &["base", "inventory", "baseline", "judge", "case", "report", "session"]),
-    ("gui", &["base", "inventory", "baseline", "judge", "case", "report", "session"]),
+    ("compare", &["base", "inventory", "baseline", "judge", "case", "report"]),
+    ("session", &["base", "inventory", "baseline", "judge", "case", "report", "compare", "worker"]),
+    ("cli", &["base", "inventory", "baseline", "judge", "case", "report", "compare", "session"]),
+    ("gui", &["base", "inventory", "baseline", "judge", "case", "report", "compare", "session"]),
 ];
 /// Layers that may write files.
 const WRITERS: &[&str] = &["case", "report", "session"];

@@ -1,5 +1,6 @@
 //! The views, one file each. A view is a const struct of functions; [`ALL`] is the only list of them.
 mod conformity;
+mod compare;
 mod files;
 mod findings;
 mod gaps;
@@ -42,6 +43,7 @@ pub const ALL: &[&View] = &[
     &tables::EVENTS,
     &files::VIEW,
     &gaps::VIEW,
+    &compare::VIEW,
     &other::VIEW,
 ];
 

@@ -11,6 +11,7 @@ pub(crate) mod shell;
 pub(crate) mod text;
 
 use super::command::{BytesAt, Command};
+use super::comparing::Comparing;
 use super::snapshot::Snapshot;
 use super::state::{Settings, ViewState};
 use super::theme::{self, Tokens};
@@ -29,6 +30,7 @@ pub(crate) const READ_UNCONFINED: &str = "Read it all the same: in a process tha
 pub(crate) struct Cx<'a> {
     pub snapshot: &'a Snapshot,
     pub state: &'a mut ViewState,
+    pub comparing: &'a mut Comparing,
     pub settings: &'a Settings,
     pub tokens: &'static Tokens,
     pub previews: &'a Previews,

@@ -10,7 +10,7 @@ use crate::format::syslog::{Stamp, stamp};
 use crate::inventory::Event;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -35,6 +35,9 @@ const TEXT: &str = include_str!("../../../../assets/knowledge/log-packages.toml"
 const BUDGET: u64 = 64 << 20;
 /// Events of one kind of one file.
 const MAX_EVENTS: usize = 20_000;
+/// Packages named in the days of one file, and characters of a name or version.
+const MAX_LISTED: usize = 50_000;
+const MAX_NAME: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -57,6 +60,8 @@ struct Day {
     count: u32,
     line: u32,
     text: String,
+    /// `changed=NAME VERSION`, for each package.
+    changed: BTreeSet<String>,
 }
 
 fn extract(system: &System, out: &Out) {
@@ -143,12 +148,13 @@ fn changes(
     read: &mut dyn FnMut(&[u8]) -> Option<Change>,
 ) {
     let mut days: BTreeMap<(Vec<u8>, &str), Day> = BTreeMap::new();
+    let (mut listed, mut unlisted) = (0_usize, 0_usize);
     for (number, line) in (1_u32..).zip(bytes.split(|b| *b == b'\n')) {
         let Some(change) = read(line) else { continue };
         let at = change.time;
         let shown = || String::from_utf8_lossy(line.trim_ascii_end()).chars().take(300).collect::<String>();
         if let Some(what) = NAMED.get(&change.name) {
-            let day = Day { first: at, last: at, count: 1, line: number, text: shown() };
+            let day = Day { first: at, last: at, count: 1, line: number, text: shown(), changed: BTreeSet::new() };
             let fields = vec![
                 format!("action={}", change.action),
                 format!("package={}", change.name),
@@ -161,15 +167,40 @@ fn changes(
         if days.len() >= MAX_EVENTS && !days.contains_key(&key) {
             continue;
         }
-        let day = days.entry(key).or_insert_with(|| Day { first: at, last: at, count: 0, line: number, text: shown() });
+        let day = days.entry(key).or_insert_with(|| Day {
+            first: at,
+            last: at,
+            count: 0,
+            line: number,
+            text: shown(),
+            changed: BTreeSet::new(),
+        });
         day.count = day.count.saturating_add(1);
         day.last = at.or(day.last);
+        let named = |text: &str| text.chars().take(MAX_NAME).collect::<String>();
+        let name = format!("changed={} {}", named(&change.name), named(&change.version));
+        if change.name.is_empty() || day.changed.contains(&name) {
+            continue;
+        }
+        if listed < MAX_LISTED {
+            listed = listed.saturating_add(1);
+            day.changed.insert(name);
+        } else {
+            unlisted = unlisted.saturating_add(1);
+        }
     }
     if days.len() >= MAX_EVENTS {
         out.gap_bytes(entry, format!("budget: package log; only its first {MAX_EVENTS} days were counted"), 0);
     }
+    if unlisted > 0 {
+        let what =
+            format!("budget: package log; only its first {MAX_LISTED} packages were named, {unlisted} were counted");
+        out.gap_bytes(entry, what, 0);
+    }
     for ((_, action), day) in days {
-        out.push(event(system, entry, "package-day", program, day, vec![format!("action={action}")]));
+        let mut fields = vec![format!("action={action}")];
+        fields.extend(day.changed.iter().cloned());
+        out.push(event(system, entry, "package-day", program, day, fields));
     }
 }
 
@@ -228,7 +259,7 @@ fn pacman(system: &System, entry: &Entry, bytes: &[u8], zone: &TimeZone, out: &O
         let Some(command) = command.filter(|_| asked < MAX_EVENTS) else { continue };
         asked = asked.saturating_add(1);
         let text: String = command.chars().take(300).collect();
-        let day = Day { first: at, last: at, count: 1, line: number, text };
+        let day = Day { first: at, last: at, count: 1, line: number, text, changed: BTreeSet::new() };
         out.push(event(system, entry, "package-asked", "pacman", day, named(command)));
     }
 }
@@ -260,7 +291,7 @@ fn apt(system: &System, entry: &Entry, bytes: &[u8], zone: &TimeZone, out: &Out)
                 if !who.is_empty() {
                     fields.push(format!("by={who}"));
                 }
-                let day = Day { first: at, last: at, count: 1, line, text: command.clone() };
+                let day = Day { first: at, last: at, count: 1, line, text: command.clone(), changed: BTreeSet::new() };
                 out.push(event(system, entry, "package-asked", "apt", day, fields));
             }
             command.clear();
@@ -305,8 +336,8 @@ pub(super) mod tests {
             shown(rows),
             [
                 "pacman package-asked 2024-01-01T10:00:00Z 1x pacman -S openvpn [package=openvpn]",
-                "pacman package-day 2018-01-01T10:00:00Z 1x [2018-01-01 10:00] [ALPM] upgraded glibc (2.26-1 -> 2.26-2) [action=upgrade]",
-                "pacman package-day 2024-01-01T10:00:05Z 1x [2024-01-01T10:00:05+0000] [ALPM] installed openvpn (2.6.8-1) [action=install]",
+                "pacman package-day 2018-01-01T10:00:00Z 1x [2018-01-01 10:00] [ALPM] upgraded glibc (2.26-1 -> 2.26-2) [action=upgrade changed=glibc 2.26-2]",
+                "pacman package-day 2024-01-01T10:00:05Z 1x [2024-01-01T10:00:05+0000] [ALPM] installed openvpn (2.6.8-1) [action=install changed=openvpn 2.6.8-1]",
                 "pacman package-named 2024-01-01T10:00:05Z 1x [2024-01-01T10:00:05+0000] [ALPM] installed openvpn (2.6.8-1) [action=install package=openvpn version=2.6.8-1 about=remote-access]",
             ]
         );
@@ -346,8 +377,8 @@ pub(super) mod tests {
             seen,
             [
                 "package-asked 2016-08-06T17:35:38Z package=modemmanager by=op (1000) 1",
-                "package-day 2016-08-06T17:35:39Z action=install 2",
-                "package-day 2016-08-09T04:57:14Z action=remove 1",
+                "package-day 2016-08-06T17:35:39Z action=install changed=base-passwd 3.5.33 changed=modemmanager 1.20.4-1 2",
+                "package-day 2016-08-09T04:57:14Z action=remove changed=openvpn 2.6.3-1 1",
                 "package-named 2016-08-06T17:35:41Z action=install package=modemmanager version=1.20.4-1 about=modem 1",
                 "package-named 2016-08-09T04:57:14Z action=remove package=openvpn version=2.6.3-1 about=remote-access 1",
             ]

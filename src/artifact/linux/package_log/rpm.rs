@@ -85,7 +85,8 @@ fn commands(system: &System, entry: &Entry, bytes: &[u8], zone: &TimeZone, out: 
         let command = String::from_utf8_lossy(line.get(at.saturating_add(15)..).unwrap_or_default()).into_owned();
         let time = time(line, zone);
         let text: String = command.trim().chars().take(300).collect();
-        let day = Day { first: time, last: time, count: 1, line: number, text };
+        let day =
+            Day { first: time, last: time, count: 1, line: number, text, changed: std::collections::BTreeSet::new() };
         out.push(event(system, entry, "package-asked", "dnf", day, named(&command)));
     }
 }
