@@ -271,6 +271,12 @@ fn together(told: Vec<Difference>) -> Vec<Difference> {
             *known = at;
         }
     }
+    let mut leads: BTreeMap<(Option<u32>, String), usize> = BTreeMap::new();
+    for ((system, source, _), at) in &best {
+        if told.get(*at).is_some_and(is_lead) {
+            leads.entry((*system, source.clone())).or_insert(*at);
+        }
+    }
     let mut below: BTreeMap<usize, Vec<Difference>> = BTreeMap::new();
     let mut kept = Vec::new();
     for (at, d) in told.into_iter().enumerate() {
@@ -278,7 +284,11 @@ fn together(told: Vec<Difference>) -> Vec<Difference> {
             Some(lead) if *lead != at && matches!(d.table, "files" | "binaries" | "starts" | "drivers") => {
                 below.entry(*lead).or_default().push(d);
             }
-            _ => kept.push((at, d)),
+            // A file in which each machine has something of its own stands under what is told of it.
+            _ => match leads.get(&(d.system, d.source.clone())) {
+                Some(lead) if d.table == "files" && !d.source.is_empty() => below.entry(*lead).or_default().push(d),
+                _ => kept.push((at, d)),
+            },
         }
     }
     for (at, d) in &mut kept {

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) data: Option<CaseData>,
+    /// What a comparison lays beside it.
+    pub(crate) other: Option<CaseData>,
     pub(crate) refuse: Option<Failure>,
     /// What the desktop's dialog brings.
     pub(crate) picked: Option<Vec<PathBuf>>,
@@ -131,6 +133,19 @@ impl Backend for Fake {
     fn save_text(&self, path: &Path, text: &str) -> Result<(), Failure> {
         self.saved.lock().unwrap().push((path.to_owned(), text.to_owned()));
         Ok(())
+    }
+    fn compare(&self, plan: &cranescope::session::Together) -> Result<cranescope::compare::Comparison, Failure> {
+        use cranescope::compare::{Machine, Means, Mode, Variation, compare};
+        let machine = |data: &Option<CaseData>, name: &str, at: usize| Machine {
+            name: name.into(),
+            source: plan.sources[at].clone(),
+            data: Arc::new(data.clone().unwrap()),
+            notes: vec!["judged again for this comparison".into()],
+        };
+        let machines = vec![machine(&self.data, "crane", 0), machine(&self.other, "sister", 1)];
+        let variation = Variation::built_in().unwrap();
+        let baselines = cranescope::baseline::Baselines::default();
+        Ok(compare(machines, Means { variation: &variation, baselines: &baselines, mode: Mode::Sisters }))
     }
     fn pick(&self, _: &Pick) -> Option<Vec<PathBuf>> {
         self.picked.clone()

@@ -30,6 +30,8 @@ mod gui;
 #[cfg(feature = "gui")]
 mod gui_aborts;
 #[cfg(feature = "gui")]
+mod gui_compare;
+#[cfg(feature = "gui")]
 mod gui_outside;
 #[cfg(feature = "gui")]
 mod gui_policy;

@@ -115,7 +115,7 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 struct Fleet {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     roots: Vec<PathBuf>,
     cases: Vec<PathBuf>,
 }
@@ -131,10 +131,13 @@ fn fleet() -> Option<&'static Fleet> {
         if !["dpkg", "dpkg-deb", "mke2fs", "ssh-keygen", "md5sum"].into_iter().all(have) {
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let master = folder.path().join("master");
+        // Of a static nothing is dropped: one place, made anew by each run.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sisters");
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        let master = folder.join("master");
         plant(&master, COMMON);
-        install(&master, &base_packages(folder.path()));
+        install(&master, &base_packages(&folder));
         std::fs::create_dir_all(master.join("etc/systemd/system/multi-user.target.wants")).unwrap();
         symlink(
             "/usr/lib/systemd/system/spreader.service",
@@ -143,10 +146,10 @@ fn fleet() -> Option<&'static Fleet> {
         .unwrap();
         let (mut roots, mut cases) = (Vec::new(), Vec::new());
         for number in 0..SISTERS {
-            let root = folder.path().join(format!("root-{number}"));
+            let root = folder.join(format!("root-{number}"));
             quiet("cp", &["-a", text(&master), text(&root)]);
             make_own(&root, number);
-            cases.push(examined(folder.path(), &root, &format!("crane-{number}")));
+            cases.push(examined(&folder, &root, &format!("crane-{number}")));
             roots.push(root);
         }
         Some(Fleet { folder, roots, cases })
@@ -330,7 +333,7 @@ fn files_that_differ(roots: &[PathBuf]) -> BTreeSet<String> {
 #[test]
 fn what_one_sister_alone_has_comes_first() {
     let Some(fleet) = fleet() else { return };
-    let at = fleet.folder.path().join("plants");
+    let at = fleet.folder.join("plants");
     std::fs::create_dir_all(&at).unwrap();
     let mut wrong = Vec::new();
     for (number, (what, word, change)) in PLANTS.iter().enumerate() {
@@ -363,10 +366,65 @@ fn what_one_sister_alone_has_comes_first() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Plants that rules speak of, and the word by which each finding names its own.
+const TEN: &[Plant] = &[
+    ("a key that lets in as root", "SHA256:vPWSWNLh2DxIBRfkjCdKfLe9+bx6wi84pJGbJ3CvUSo", |root| (PLANTS[0].2)(root)),
+    ("a scheduled command", "ssh -N -R 2222", |root| (PLANTS[2].2)(root)),
+    ("a second account of root", "toor", |root| {
+        append(root, "/etc/passwd", "toor:x:0:0::/nonexistent:/bin/sh\n");
+        append(root, "/etc/shadow", "toor:*:19000:0:99999:7:::\n");
+    }),
+    ("an account without a password", "guest", |root| {
+        append(root, "/etc/passwd", "guest:x:1001:1001::/home/guest:/bin/sh\n");
+        append(root, "/etc/group", "guest:x:1001:\n");
+        append(root, "/etc/shadow", "guest::19000:0:99999:7:::\n");
+    }),
+    ("another packaged program", "spreader", |root| (PLANTS[4].2)(root)),
+    ("a setting of sshd", "PermitRootLogin yes", |root| (PLANTS[8].2)(root)),
+    ("a dial-up link", "connection wan", |root| (PLANTS[9].2)(root)),
+    ("a tunnel", "connection wg0", |root| (PLANTS[10].2)(root)),
+    ("rights without a password", "operator", |root| (PLANTS[12].2)(root)),
+    ("a preloaded library", "/etc/ld.so.preload", |root| (PLANTS[14].2)(root)),
+];
+
+#[test]
+fn ten_plants_against_the_approved_sister_are_these_ten() {
+    let Some(fleet) = fleet() else { return };
+    let at = fleet.folder.join("ten");
+    std::fs::create_dir_all(&at).unwrap();
+    let approved = text(&fleet.cases[0]);
+    let (code, _, error) = run(&at, &["baseline", "build", approved, "-o", "a.baseline", "--origin", "approved"]);
+    assert_eq!(code, 0, "{error}");
+    let root = at.join("root");
+    quiet("cp", &["-a", text(&fleet.roots[1]), text(&root)]);
+    TEN.iter().for_each(|(.., change)| change(&root));
+    examined(&at, &root, "planted");
+    let above_info = |case: &str| -> Vec<String> {
+        let (code, _, error) = run(&at, &["judge", case, "--baseline", "a.baseline"]);
+        assert_eq!(code, 0, "{error}");
+        let (code, _, error) = run(&at, &["report", case, "--format", "json", "-o", "r.json"]);
+        assert_eq!(code, 0, "{error}");
+        let json = crate::common::report(&at.join("r.json"));
+        let loud = list(&json, "findings").iter().filter(|f| f["severity"] != "info");
+        loud.map(|f| format!("{} {}", f["rule"].as_str().unwrap(), f["subject"].as_str().unwrap())).collect()
+    };
+    for sister in 0..2 {
+        let own = at.join(format!("sister-{sister}.cranecase"));
+        std::fs::copy(&fleet.cases[sister], &own).unwrap();
+        assert_eq!(above_info(text(&own)), [] as [&str; 0]);
+    }
+    let found = above_info("planted.cranecase");
+    for (what, word, _) in TEN {
+        assert!(found.iter().any(|f| f.contains(word)), "{what}: {found:#?}");
+    }
+    let others: Vec<&String> = found.iter().filter(|f| !TEN.iter().any(|(_, word, _)| f.contains(word))).collect();
+    assert!(others.is_empty(), "{others:#?}");
+}
+
 #[test]
 fn what_all_share_is_not_hidden_and_a_delivery_does_not_vouch_for_it() {
     let Some(fleet) = fleet() else { return };
-    let at = fleet.folder.path().join("shared");
+    let at = fleet.folder.join("shared");
     std::fs::create_dir_all(&at).unwrap();
     let mut cases = Vec::new();
     for number in 0..3 {
@@ -405,7 +463,7 @@ fn what_all_share_is_not_hidden_and_a_delivery_does_not_vouch_for_it() {
 #[test]
 fn rules_are_learnt_and_wait_for_approval() {
     let Some(fleet) = fleet() else { return };
-    let at = fleet.folder.path().join("learnt");
+    let at = fleet.folder.join("learnt");
     std::fs::create_dir_all(&at).unwrap();
     let mut cases = Vec::new();
     for number in 0..2 {
@@ -524,7 +582,7 @@ fn three_years_of_updates_are_told_from_changes_by_hand() {
 #[test]
 fn formats_and_wrong_use() {
     let Some(fleet) = fleet() else { return };
-    let at = fleet.folder.path();
+    let at = fleet.folder.as_path();
     let (a, b) = (text(&fleet.cases[0]), text(&fleet.cases[1]));
     let (code, out, error) = run(at, &["compare", a, b, "--format", "csv", "--expected", "-o", "c.csv"]);
     assert_eq!((code, out.as_str()), (0, ""), "{error}");
