@@ -139,7 +139,7 @@ impl Matrix {
             "part" => word("shared"),
             "bears_on" => word(u.class.words()),
             "table" => word(u.table),
-            "key" => word(&u.key.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join(" | ")),
+            "key" => word(&write::label(&u.key)),
             "odd" => word("shared by all"),
             "check" => word(&u.check),
             "source" => word(&u.source),

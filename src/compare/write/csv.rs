@@ -1,5 +1,5 @@
 //! A comparison as CSV (RFC 4180): one line a difference, ranked, with the machines' states as columns.
-use super::{key, odd, stands};
+use super::{key, label, odd, stands};
 use crate::compare::{Comparison, Difference};
 use crate::report::csv_cell;
 use std::io::{self, Write};
@@ -12,8 +12,7 @@ pub fn csv(c: &Comparison, expected: bool, to: &mut dyn Write) -> io::Result<()>
     names.extend(["package", "check", "source", "hand", "when", "by", "explained"].iter().map(|n| (*n).to_owned()));
     cells_of(&names, to)?;
     for u in &c.unvouched {
-        let key: Vec<&str> = u.key.iter().map(|(_, v)| v.as_str()).collect();
-        let head = ["", "shared", &class(u.class)?, u.table, &key.join(" | "), "", ""];
+        let head = ["", "shared", &class(u.class)?, u.table, &label(&u.key), "", ""];
         let mut cells: Vec<String> = head.iter().map(|t| (*t).to_owned()).collect();
         cells.extend(c.machines.iter().map(|_| "has".to_owned()));
         cells.extend([u.package.clone(), u.check.clone(), u.source.clone()]);

@@ -27,9 +27,15 @@ pub fn odd(of: &Comparison, d: &Difference) -> String {
     words.join("; ")
 }
 
-/// The key as one text.
+/// A key as one text; that a file is not deleted goes without saying.
+pub fn label(key: &[(&'static str, String)]) -> String {
+    let telling = key.iter().filter(|(column, value)| *column != "deleted" || value != "false");
+    telling.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" | ")
+}
+
+/// The key of a difference as one text.
 pub fn key(d: &Difference) -> String {
-    d.key.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" | ")
+    label(&d.key)
 }
 
 /// What a machine has: `has not`, `has` (as most have it), or `other` (with other values).

@@ -1,6 +1,6 @@
 //! A comparison as text: what all share and nobody vouches for, then the differences by what they bear on. Of two
 //! machines `-` is only in the first, `+` only in the other; `~` is there with other values.
-use super::{key, odd};
+use super::{key, label, odd};
 use crate::compare::{Class, Comparison, Difference, Mode};
 use std::io::{self, Write};
 
@@ -73,9 +73,8 @@ fn unvouched(c: &Comparison, to: &mut dyn Write) -> io::Result<()> {
             writeln!(to, "{}", u.table)?;
             last = u.table;
         }
-        let key: Vec<&str> = u.key.iter().map(|(_, v)| v.as_str()).collect();
         let check = if u.check.is_empty() { String::new() } else { format!("  [{}]", u.check) };
-        writeln!(to, "  = {}{check}", key.join(" | "))?;
+        writeln!(to, "  = {}{check}", label(&u.key))?;
     }
     let more = c.unvouched.len().saturating_sub(SHOWN);
     if more > 0 {

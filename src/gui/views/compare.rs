@@ -203,8 +203,11 @@ fn columns(cx: &Cx<'_>, ui: &mut Ui, matrix: &Arc<Matrix>, row: usize, (left, ri
     let width = ((ui.available_width() - 170.0) / 2.0).max(120.0);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         egui::Grid::new("columns of two").num_columns(3).striped(true).max_col_width(width).show(ui, |ui| {
-            for column in table.columns {
-                let (a, b) = (value(left, column.name), value(right, column.name));
+            // What differs comes first.
+            let both = |c: &'static crate::inventory::Column| (c, value(left, c.name), value(right, c.name));
+            let mut cells: Vec<_> = table.columns.iter().map(both).collect();
+            cells.sort_by_key(|(_, a, b)| a == b);
+            for (column, a, b) in cells {
                 let none = |v: &Option<String>| v.as_ref().is_none_or(String::is_empty);
                 if none(&a) && none(&b) {
                     continue;

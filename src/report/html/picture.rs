@@ -29,7 +29,7 @@ fn drawing(page: &mut Page, picture: &Picture) {
         page.raw("<text class=\"h\" x=\"").coordinate(*x).raw("\" y=\"16\">").raw(title).raw("</text>\n");
     }
     for ([from, to], edge) in laid.lines.iter().zip(&picture.edges) {
-        let bend = (from.0 + to.0) / 2.0;
+        let bend = f32::midpoint(from.0, to.0);
         page.raw(if edge.on { "<path d=\"M" } else { "<path class=\"off\" d=\"M" });
         for (point, then) in [(*from, " C"), ((bend, from.1), " "), ((bend, to.1), " "), (*to, "")] {
             page.coordinate(point.0).raw(" ").coordinate(point.1).raw(then);
