@@ -552,8 +552,7 @@ fn three_years_of_updates_are_told_from_changes_by_hand() {
     let logged: BTreeSet<&str> = log
         .lines()
         .filter_map(|l| match l.split(' ').collect::<Vec<_>>()[2..] {
-            ["upgrade" | "remove", name, ..] => name.split(':').next(),
-            ["install", name, "<none>", "3.1"] => name.split(':').next(),
+            ["upgrade" | "remove", name, ..] | ["install", name, "<none>", "3.1"] => name.split(':').next(),
             _ => None,
         })
         .collect();
