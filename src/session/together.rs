@@ -53,7 +53,10 @@ pub fn bring_together(plan: &Together) -> Result<(Vec<Machine>, Baselines), Fail
             notes.push("by the baselines that were given".to_owned());
         }
         if !notes.is_empty() {
-            let judged = judge::judge(&knowledge, &baselines, &as_of, &data.scene, &data.inventory, &data.gaps);
+            // The contract is each case's own; what is compared here is told without it.
+            let policy = judge::Policy::default();
+            let judged =
+                judge::judge(&knowledge, &baselines, &policy, &as_of, &data.scene, &data.inventory, &data.gaps);
             let reviews = resume::reviews(&data);
             data.findings = judged.findings;
             resume::keep_reviews(&mut data, &reviews);

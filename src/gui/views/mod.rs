@@ -1,6 +1,6 @@
 //! The views, one file each. A view is a const struct of functions; [`ALL`] is the only list of them.
-mod conformity;
 mod compare;
+mod conformity;
 mod files;
 mod findings;
 mod gaps;
