@@ -1,6 +1,7 @@
 //! Cases brought together for a comparison: all are judged by the same rules first, so that what changed in the tool is
 //! no difference of the machines. Nothing is written into them.
-use super::examine::{load_baselines, load_knowledge, open_or_examine, tool};
+use super::examine::{load_baselines, load_knowledge, tool};
+use super::saved::open_or_examine;
 use super::{Failure, resume};
 use crate::base::Time;
 use crate::baseline::Baselines;
