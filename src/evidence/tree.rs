@@ -4,7 +4,7 @@ use crate::base::parallel::{in_order, split, threads};
 use crate::base::{Cancelled, Evidence, FsId, Gaps, ImageRun, Name, NodeId, Progress, Run};
 use crate::fs::{DirEntry, FileSystem, FsError, NodeKind, Stat, Stream};
 use crate::image::Source;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -91,6 +91,10 @@ pub struct Tree {
 
 /// Deeper nesting than any real system has; what lies below becomes a gap.
 const MAX_DEPTH: usize = 4096;
+/// File systems that keep a count of names in each inode, and in which nothing but names is counted.
+const COUNTED: [&str; 2] = ["ext", "xfs"];
+/// Names that stand twice in their folders, told for one file system.
+const MAX_TWINS: usize = 100;
 /// A path longer than this comes from a loop or an attack.
 const MAX_PATH: usize = 1 << 16;
 
@@ -121,9 +125,11 @@ impl Folder {
         if let Err(e) = fs.read_dir(self.node, &mut |e| found.push(e)) {
             self.gaps(gaps).add("walk", format!("directory not read: {e}"), 0);
         }
-        progress.step(found.len() as u64)?;
         let mut odd: Option<(u64, Name)> = None;
-        let listed = |item: DirEntry| {
+        let mut listed = Vec::with_capacity(found.len());
+        for item in found {
+            // A folder of a million names takes its time, in which something has to be heard of it.
+            progress.step(1)?;
             let entry = entry(fs, id, self.path.join(item.name.bytes()), item.node, false, gaps);
             let is_folder = entry.is_dir() || (entry.stat.is_none() && item.kind == NodeKind::Directory);
             // A name that leads to another inode than it was made for tells itself by this, if at all.
@@ -132,9 +138,8 @@ impl Folder {
                 let (count, _) = odd.get_or_insert((0, item.name));
                 *count = count.saturating_add(1);
             }
-            Listed { entry, is_folder }
-        };
-        let listed = found.into_iter().map(listed).collect();
+            listed.push(Listed { entry, is_folder });
+        }
         if let Some((count, name)) = odd {
             let what = format!("{count} names say another kind of file than their inodes, {name} is the first");
             self.gaps(gaps).add("walk", what, 0);
@@ -147,6 +152,43 @@ impl Folder {
 const FEW: usize = 16;
 /// Folders whose lists wait at once to be taken: a level may hold a million entries.
 const AT_ONCE: usize = 256;
+
+/// Tells of folders that hold a name twice, which no file system makes: one of the two names was another. `entries`
+/// are sorted.
+fn tell_twins(entries: &[Entry], gaps: &Gaps) {
+    let twins = entries.windows(2).filter_map(|pair| match pair {
+        [a, b] if !a.deleted && !b.deleted && a.path == b.path => Some((a, b)),
+        _ => None,
+    });
+    for (a, b) in twins.take(MAX_TWINS) {
+        let path = a.path.bytes();
+        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0).max(1);
+        let what = format!("{} stands twice in its folder, for inodes {} and {}", a.path, a.node.number, b.node.number);
+        gaps.at(|p| p.path = path.get(..end).map(Name::new)).add("walk", what, 0);
+    }
+}
+
+/// Tells of inodes that say that more names lead to them than are there: a name was lost, or became another's.
+/// `entries` are sorted.
+pub(super) fn tell_links(entries: &[Entry], gaps: &Gaps) {
+    let linked = |e: &&Entry| !e.deleted && !e.is_dir() && e.stat.as_ref().is_some_and(|s| s.links > 1);
+    let mut names: HashMap<NodeId, (u32, &Entry)> = HashMap::new();
+    for entry in entries.iter().filter(linked) {
+        let (count, _) = names.entry(entry.node).or_insert((0, entry));
+        *count = count.saturating_add(1);
+    }
+    let says = |entry: &Entry| entry.stat.as_ref().map_or(0, |s| s.links);
+    let mut short: Vec<(u32, &Entry)> = names.into_values().filter(|(count, entry)| *count < says(entry)).collect();
+    short.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path).then(a.node.cmp(&b.node)));
+    for (count, entry) in short.into_iter().take(MAX_TWINS) {
+        let what = format!("its inode says that {} names lead to it; {count} were found", says(entry));
+        gaps.at(|p| {
+            p.path = Some(entry.path.clone());
+            p.inode = Some(entry.node.number);
+        })
+        .add("walk", what, 0);
+    }
+}
 
 impl Tree {
     /// Walks everything, live and deleted. Directories are visited once each, whatever links there are.
@@ -217,6 +259,10 @@ impl Tree {
         };
         let order = by_bytes(entries.iter().map(|e| e.path.bytes()).enumerate(), &ties);
         arrange(&mut entries, order);
+        tell_twins(&entries, &gaps);
+        if COUNTED.iter().any(|kind| fs.info().kind.starts_with(kind)) {
+            tell_links(&entries, &gaps);
+        }
         Ok(Self { id, fs, entries })
     }
     /// The live entry at exactly this path; links are not followed.

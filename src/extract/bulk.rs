@@ -1,4 +1,5 @@
 //! Phase C seen from above: which contents are to be read, and the row that each entry becomes.
+use super::allowance;
 use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
 use super::{Sink, item_key};
@@ -24,6 +25,8 @@ struct Group<'a> {
     tree: &'a Tree,
     names: Vec<Named<'a>>,
     key: u64,
+    /// Its content would cost more than all contents may.
+    cut: bool,
 }
 
 /// An entry, the system that it is an entry of, and its place in that system's index of owned paths.
@@ -38,6 +41,8 @@ pub(super) struct Kinds {
     pub archived: BTreeSet<FsId>,
     /// Their files are not read.
     pub listed_only: BTreeSet<FsId>,
+    /// Bytes of contents that are read; `None`: all.
+    pub most: Option<u64>,
 }
 
 /// Reads all contents and commits a row for every entry. `begin` is told how many bytes that will be.
@@ -53,9 +58,10 @@ pub(super) fn run(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let deleted = deleted(trees, systems);
-    let groups = groups(trees, systems, owners, &deleted, sink);
-    let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
-        groups.iter().partition(|g| is_file(g) && !sink.is_unread(g.key) && !kinds.listed_only.contains(&g.tree.id));
+    let groups = groups(trees, systems, owners, &deleted, kinds.most, sink);
+    let (files, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) = groups
+        .iter()
+        .partition(|g| is_file(g) && !g.cut && !sink.is_unread(g.key) && !kinds.listed_only.contains(&g.tree.id));
     let owner = |system: Option<&System>| system.and_then(|s| owners.get(s.index as usize)).and_then(Option::as_ref);
     let jobs: Vec<Job<'_>> = files
         .iter()
@@ -84,14 +90,23 @@ pub(super) fn run(
     let bytes = jobs.iter().map(cost).fold(0, u64::saturating_add);
     begin(bytes);
     let batch = Batch { sink, open: Mutex::default() };
+    let mut cuts = allowance::Cuts::of(kinds.most.unwrap_or(u64::MAX));
     for group in others {
+        let mut gaps = Vec::new();
         let unhashed = match is_file(group) {
             true if kinds.listed_only.contains(&group.tree.id) => LISTED_ONLY.into(),
+            true if group.cut => {
+                gaps.extend(group.names.first().and_then(|(_, entry, _)| cuts.gap(entry)));
+                allowance::REASON.into()
+            }
             true => UNREAD.into(),
             false => Arc::default(),
         };
         let rows = rows(group, &owner, kinds, &Content { unhashed, ..Content::default() }, &Sums::default());
-        batch.add(group.key, rows, Vec::new());
+        batch.add(group.key, rows, gaps);
+    }
+    if let Some((key, gap)) = cuts.rest() {
+        batch.add(key, Vec::new(), vec![gap]);
     }
     // One at a time, each committed before the next, where it is to be found out which brings the worker down.
     let step = if sink.is_probing() { 1 } else { jobs.len().max(1) };
@@ -177,6 +192,7 @@ fn groups<'a>(
     systems: &'a [System],
     owners: &[Option<Ownership>],
     deleted: &'a [(Option<&'a System>, Entry)],
+    most: Option<u64>,
     sink: &dyn Sink,
 ) -> Vec<Group<'a>> {
     let by_id: HashMap<FsId, &Tree> = trees.iter().map(|t| (t.id, &**t)).collect();
@@ -189,7 +205,7 @@ fn groups<'a>(
             group.names.push((system, entry, place));
         } else {
             let key = item_key(&("file", tree.id, entry.node, entry.deleted));
-            groups.push(Group { tree, names: vec![(system, entry, place)], key });
+            groups.push(Group { tree, names: vec![(system, entry, place)], key, cut: false });
         }
     };
     for system in systems {
@@ -210,6 +226,14 @@ fn groups<'a>(
     }
     for (system, entry) in deleted {
         add(*system, entry, 0, &mut groups);
+    }
+    // Before those that an earlier worker committed are left out: what is cut must not depend on where that one died.
+    if let Some(most) = most {
+        let cost = |g: &Group<'_>| g.names.first().map_or(0, |(_, entry, _)| allowance::cost(entry));
+        let costs: Vec<u64> = groups.iter().map(cost).collect();
+        for (group, cut) in groups.iter_mut().zip(allowance::cut(&costs, most)) {
+            group.cut = cut;
+        }
     }
     groups.retain(|g| {
         let is_done = sink.is_done(g.key);

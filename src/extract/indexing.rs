@@ -150,6 +150,7 @@ impl Opened {
             archives: self.layout.archives(&self.trees),
             archived: archived.collect(),
             listed_only: self.layout.listed_only.clone(),
+            most: self.layout.contents_most(),
         }
     }
 

@@ -62,6 +62,10 @@ const SEARCH: u64 = 16 << 30;
 const SEARCH_RATIO: u64 = 100;
 /// As much is searched of any.
 const SEARCH_LEAST: u64 = 1 << 30;
+/// How many times what the images' files hold may be read as contents of files, and what may be of any. A disk that
+/// is not packed holds more than its files' contents, packed ones hold a third to a tenth.
+const CONTENTS_RATIO: u64 = 32;
+const CONTENTS_LEAST: u64 = 2 << 30;
 /// More volumes than any real set of disks has; tables within tables could go on without end.
 const MAX_VOLUMES: usize = 10_000;
 
@@ -137,6 +141,13 @@ impl Layout {
     pub(super) fn search_left(&self) -> u64 {
         let most = self.stored.saturating_mul(SEARCH_RATIO).clamp(SEARCH_LEAST, SEARCH);
         most.saturating_sub(self.searched)
+    }
+
+    /// Bytes of contents that are read of all file systems of disks; `None` where there is no disk. Some formats let a
+    /// few bytes be the content of many files, or of terabytes of one.
+    pub(super) fn contents_most(&self) -> Option<u64> {
+        let most = self.stored.saturating_mul(CONTENTS_RATIO).saturating_add(CONTENTS_LEAST);
+        (self.stored > 0).then_some(most)
     }
 
     /// When everything was opened: keys that fit nothing are told, and the bytes are counted again.

@@ -3,6 +3,7 @@
 //! (A) metadata of all file systems; (B) small declared inputs; (C) all contents once, in the order
 //! in which they lie on the disk; (D) joins, which the parent does over the finished inventory.
 //! What a phase finds is committed item by item, so that a commit can be repeated and an item left out.
+mod allowance;
 mod archives;
 mod assemble;
 mod beside;

@@ -32,7 +32,9 @@ pub(crate) use fields::guid;
 pub use file::OpenFile;
 pub use joined::Joined;
 pub use mapped::{Extent, Map, Mapped};
-pub(crate) use packed::{Codec, Forward, Opened, Unpacked, expand_lzo, first_bytes, peek, tell};
+pub(crate) use packed::{
+    Codec, Forward, Opened, Unpacked, expand_lzo, expand_zstd, expand_zstd_into, first_bytes, peek, tell,
+};
 pub use packed::{Scratch, Store};
 pub use slice::Slice;
 use std::fmt;

@@ -62,7 +62,7 @@ pub(super) const FORMAT: Format = Format {
         let table = BlockTable::new(source.clone(), word(0x154)?, blocks, 4, false);
         let (data, step) = (word(0x158)?, block.saturating_add(extra));
         let place = |entry: u64| (entry < DISCARDED).then(|| entry.saturating_mul(step).saturating_add(data));
-        if let Some(what) = table.check(place, step, data) {
+        if let Some(what) = table.check(place, step, (data, source.len())) {
             opening.gaps.add_at(BY, "image_offset", word(0x154)?, what, 0);
         }
         let disk = Disk { file: source.clone(), table, data, block, extra, len, parent };

@@ -84,7 +84,7 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
             }
             Arc::new(Slice::new(source.clone(), Run::new(0, len.min(there))))
         }
-        3 | 4 => Arc::new(Mapped(dynamic(opening, &footer, len, kind == 4, &mut details)?)),
+        3 | 4 => Arc::new(Mapped(dynamic(opening, &footer, len, (kind == 4, is_whole), &mut details)?)),
         other => return Err(OpenError::Unsupported(format!("disk of kind {other}"))),
     };
     Ok(Container { disk, stored_hashes: Vec::new(), details })
@@ -99,7 +99,7 @@ fn dynamic(
     opening: &Opening<'_>,
     footer: &Fields,
     len: u64,
-    is_differencing: bool,
+    (is_differencing, is_whole): (bool, bool),
     details: &mut Vec<(String, String)>,
 ) -> Result<Dynamic, OpenError> {
     let source = &opening.source;
@@ -125,7 +125,9 @@ fn dynamic(
     let blocks = BlockTable::new(source.clone(), table, count, 4, true);
     let place = |entry: u64| (entry != NOT_WRITTEN).then(|| entry.saturating_mul(512));
     let behind = if table < source.len() { table.saturating_add(count.saturating_mul(4)) } else { 0 };
-    if let Some(what) = blocks.check(place, bitmap.saturating_add(block), behind) {
+    // The footer stands at the end, if it is there.
+    let end = source.len().saturating_sub(if is_whole { 511 } else { 0 });
+    if let Some(what) = blocks.check(place, bitmap.saturating_add(block), (behind, end)) {
         opening.gaps.add_at(BY, "image_offset", table, what, 0);
     }
     Ok(Dynamic {

@@ -30,6 +30,7 @@ mod siblings;
 mod supervisor;
 mod together;
 mod verify;
+mod waits;
 mod watch;
 
 pub use crate::base::Stage;

@@ -5,6 +5,7 @@
 //! hold up the parent.
 use super::open::OpenedImage;
 use super::scratch::Scratch;
+use super::waits::Silence;
 use super::{Failure, Plan, siblings};
 use crate::base::Wanted;
 use crate::worker::protocol::{Given, Job, Order, Report, receive_sized, send, send_files};
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 64;
 /// And their bytes as they came; one more message may stand beside them.
 const WAITING: u64 = 64 << 20;
-/// A worker that says nothing for this long hangs.
+/// A worker that says nothing for this long hangs; time in which it waited for the processor does not count.
 const SILENCE: Duration = super::Limits::DEFAULT.silence;
 /// For the GNU C library's memory: what is large goes back to the system when it is freed (glibc would learn from the
 /// first such piece to keep them), what is small stays for the next. Others do not look at it.
@@ -141,15 +142,15 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn next(&mut self, cancelled: &dyn Fn() -> bool) -> Next {
-        let since = Instant::now();
+        let mut silence = Silence::new(self.child.as_ref().map(Child::id));
         loop {
             match self.poll(TICK) {
                 Some(next) => return next,
                 None if cancelled() => return Next::Cancelled,
-                None if since.elapsed() > self.silence => {
+                None if silence.is_over(self.silence) => {
                     return Next::Dead(format!("it said nothing for {} seconds", self.silence.as_secs()));
                 }
-                None => {}
+                None => silence.note(),
             }
         }
     }

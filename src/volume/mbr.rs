@@ -32,6 +32,14 @@ impl Entry {
     pub(super) fn is_empty(self) -> bool {
         self.code == 0 || self.sectors == 0
     }
+    /// What of a partition is left in an entry that counts as empty: no tool leaves it so.
+    fn remains(self) -> Option<&'static str> {
+        match (self.start, self.code, self.sectors) {
+            (1.., 1.., 0) => Some("a type and no sectors"),
+            (1.., 0, 1..) => Some("sectors and no type"),
+            _ => None,
+        }
+    }
     fn is_extended(self) -> bool {
         matches!(self.code, 0x05 | 0x0f | 0x85)
     }
@@ -152,6 +160,7 @@ fn read(source: &Source, gaps: &Gaps, mut budget: Budget) -> Result<Vec<Part>, R
         if !entry.is_empty() && !entry.is_extended() {
             reader.partition(number, entry.start, entry);
         }
+        reader.remains(0, number, entry);
     }
     if mbr.is_protective() {
         reader.report.at(
@@ -182,6 +191,13 @@ impl Reader<'_> {
             label: String::new(),
             uuid: if self.signature == 0 { String::new() } else { format!("{:08x}-{index:02x}", self.signature) },
         });
+    }
+    fn remains(&self, at: u64, number: u32, entry: Entry) {
+        if let Some(what) = entry.remains() {
+            let start = entry.start;
+            let what = format!("entry {number} says that a partition begins at sector {start}, with {what}; left out");
+            self.report.at(at, what, self.bytes(entry.sectors));
+        }
     }
     /// Follows the EBRs of one extended partition.
     fn chain(&mut self, container: Entry, budget: &mut Budget) {
@@ -225,6 +241,7 @@ impl Reader<'_> {
             self.claims.push(table(at, self.size, "EBR"));
             for (slot, entry) in (1..).zip(ebr.entries) {
                 if entry.is_empty() {
+                    self.remains(at, slot, entry);
                     continue;
                 }
                 if entry.is_extended() {

@@ -1,5 +1,6 @@
 //! One test binary; each file under it tests one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod allowance;
 mod approved;
 mod archive;
 mod bad;

@@ -84,7 +84,9 @@ impl Seen {
     /// Words that tell one kind of trouble from another, numbers and names left out.
     pub fn words(&self) -> BTreeSet<String> {
         let plain = |text: &str| {
-            let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| w.len() > 2);
+            // Identifiers are letters and digits mixed: none of their parts is a word.
+            let all = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+            let words = all.filter(|w| w.len() > 2 && w.bytes().all(|b| b.is_ascii_alphabetic()));
             words.take(12).collect::<Vec<_>>().join(" ")
         };
         self.gaps.iter().map(|g| &g.text).chain(&self.refused).map(|t| plain(t)).collect()

@@ -175,7 +175,12 @@ impl Walker<'_> {
     /// The next place where an object begins whose follower is one as well, or the end of the file.
     fn next_object(&mut self, at: u64, end: u64) -> u64 {
         let mut at = aligned(at.saturating_add(1));
-        while at.saturating_add(HEAD) <= end {
+        loop {
+            // No object begins with zeros, and what was allocated in advance may be gigabytes of them.
+            at = self.windows.next_used(at, end);
+            if at.saturating_add(HEAD) > end {
+                return end;
+            }
             // What cannot be read is stepped over as a whole.
             if self.windows.bytes(at, 8).is_err() {
                 at = aligned(at.saturating_add(4096));
@@ -192,7 +197,6 @@ impl Walker<'_> {
             }
             at = at.saturating_add(8);
         }
-        end
     }
     fn data(&mut self, object: Object, at: u64) {
         if let Some((word, bit)) = place(at)

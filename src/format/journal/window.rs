@@ -33,6 +33,23 @@ impl<'a> Windows<'a> {
         }
         Ok(out)
     }
+    /// The first multiple of eight from `at` on whose eight bytes are not all zero, `end` if there is none, or where
+    /// bytes can no longer be read. `at` is a multiple of eight.
+    pub(super) fn next_used(&mut self, at: u64, end: u64) -> u64 {
+        let mut at = at;
+        while at < end {
+            let base = at - at % WINDOW;
+            let Ok(window) = self.window(base) else { return at };
+            let from = usize::try_from(at - base).unwrap_or(usize::MAX);
+            let Some(rest) = window.get(from..).filter(|r| !r.is_empty()) else { return at };
+            if let Some(zeros) = rest.iter().position(|b| *b != 0) {
+                let used = at.saturating_add(zeros as u64);
+                return (used - used % 8).min(end);
+            }
+            at = base.saturating_add(WINDOW);
+        }
+        end
+    }
     fn window(&mut self, base: u64) -> Result<&[u8], String> {
         if let Some(at) = self.kept.iter().position(|(b, _)| *b == base) {
             let hit = self.kept.remove(at);

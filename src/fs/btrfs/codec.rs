@@ -1,11 +1,8 @@
 //! The compressors of file contents. The output is capped by what the extent says that it holds.
 //! Format: RFC 1950, RFC 8878; LZO1X in pieces of a sector each, "Compression" in the Btrfs documentation.
 use super::raw::{size, u32_at};
-use crate::image::expand_lzo;
+use crate::image::{expand_lzo, expand_zstd};
 use std::io::Read;
-
-/// Bytes of window for zstd.
-const WINDOW: u64 = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Codec {
@@ -34,10 +31,7 @@ impl Codec {
     pub(super) fn decode(self, packed: &[u8], len: usize, sector: usize) -> Result<Vec<u8>, String> {
         let mut out = match self {
             Self::Zlib => read(flate2::read::ZlibDecoder::new(packed), len),
-            Self::Zstd => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(packed, WINDOW) {
-                Ok(reader) => read(reader, len),
-                Err(e) => Err(e.to_string()),
-            },
+            Self::Zstd => expand_zstd(packed, len),
             Self::Lzo => lzo_pieces(packed, len, sector).ok_or_else(|| "contradicts its format".to_owned()),
         }
         .map_err(|e| format!("{}: {e}", self.name()))?;

@@ -1,12 +1,11 @@
 //! The compressors of EROFS; each cluster is a stream of its own, of which only as much is decoded as a file needs.
 //! Format: LZ4 blocks; MicroLZMA (XZ Utils), LZMA whose first byte holds the properties; RFC 1951; RFC 8878.
 use super::lz4;
+use crate::image::expand_zstd;
 use std::io::Read;
 
 /// Bytes of the dictionary of MicroLZMA, at most (as the kernel).
 const DICTIONARY: u32 = 8 << 20;
-/// Bytes of window for zstd.
-const WINDOW: u64 = 8 << 20;
 
 /// What the superblock says of the compressors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,10 +49,7 @@ impl Codec {
             Self::Lz4 => lz4::expand(packed, wanted).ok_or_else(|| "contradicts its format".to_owned()),
             Self::Lzma => lzma(packed, wanted, set),
             Self::Deflate => read(flate2::read::DeflateDecoder::new(packed), wanted),
-            Self::Zstd => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(packed, WINDOW) {
-                Ok(reader) => read(reader, wanted),
-                Err(e) => Err(e.to_string()),
-            },
+            Self::Zstd => expand_zstd(packed, wanted),
         }
         .map_err(|e| format!("{}: {e}", self.name()))
     }

@@ -8,16 +8,13 @@ use super::superblock::{BLOCK, MAGIC, crc};
 use crate::base::Run;
 use crate::fs::chunks::{Chunked, Chunks, Part, Stand};
 use crate::fs::raw::{size, u32_at};
-use crate::image::{Slice, Source, expand_lzo, read_exact};
-use std::io::Read;
+use crate::image::{Slice, Source, expand_lzo, expand_zstd, read_exact};
 use std::sync::Arc;
 
 /// Addresses of a node.
 const ADDRESSES: u64 = 1018;
 /// Bytes before the data of a compressed cluster.
 const HEAD: usize = 24;
-/// Bytes of window for zstd; a cluster has 1 MiB at most.
-const WINDOW: u64 = 8 << 20;
 
 pub(super) fn open(volume: &Arc<Volume>, inode: &Inode) -> Source {
     if inode.inline & (INLINE_DATA | INLINE_DENTRY) != 0 {
@@ -215,13 +212,7 @@ fn expand(algorithm: u8, data: &[u8], len: usize) -> Result<Vec<u8>, String> {
                 out
             })
         }
-        2 => {
-            let mut out = Vec::new();
-            let reader = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(data, WINDOW);
-            let reader = reader.map_err(|e| format!("zstd: {e}"))?;
-            reader.take((len as u64).saturating_add(1)).read_to_end(&mut out).map_err(|e| format!("zstd: {e}"))?;
-            Ok(out)
-        }
+        2 => expand_zstd(data, len.saturating_add(1)).map_err(|e| format!("zstd: {e}")),
         3 => Err("lzo-rle: not read".to_owned()),
         n => Err(format!("compressor {n}")),
     }?;

@@ -1,12 +1,10 @@
 //! The compressors. Each block is a stream of its own, and its output is capped by the size of a block.
 //! Format: RFC 1950 (gzip means zlib here), the LZMA SDK's `.lzma`, `.xz`, LZ4 blocks, LZO1X, RFC 8878.
-use crate::image::expand_lzo;
+use crate::image::{expand_lzo, expand_zstd};
 use std::io::Read;
 
 /// KiB of memory for the window of xz and lzma. A block has at most 1 MiB.
 const MEMORY: u32 = 16 << 10;
-/// Bytes of window for zstd.
-const WINDOW: u64 = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Codec {
@@ -66,10 +64,7 @@ impl Codec {
                 Err(e) => Err(e.to_string()),
             },
             Self::Xz => read(lzma_rust2::XzReader::new_mem_limit(packed, false, MEMORY), cap),
-            Self::Zstd => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(packed, WINDOW) {
-                Ok(reader) => read(reader, cap),
-                Err(e) => Err(e.to_string()),
-            },
+            Self::Zstd => expand_zstd(packed, cap.saturating_add(1)).and_then(|out| within(out, cap)),
             Self::Lz4 => {
                 let mut out = vec![0; cap];
                 match lz4_flex::block::decompress_into(packed, &mut out) {
@@ -118,8 +113,9 @@ fn bare(form: Bare, packed: &[u8], cap: usize) -> Result<Vec<u8>, String> {
 fn read(reader: impl Read, cap: usize) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     reader.take((cap as u64).saturating_add(1)).read_to_end(&mut out).map_err(|e| e.to_string())?;
-    if out.len() > cap {
-        return Err("gives more than a block".to_owned());
-    }
-    Ok(out)
+    within(out, cap)
+}
+
+fn within(out: Vec<u8>, cap: usize) -> Result<Vec<u8>, String> {
+    if out.len() > cap { Err("gives more than a block".to_owned()) } else { Ok(out) }
 }

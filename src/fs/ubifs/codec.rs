@@ -1,10 +1,7 @@
 //! The compressors of a file's blocks, each a stream of its own of at most 4096 bytes.
 //! Format: LZO1X, RFC 1951 (without a header), RFC 8878.
-use crate::image::expand_lzo;
+use crate::image::{expand_lzo, expand_zstd};
 use std::io::Read;
-
-/// Bytes of window for zstd.
-const WINDOW: u64 = 8 << 20;
 
 pub(super) fn name(number: u16) -> &'static str {
     match number {
@@ -22,10 +19,7 @@ pub(super) fn decode(number: u16, packed: &[u8], len: usize) -> Result<Vec<u8>, 
         0 => packed.get(..len).map(<[u8]>::to_vec).ok_or_else(|| "is shorter than it says".to_owned()),
         1 => expand_lzo(packed, len).ok_or_else(|| "contradicts its format".to_owned()),
         2 => read(flate2::read::DeflateDecoder::new(packed), len),
-        3 => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(packed, WINDOW) {
-            Ok(reader) => read(reader, len),
-            Err(e) => Err(e.to_string()),
-        },
+        3 => expand_zstd(packed, len.saturating_add(1)),
         _ => Err(format!("compressor {number} is not known")),
     };
     let name = name(number);

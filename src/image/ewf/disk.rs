@@ -28,7 +28,8 @@ pub(super) struct Disk {
     chunk: usize,
     len: u64,
     pages: Cache<Vec<u32>>,
-    chunks: Cache<Vec<u8>>,
+    /// Those that do not decode as well, with the reason: a chunk may have 32 MiB, and is asked for piece by piece.
+    chunks: Cache<Result<Vec<u8>, String>>,
 }
 
 /// Where a chunk lies.
@@ -84,7 +85,11 @@ impl Disk {
         let Some(behind) = behind else { return (self, 0) };
         let larger = self.resized(chunk, len.saturating_add(behind));
         // Of what is kept as it is, the checksum alone tells where it ends.
-        if larger.cached(last).is_ok() { (larger, behind) } else { (larger.resized(chunk, len), 0) }
+        if larger.cached(last).is_ok_and(|chunk| chunk.is_ok()) {
+            (larger, behind)
+        } else {
+            (larger.resized(chunk, len), 0)
+        }
     }
 
     /// Runs of the disk that no chunk is there for.
@@ -180,13 +185,14 @@ impl Disk {
         ReadError { offset, what: format!("chunk {chunk}, bytes {offset} to {last} of the disk{place}: {what}") }
     }
 
-    /// A chunk by itself, from the cache or into it.
-    fn cached(&self, chunk: u64) -> Result<Arc<Vec<u8>>, String> {
+    /// A chunk by itself, from the cache or into it, or why it does not decode. What could not be read is tried again.
+    fn cached(&self, chunk: u64) -> Result<Arc<Result<Vec<u8>, String>>, String> {
         self.chunks.get(chunk, || {
             let at = self.place(chunk)?;
             let mut out = vec![0; self.size(chunk)];
-            self.with_stored(at.segment, Run::new(at.offset, at.len), |stored| self.decode(stored, at.form, &mut out))?;
-            Ok(out)
+            self.with_stored(at.segment, Run::new(at.offset, at.len), |stored| {
+                Ok(self.decode(stored, at.form, &mut out).map(|()| out))
+            })
         })
     }
 
@@ -300,8 +306,9 @@ impl ReadAt for Disk {
                 done = done.saturating_add(self.direct(chunk, out)?);
                 continue;
             }
-            let failed = |e: String| ReadError { offset: at, ..self.failed(chunk, &e) };
-            let block = self.cached(chunk).map_err(failed)?;
+            let failed = |e: &str| ReadError { offset: at, ..self.failed(chunk, e) };
+            let kept = self.cached(chunk).map_err(|e| failed(&e))?;
+            let block = (*kept).as_ref().map_err(|e| failed(e))?;
             let from = block.get(inside..).unwrap_or_default();
             let n = from.len().min(out.len());
             match (out.get_mut(..n), from.get(..n)) {

@@ -3,7 +3,8 @@
 use crate::base::{Exceeded, Gaps};
 use crate::image::inflate::adler32;
 use crate::image::{ReadError, Segment, read_exact};
-use memchr::memmem;
+use aho_corasick::AhoCorasick;
+use std::sync::OnceLock;
 
 /// Bytes before the first section.
 pub(super) const FILE_HEADER: u64 = 13;
@@ -13,8 +14,13 @@ pub(super) const DESCRIPTOR: u64 = 76;
 const COVERED: usize = 72;
 /// More sections than any segment has; a table every 32 MiB gives 32 for each GiB.
 const MAX_SECTIONS: usize = 1 << 20;
-/// Bytes that are read in one go where a descriptor is looked for.
-const WINDOW: usize = 1 << 20;
+/// Bytes that are read at first where a descriptor is looked for, and at most in one go: the next one is near where
+/// one was damaged, and far where the segment was overwritten.
+const WINDOWS: (usize, usize) = (16 << 10, 1 << 20);
+/// Damaged sections behind which is looked: each costs a search.
+const MAX_SEARCHES: u32 = 4096;
+/// Bytes that are searched behind one: sections have two gigabytes at most, as their tables count with 31 bits.
+const MAX_SEARCHED: u64 = 16 << 30;
 const BY: &str = "EWF";
 
 /// Names that a descriptor may carry.
@@ -76,11 +82,16 @@ pub(super) fn sections(segment: &Segment, gaps: &Gaps) -> Result<Sections, Excee
     let len = segment.source.len();
     let mut list: Vec<Section> = Vec::new();
     let mut at = FILE_HEADER;
+    let mut searches = 0_u32;
     while at.saturating_add(DESCRIPTOR) <= len {
         if list.len() >= MAX_SECTIONS {
             return Err(Exceeded("budget: sections of a segment"));
         }
         let Some(found) = descriptor(segment, at) else {
+            searches = searches.saturating_add(1);
+            if searches > MAX_SEARCHES {
+                return Err(Exceeded("budget: damaged sections of a segment"));
+            }
             let next = search(segment, at.saturating_add(1));
             let until = next.unwrap_or(len);
             let what = format!("{}: damaged section at byte {at}; read on from byte {until}", segment.name);
@@ -140,18 +151,24 @@ fn parse(bytes: &[u8]) -> Option<Descriptor> {
 
 /// The first whole descriptor of a known kind from a byte on.
 fn search(segment: &Segment, from: u64) -> Option<u64> {
-    let len = segment.source.len();
-    let mut buf = vec![0; WINDOW];
+    static NAMES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    // Each name ends with a zero.
+    let names = NAMES.get_or_init(|| AhoCorasick::new(KINDS.iter().map(|k| [k.as_bytes(), &[0]].concat())).ok());
+    let names = names.as_ref()?;
+    let len = segment.source.len().min(from.saturating_add(MAX_SEARCHED));
+    let (mut size, most) = WINDOWS;
+    let (mut buf, zeros) = (Vec::new(), vec![0; most]);
     let mut at = from;
     while at < len {
+        buf.resize(size, 0);
+        size = size.saturating_mul(4).min(most);
         let n = segment.source.read_at(at, &mut buf).ok().filter(|n| *n > 0)?;
         let window = buf.get(..n)?;
-        let candidates = KINDS.iter().flat_map(|kind| {
-            let named = [kind.as_bytes(), &[0]].concat();
-            memmem::find_iter(window, &named).collect::<Vec<_>>()
-        });
         let fits =
             |start: &usize| window.get(*start..start.saturating_add(76)).is_some_and(|bytes| parse(bytes).is_some());
+        // Most of a sparse file is zeros, in which no name is.
+        let is_empty = zeros.get(..n) == Some(window);
+        let candidates = names.find_overlapping_iter(if is_empty { &[] } else { window }).map(|m| m.start());
         if let Some(found) = candidates.filter(fits).min() {
             return Some(at.saturating_add(found as u64));
         }

@@ -6,6 +6,7 @@
 mod bzip2;
 mod codec;
 mod decoder;
+mod frame;
 mod framed;
 mod lzo;
 mod marks;
@@ -20,6 +21,7 @@ use super::{Container, Format, OpenError, Opening, Source};
 use crate::base::Gaps;
 pub(crate) use codec::Codec;
 pub(crate) use decoder::{Forward, peek};
+pub(crate) use frame::{expand as expand_zstd, expand_into as expand_zstd_into};
 pub(crate) use lzo::expand as expand_lzo;
 pub use scratch::Scratch;
 pub use store::Store;

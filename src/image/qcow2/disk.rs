@@ -4,14 +4,13 @@ use crate::image::cache::Cache;
 use crate::image::decoded::{Blocks, Decoded};
 use crate::image::inflate::deflate;
 use crate::image::parent::Below;
-use crate::image::{Extent, Map, ReadError, Source, read_exact};
-use std::io::Read;
+use crate::image::{Extent, Map, ReadError, Source, expand_zstd_into, read_exact};
 use std::sync::Arc;
 
 /// Bytes of tables that are kept.
 const KEPT: u64 = 16 << 20;
 pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
-const COMPRESSED: u64 = 1 << 62;
+pub(super) const COMPRESSED: u64 = 1 << 62;
 const ZERO: u64 = 1;
 /// Set where a cluster is this image's alone; in an external data file it tells byte 0 from nowhere.
 const OWN: u64 = 1 << 63;
@@ -139,14 +138,16 @@ impl Tables {
             None => Ok((Kind::Below, self.cluster().saturating_sub(offset.rem_euclid(self.cluster())))),
         }
     }
-    /// The compressed bytes that an entry leads to. Their last sector may be cut by the file's end.
-    fn compressed(&self, entry: u64) -> Run {
-        let shift = 62_u32.saturating_sub(self.bits.saturating_sub(8));
-        let low = 1_u64.checked_shl(shift).unwrap_or(0).wrapping_sub(1);
-        let offset = entry & low & !(3 << 62);
-        let sectors = (entry & !(3 << 62)).checked_shr(shift).unwrap_or(0).saturating_add(1);
-        Run::new(offset, sectors.saturating_mul(512).saturating_sub(offset.rem_euclid(512)))
-    }
+}
+
+/// The compressed bytes that an entry leads to, where clusters have two to the power of `bits` bytes. Their last sector
+/// may be cut by the file's end.
+pub(super) fn compressed(entry: u64, bits: u32) -> Run {
+    let shift = 62_u32.saturating_sub(bits.saturating_sub(8));
+    let low = 1_u64.checked_shl(shift).unwrap_or(0).wrapping_sub(1);
+    let offset = entry & low & !(3 << 62);
+    let sectors = (entry & !(3 << 62)).checked_shr(shift).unwrap_or(0).saturating_add(1);
+    Run::new(offset, sectors.saturating_mul(512).saturating_sub(offset.rem_euclid(512)))
 }
 
 pub(super) struct Disk {
@@ -215,7 +216,7 @@ struct Packed {
 impl Packed {
     fn run(&self, number: u64) -> Result<Run, String> {
         match self.tables.at(number.saturating_mul(self.tables.cluster()))?.0 {
-            Kind::Compressed(entry) => Ok(self.tables.compressed(entry)),
+            Kind::Compressed(entry) => Ok(compressed(entry, self.tables.bits)),
             _ => Err("it is not compressed".into()),
         }
     }
@@ -243,7 +244,8 @@ impl Blocks for Packed {
             full.as_mut_slice()
         };
         let place = |e: String| format!("compressed at byte {}: {e}", run.offset);
-        let n = if self.is_zstd { zstd(&stored, target) } else { deflate(&stored, target) }.map_err(place)?;
+        let n =
+            if self.is_zstd { expand_zstd_into(&stored, target) } else { deflate(&stored, target) }.map_err(place)?;
         if n != target.len() {
             return Err(format!("compressed at byte {}: it decodes to {n} bytes only", run.offset));
         }
@@ -257,17 +259,4 @@ impl Blocks for Packed {
         let pieces = self.tables.file.locate(self.run(number).ok()?);
         pieces.first().map(|p| (p.image, p.offset))
     }
-}
-
-/// Decodes one zstd frame, behind which other bytes may stand.
-fn zstd(stored: &[u8], out: &mut [u8]) -> Result<usize, String> {
-    let mut decoder = ruzstd::decoding::StreamingDecoder::new(stored).map_err(|e| e.to_string())?;
-    let mut done = 0;
-    while let Some(rest) = out.get_mut(done..).filter(|r| !r.is_empty()) {
-        match decoder.read(rest).map_err(|e| e.to_string())? {
-            0 => break,
-            n => done = done.saturating_add(n),
-        }
-    }
-    Ok(done)
 }

@@ -2,6 +2,7 @@
 //! tables; they may be compressed, lie in another file, or in the image that this one builds on.
 //!
 //! Specified by QEMU, docs/interop/qcow2.txt.
+mod counts;
 mod disk;
 
 use super::fields::Fields;
@@ -90,9 +91,28 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
         let given = opening.files.ask(&wanted);
         given.map_err(|why| OpenError::Missing { wanted: wanted.to_string(), why })?.source
     };
+    let features_bits = features;
     let features =
         Features { is_extended: features & EXTENDED != 0, has_zeros: is_3, is_external: features & EXTERNAL != 0 };
     let taken = taken(opening, &head, &l1, bits);
+    // Snapshots and bitmaps lead to clusters as well; where QEMU did not close the image, its counts may lag behind.
+    if snapshots == 0 && !extensions.has_bitmaps && features_bits & (DIRTY | EXTERNAL) == 0 {
+        let counts = (head.be64(48).unwrap_or(0), head.be32(56).unwrap_or(0));
+        let mut all = taken.clone();
+        // The table may be longer than the disk needs it.
+        all.push(Run::new(
+            head.be64(40).unwrap_or(0),
+            u64::from(head.be32(36).unwrap_or(0).min(MAX_L1)).saturating_mul(8),
+        ));
+        all.extend(counts::blocks(source, counts.0, counts.1, bits));
+        all.retain(|run| run.len > 0);
+        let order = if is_3 { head.be32(96).unwrap_or(4) } else { 4 };
+        let is_extended = features.is_extended;
+        counts::check(
+            &counts::Image { file: source, l1: &l1, bits, is_extended, taken: &all, counts, order },
+            opening.gaps,
+        );
+    }
     let tables = Arc::new(Tables::new(source.clone(), l1, bits, size, features, taken));
     let disk = Disk::new(tables, data, below, is_zstd);
     Ok(Container { disk: Arc::new(Mapped(disk)), stored_hashes: Vec::new(), details })
@@ -167,6 +187,7 @@ fn backing(
 struct Extensions {
     backing_format: Option<Vec<u8>>,
     data_file: Option<Vec<u8>>,
+    has_bitmaps: bool,
 }
 impl Extensions {
     fn read(source: &Source, head: &Fields, is_3: bool, bits: u32) -> Self {
@@ -182,6 +203,7 @@ impl Extensions {
             match kind {
                 0 => break,
                 0xe279_2aca => found.backing_format = data(),
+                0x2385_2875 => found.has_bitmaps = true,
                 0x4441_5441 => found.data_file = data(),
                 _ => {}
             }
