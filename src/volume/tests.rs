@@ -224,7 +224,7 @@ fn what_is_left_of_a_partition_whose_size_or_type_is_gone_is_told() {
     put_entry(&mut disk, 0, 0, 0x83, 100, 200);
     assert_eq!(parts(&disk).2, [""; 0]);
     for (code, sectors, words) in [(0x83, 0, "a type and no sectors"), (0, 300, "sectors and no type")] {
-        put_entry(&mut disk, 1, 0, code, 400, sectors);
+        put_entry(&mut disk, 0, 1, code, 400, sectors);
         let (_, found, gaps) = parts(&disk);
         assert_eq!(partitions(&found).len(), 1);
         assert!(gaps.len() == 1 && gaps[0].contains(words) && gaps[0].contains("sector 400"), "{gaps:?}");
