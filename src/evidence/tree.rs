@@ -2,7 +2,7 @@
 use crate::base::order::{arrange, by_bytes};
 use crate::base::parallel::{in_order, split, threads};
 use crate::base::{Cancelled, Evidence, FsId, Gaps, ImageRun, Name, NodeId, Progress, Run};
-use crate::fs::{DirEntry, FileSystem, FsError, NodeKind, Stat, Stream};
+use crate::fs::{FileSystem, FsError, NodeKind, Stat, Stream};
 use crate::image::Source;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -20,7 +20,7 @@ const WINDOWS: (usize, usize) = (16 << 10, 1 << 20);
 /// Damaged sections behind which is looked: each costs a search.
 const MAX_SEARCHES: u32 = 4096;
 /// Bytes that are searched behind one: sections have two gigabytes at most, as their tables count with 31 bits.
-const MAX_SEARCHED: u64 = 16 << 30;
+const MAX_SEARCHED: u64 = 4 << 30;
 const BY: &str = "EWF";
 
 /// Names that a descriptor may carry.
