@@ -323,7 +323,7 @@ fn conform(content: &Content, spoken: &[Spoken<'_>], made: &mut [Made], notes: &
         let own = by_finding.get(&at).and_then(|n| spoken.get(*n));
         let said: Vec<&Spoken<'_>> = match own {
             Some(own) => vec![own],
-            None => rows_of(made).flat_map(|row| by_row.get(row)).flatten().filter_map(|n| spoken.get(*n)).collect(),
+            None => rows_of(made).filter_map(|row| by_row.get(row)).flatten().filter_map(|n| spoken.get(*n)).collect(),
         };
         made.finding.conformity = Conformity::NotStated;
         if let Some(breach) = said.iter().find(|s| s.is_breach()) {

@@ -134,8 +134,9 @@ fn plain_type(value: &toml::Value, column: &Column) -> Result<(), String> {
     use toml::Value::{Array, Boolean, Integer, String};
     match (value, column.kind) {
         (Array(list), _) => list.iter().try_for_each(|v| plain_type(v, column)),
-        (Boolean(_), Kind::Bool) | (Integer(_), Kind::Number) => Ok(()),
-        (String(_) | Integer(_), Kind::Text | Kind::List | Kind::Path | Kind::Time) => Ok(()),
+        (Boolean(_), Kind::Bool)
+        | (Integer(_), Kind::Number)
+        | (String(_) | Integer(_), Kind::Text | Kind::List | Kind::Path | Kind::Time) => Ok(()),
         (_, Kind::Bool) => Err("expected true or false".into()),
         (_, Kind::Number) => Err("expected a whole number".into()),
         _ => Err("expected text".into()),

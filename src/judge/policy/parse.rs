@@ -80,9 +80,10 @@ impl Reader<'_> {
                 "by" => drop(self.words(value, "by")),
                 "issued" => issued = self.day(value, "issued"),
                 "acceptance" => content.acceptance = self.acceptance(value),
-                name => match section::ALL.iter().find(|s| s.name == name) {
-                    Some(section) => content.parts.extend(self.part(section, key.span().start, value)),
-                    None => {
+                name => {
+                    if let Some(section) = section::ALL.iter().find(|s| s.name == name) {
+                        content.parts.extend(self.part(section, key.span().start, value));
+                    } else {
                         let known: Vec<&str> = section::ALL.iter().map(|s| s.name).collect();
                         let what = format!(
                             "no key `{name}` is known here; there are schema, name, by, issued, acceptance, and the sections {}",
@@ -90,7 +91,7 @@ impl Reader<'_> {
                         );
                         self.complain(key.span().start, what);
                     }
-                },
+                }
             }
         }
         if !schema {
@@ -184,7 +185,7 @@ impl Reader<'_> {
             let what = format!("write [[{}.{}]] with two brackets: there may be several", section.name, word(verb));
             return self.complain(value.span().start, what);
         };
-        for one in list.iter() {
+        for one in list {
             match one.get_ref().as_table() {
                 Some(table) => into.push(self.entry(section, verb, one.span().start, table)),
                 None => self.complain(one.span().start, "a line must be a table"),
@@ -214,18 +215,19 @@ impl Reader<'_> {
                 "owner" => entry.owner = self.words(value, "owner"),
                 "until" => entry.until = self.day(value, "until"),
                 "severity" if verb == Verb::Forbid => entry.severity = self.severity(value),
-                name => match section.column(name).and_then(|at| Some((at, columns.get(at)?))) {
-                    Some((column, described)) => match plain(value.get_ref()) {
-                        Ok(plain) => match Condition::parse(&plain, described) {
-                            Ok(condition) => {
+                name => {
+                    if let Some((column, described)) = section.column(name).and_then(|at| Some((at, columns.get(at)?)))
+                    {
+                        let parsed =
+                            plain(value.get_ref()).and_then(|plain| Ok((Condition::parse(&plain, described)?, plain)));
+                        match parsed {
+                            Ok((condition, plain)) => {
                                 entry.conditions.push((column, condition));
                                 entry.written.push((name.to_owned(), plain));
                             }
                             Err(what) => self.complain(here, format!("{name}: {what}")),
-                        },
-                        Err(what) => self.complain(here, format!("{name}: {what}")),
-                    },
-                    None => {
+                        }
+                    } else {
                         let known: Vec<&str> = columns.iter().map(|c| c.name).collect();
                         let own = KEYS.iter().filter(|k| **k != "severity" || verb == Verb::Forbid);
                         let own: Vec<&str> = own.copied().collect();
@@ -238,7 +240,7 @@ impl Reader<'_> {
                         );
                         self.complain(here, what);
                     }
-                },
+                }
             }
         }
         entry.written.sort_by(|a, b| a.0.cmp(&b.0));
