@@ -78,7 +78,7 @@ fn two_cranes_are_compared_and_looked_at_side_by_side() {
     assert!(shows(&window, "/bin/rbash"));
     click(&mut window, "Contents");
     assert!(shows(&window, "0 lines differ, of 2 lines"));
-    click(&mut window, "Columns");
+    click(&mut window, "Values");
     click(&mut window, "Compare others…");
     assert!(shows(&window, "Compare this case with others"));
 }

@@ -174,7 +174,7 @@ fn panes(cx: &mut Cx<'_>, ui: &mut Ui, matrix: &Arc<Matrix>, row: usize) {
         if ui.button("Contents").on_hover_text("The contents of the file it was read from, line by line").clicked() {
             cx.ask(Command::CompareContents { line: row, pair: chosen });
         }
-        if cx.comparing.contents.is_some() && ui.button("Columns").clicked() {
+        if cx.comparing.contents.is_some() && ui.button("Values").clicked() {
             cx.comparing.contents = None;
         }
         if let Some(hand) = &d.hand {
