@@ -283,6 +283,10 @@ impl<'a> View<'a> {
             if alone || at.ends_with(".service") {
                 keys.push(format!("file:{at}"));
             }
+            // The one tunnel that a script sets up is what the script is told for.
+            if alone && &*c.manager == "command" {
+                keys.push(format!("prog:{at}"));
+            }
             keys.extend(tool.map(key));
             keys.extend(c.endpoints.iter().map(|e| format!("host:{}", host_of(e))));
             let raises =
