@@ -133,33 +133,52 @@ impl fmt::Display for BaselineError {
 /// Writes a baseline of everything in the inventory that describes a state. The same inventory gives
 /// the same bytes.
 pub fn build(about: &About, inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
-    let mut hash = Sha256::new();
-    let mut put = |line: &str, out: &mut dyn Write| -> io::Result<()> {
-        for bytes in [line.as_bytes(), b"\n"] {
-            hash.update(bytes);
-            out.write_all(bytes)?;
-        }
-        Ok(())
-    };
-    put(&serde_json::to_string(about)?, out)?;
-    let mut rows = 0_u64;
+    let mut lines = Sealed::begin(about, out)?;
     for table in inventory.all() {
         if !is_state(table.table()) {
             continue;
         }
-        let mut lines = (0..table.len())
+        let mut rows = (0..table.len())
             .filter(|row| is_shown(table, *row))
             .map(|row| line(table, row))
             .collect::<Result<Vec<_>, _>>()?;
-        lines.sort();
-        lines.dedup();
-        for line in &lines {
-            put(line, out)?;
-            rows = rows.saturating_add(1);
-        }
+        rows.sort();
+        rows.dedup();
+        rows.iter().try_for_each(|row| lines.row(row))?;
     }
-    let sha256 = hex(&hash.finalize());
-    writeln!(out, "{}", serde_json::to_string(&End { rows, sha256 })?)
+    lines.end().map(drop)
+}
+
+/// A baseline while it is written: what was written so far is counted and hashed for the last line.
+pub(super) struct Sealed<'a> {
+    out: &'a mut dyn Write,
+    hash: Sha256,
+    rows: u64,
+}
+impl<'a> Sealed<'a> {
+    /// Writes the first line.
+    pub(super) fn begin(about: &About, out: &'a mut dyn Write) -> io::Result<Self> {
+        let mut new = Self { out, hash: Sha256::new(), rows: 0 };
+        new.put(&serde_json::to_string(about)?)?;
+        Ok(new)
+    }
+    pub(super) fn row(&mut self, line: &str) -> io::Result<()> {
+        self.rows = self.rows.saturating_add(1);
+        self.put(line)
+    }
+    fn put(&mut self, line: &str) -> io::Result<()> {
+        for bytes in [line.as_bytes(), b"\n"] {
+            self.hash.update(bytes);
+            self.out.write_all(bytes)?;
+        }
+        Ok(())
+    }
+    /// Writes the last line; gives the number of rows.
+    pub(super) fn end(self) -> io::Result<u64> {
+        let (rows, sha256) = (self.rows, hex(&self.hash.finalize()));
+        writeln!(self.out, "{}", serde_json::to_string(&End { rows, sha256 })?)?;
+        Ok(rows)
+    }
 }
 
 fn line(table: &dyn AnyTable, row: usize) -> Result<String, serde_json::Error> {

@@ -3,10 +3,9 @@
 //! The file is JSON lines like that of rows, schema `cranescope-packages/1`: `["package", family, name, version,
 //! architecture]`, then for each of its files `["file", path, kind, mode, uid, gid, target, config, sha256]`, with `null`
 //! where the package does not say. Inodes, times and attributes are not vouched for.
-use super::file::{About, End};
-use crate::base::{Digest, Name, hex};
+use super::file::{About, Sealed};
+use crate::base::{Digest, Name};
 use crate::inventory::{File, PackageManifest};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -168,16 +167,7 @@ fn path_hash(path: &str) -> [u8; 16] {
 /// bytes.
 pub fn build_packages(about: &About, packages: &mut [PackageManifest], out: &mut dyn Write) -> io::Result<u64> {
     packages.sort_by(|a, b| a.key().cmp(&b.key()));
-    let mut hash = Sha256::new();
-    let mut rows = 0_u64;
-    let mut put = |line: &str, out: &mut dyn Write| -> io::Result<()> {
-        for bytes in [line.as_bytes(), b"\n"] {
-            hash.update(bytes);
-            out.write_all(bytes)?;
-        }
-        Ok(())
-    };
-    put(&serde_json::to_string(about)?, out)?;
+    let mut lines = Sealed::begin(about, out)?;
     let mut last = None;
     for p in packages.iter() {
         // The same package in two files is one.
@@ -185,17 +175,13 @@ pub fn build_packages(about: &About, packages: &mut [PackageManifest], out: &mut
             continue;
         }
         last = Some(p.key());
-        put(&serde_json::to_string(&("package", &p.family, &p.name, &p.version, &p.architecture))?, out)?;
-        rows = rows.saturating_add(1);
+        lines.row(&serde_json::to_string(&("package", &p.family, &p.name, &p.version, &p.architecture))?)?;
         for f in &p.files {
             let target = f.target.as_ref().map(Name::display);
             let sha256 = f.sha256.map(|s| s.to_string());
             let line = ("file", f.path.display(), &f.kind, f.mode, f.uid, f.gid, target, f.config, sha256);
-            put(&serde_json::to_string(&line)?, out)?;
-            rows = rows.saturating_add(1);
+            lines.row(&serde_json::to_string(&line)?)?;
         }
     }
-    let sha256 = hex(&hash.finalize());
-    writeln!(out, "{}", serde_json::to_string(&End { rows, sha256 })?)?;
-    Ok(rows)
+    lines.end()
 }

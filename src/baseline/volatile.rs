@@ -1,36 +1,32 @@
 //! What differs between two examinations of the same state: clocks, counters, and what is derived
 //! from other columns. Baselines and comparisons leave these columns out.
 use crate::base::Digest;
-use crate::inventory::{AnyTable, Table, Value};
+use crate::inventory::{AnyTable, CellRef, Table};
 use sha2::{Digest as _, Sha256};
 
 /// Tables that record the past instead of a state.
 const RECORDS: &[&str] = &["events", "sessions", "traces", "file_events"];
 
+/// Columns of files that follow from other columns or other tables.
+pub const DERIVED_OF_FILES: &[&str] = &[
+    "allocated",
+    "links",
+    "unhashed",
+    "content",
+    "package",
+    "package_check",
+    "package_attributes",
+    "layer",
+    "covered",
+    "against_lower",
+    "against_system",
+    "no_account",
+];
+
 /// Table, and columns of it.
 const COLUMNS: &[(&str, &[&str])] = &[
-    (
-        "files",
-        &[
-            "allocated",
-            "links",
-            "modified",
-            "accessed",
-            "changed",
-            "created",
-            "deleted_at",
-            "unhashed",
-            "content",
-            "package",
-            "package_check",
-            "package_attributes",
-            "layer",
-            "covered",
-            "against_lower",
-            "against_system",
-            "no_account",
-        ],
-    ),
+    ("files", DERIVED_OF_FILES),
+    ("files", &["modified", "accessed", "changed", "created", "deleted_at"]),
     ("binaries", &["covered"]),
     ("drivers", &["covered"]),
     ("connections", &["last_used"]),
@@ -42,15 +38,15 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("accounts", &["changed"]),
 ];
 
-/// Whether rows of the table describe a state that can be vouched for.
-pub(super) fn is_state(table: &Table) -> bool {
+/// Whether rows of the table describe a state that can be vouched for, and compared.
+pub fn is_state(table: &Table) -> bool {
     !RECORDS.contains(&table.name)
 }
 
 /// Whether the running system shows what the row tells: what is covered vouches for nothing.
-pub(super) fn is_shown(table: &dyn AnyTable, row: usize) -> bool {
-    let covered = table.table().column("covered").map(|c| table.value(row, c));
-    covered.is_none_or(|c| canonical(&c).is_empty())
+pub fn is_shown(table: &dyn AnyTable, row: usize) -> bool {
+    let covered = table.table().column("covered").map(|c| table.cell(row, c));
+    covered.is_none_or(|c| matches!(c, CellRef::Null | CellRef::Text("")))
 }
 
 /// Whether a column is left out of comparisons.
@@ -59,19 +55,24 @@ pub(super) fn is_volatile(table: &Table, column: &str) -> bool {
 }
 
 /// A cell as text, losslessly; lists keep their order and their parts apart.
-pub(super) fn canonical(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Text(t) => t.to_string(),
-        Value::Path(p) => p.display(),
-        Value::List(l) => l.join("\u{1f}"),
-        other => other.to_string(),
+pub fn canonical(cell: &CellRef<'_>) -> String {
+    match cell {
+        CellRef::Null => String::new(),
+        CellRef::Text(t) => (*t).to_owned(),
+        CellRef::Path(p) => p.display(),
+        CellRef::List(l) => l.join("\u{1f}"),
+        other => other.to_value().to_string(),
     }
+}
+
+/// The named cell of a row as text; empty where the table has no such column.
+pub fn named(table: &dyn AnyTable, row: usize, column: &str) -> String {
+    table.table().column(column).map_or_else(String::new, |c| canonical(&table.cell(row, c)))
 }
 
 /// The key of a row, as texts.
 pub(super) fn key(table: &dyn AnyTable, row: usize) -> Vec<String> {
-    table.table().key.iter().map(|k| canonical(&table.get(row, k))).collect()
+    table.table().key.iter().map(|k| named(table, row, k)).collect()
 }
 
 /// 128 bits that stand for a table and a key.
@@ -91,7 +92,7 @@ pub(super) fn state_hash(table: &dyn AnyTable, row: usize) -> [u8; 16] {
     for (at, column) in described.columns.iter().enumerate() {
         if !described.key.contains(&column.name) && !is_volatile(described, column.name) {
             part(&mut hash, column.name);
-            part(&mut hash, &canonical(&table.value(row, at)));
+            part(&mut hash, &canonical(&table.cell(row, at)));
         }
     }
     short(hash)
@@ -99,10 +100,7 @@ pub(super) fn state_hash(table: &dyn AnyTable, row: usize) -> [u8; 16] {
 
 /// The content of a file row, where it was hashed.
 pub(super) fn content(table: &dyn AnyTable, row: usize) -> Option<Digest> {
-    match table.get(row, "sha256") {
-        Value::Text(t) if table.table().name == "files" => Digest::parse(&t),
-        _ => None,
-    }
+    (table.table().name == "files").then(|| Digest::parse(&named(table, row, "sha256")))?
 }
 
 fn part(hash: &mut Sha256, text: &str) {

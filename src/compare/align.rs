@@ -3,8 +3,9 @@
 //! Rows are found by system and key. Where a key stands in several rows of a machine, rows that say the same on all
 //! machines belong together first; what is left belongs together where each machine has one, else each stands alone.
 //! What one machine has and another has not is tried once more without the machines' own names.
-use super::columns::{compared, is_shown, is_state, key, text};
+use super::columns::{compared, key};
 use super::own::Own;
+use crate::baseline::{canonical as text, is_shown, is_state};
 use crate::inventory::{AnyTable, CellRef, Inventory, Table};
 use std::collections::BTreeMap;
 

@@ -2,11 +2,10 @@
 //!
 //! The key of a table finds a row again on one machine; between two, what may change must not be part of the key: a
 //! setting with another value is a changed setting. Columns that follow from other columns or other tables are left
-//! out, since what they follow from is compared.
-use crate::inventory::{AnyTable, CellRef, TABLES, Table};
-
-/// Tables that record the past instead of a state: they tell when and by whose hand, and are not compared.
-const RECORDS: &[&str] = &["events", "sessions", "traces", "file_events"];
+//! out, since what they follow from is compared. Tables that record the past tell when and by whose hand, and are not
+//! compared.
+use crate::baseline::{DERIVED_OF_FILES, is_state};
+use crate::inventory::{TABLES, Table};
 
 /// Keys that differ from the tables' own, and why.
 const KEYS: &[(&str, &[&str], &str)] = &[
@@ -22,23 +21,7 @@ const KEYS: &[(&str, &[&str], &str)] = &[
 
 /// Columns that follow from what is compared anyway.
 const DERIVED: &[(&str, &[&str])] = &[
-    (
-        "files",
-        &[
-            "allocated",
-            "links",
-            "unhashed",
-            "content",
-            "package",
-            "package_check",
-            "package_attributes",
-            "layer",
-            "covered",
-            "against_lower",
-            "against_system",
-            "no_account",
-        ],
-    ),
+    ("files", DERIVED_OF_FILES),
     ("binaries", &["covered"]),
     // By its shell, password and keys.
     ("accounts", &["login"]),
@@ -56,11 +39,6 @@ const DERIVED: &[(&str, &[&str])] = &[
     ("boot_environment", &["place"]),
 ];
 
-/// Whether rows of the table describe a state.
-pub fn is_state(table: &Table) -> bool {
-    !RECORDS.contains(&table.name)
-}
-
 /// The columns that identify a row on two machines.
 pub(super) fn key(table: &Table) -> &'static [&'static str] {
     KEYS.iter().find(|(name, ..)| *name == table.name).map_or(table.key, |(_, key, _)| key)
@@ -76,28 +54,6 @@ pub(super) fn compared(table: &Table) -> Vec<usize> {
     let key = key(table);
     let columns = table.columns.iter().enumerate();
     columns.filter(|(_, c)| !key.contains(&c.name) && !is_derived(table, c.name)).map(|(at, _)| at).collect()
-}
-
-/// Whether the running system shows what the row tells.
-pub(super) fn is_shown(table: &dyn AnyTable, row: usize) -> bool {
-    let covered = table.table().column("covered").map(|c| table.cell(row, c));
-    covered.is_none_or(|c| matches!(c, CellRef::Null | CellRef::Text("")))
-}
-
-/// A cell as text, losslessly; lists keep their parts apart.
-pub(super) fn text(cell: &CellRef<'_>) -> String {
-    match cell {
-        CellRef::Null => String::new(),
-        CellRef::Text(t) => (*t).to_owned(),
-        CellRef::Path(p) => p.display(),
-        CellRef::List(l) => l.join("\u{1f}"),
-        other => other.to_value().to_string(),
-    }
-}
-
-/// The named cell as text.
-pub(super) fn cell(table: &dyn AnyTable, row: usize, column: &str) -> String {
-    table.table().column(column).map_or_else(String::new, |c| text(&table.cell(row, c)))
 }
 
 /// The rows of documentation: each state table with its key, and why where that is not the table's own.
@@ -130,7 +86,6 @@ mod tests {
             }
             assert_ne!(of(name).key, *key, "{name} has its own key already");
         }
-        assert!(RECORDS.iter().all(|r| TABLES.iter().any(|t| t.name == *r)));
         // Whatever is compared has something to be found by, and all but lists of names something to differ in.
         for table in TABLES.iter().filter(|t| is_state(t)) {
             assert!(!key(table).is_empty(), "{}", table.name);

@@ -2,10 +2,11 @@
 //! other versions stands under these.
 use super::Difference;
 use super::align::Record;
-use super::columns::{cell, key};
+use super::columns::key;
 use super::own::Own;
 use super::variation::Told;
 use super::weigh::{Class, class, is_as_shipped};
+use crate::baseline::named as cell;
 use crate::inventory::{AnyTable, Inventory};
 use std::collections::{BTreeMap, HashMap};
 

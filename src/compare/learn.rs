@@ -41,7 +41,7 @@ pub fn learn(machines: &[Machine], known: &Variation) -> Result<(String, usize),
                 continue;
             };
             for column in columns::key(table.table()) {
-                let value = columns::cell(table, row, column);
+                let value = crate::baseline::named(table, row, column);
                 let is_path = table.table().column(column).and_then(|c| table.table().columns.get(c)).map(|c| c.kind);
                 let text = if is_path == Some(Kind::Path) { general(&own.neutral(&value)) } else { literal(&value) };
                 if *column != "deleted" {
@@ -119,7 +119,7 @@ fn may_vary(record: &align::Record, inventories: &[&Inventory], files: &[fold::F
 }
 
 fn is_deleted(table: &dyn AnyTable, row: usize) -> bool {
-    columns::cell(table, row, "deleted") == "true"
+    crate::baseline::named(table, row, "deleted") == "true"
 }
 
 /// A path as a pattern: numbers of more than one digit and hexadecimal names within one part of it. What lies in /etc

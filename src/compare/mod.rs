@@ -18,7 +18,7 @@ mod variation;
 mod weigh;
 pub mod write;
 
-pub use columns::{documented, is_state};
+pub use columns::documented;
 pub use hand::{Hand, Whose};
 pub use learn::learn;
 pub use moved::{Change, Moved};

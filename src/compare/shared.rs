@@ -2,10 +2,11 @@
 //! sisters would hide. The word of a machine's own package database is not independent, since whoever changes the
 //! machine can change it; neither is a baseline of what the examined party delivered.
 use super::align::Record;
-use super::columns::{cell, key};
+use super::columns::key;
 use super::fold::{Files, table};
 use super::variation::Told;
 use super::weigh::{Class, class, is_as_shipped};
+use crate::baseline::named as cell;
 use crate::baseline::{Baselines, Kind, Origin, Set, Standing};
 use crate::inventory::{AnyTable, Inventory};
 

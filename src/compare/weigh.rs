@@ -1,5 +1,5 @@
 //! How telling a difference is: the documented order by which differences are ranked.
-use super::columns::cell;
+use crate::baseline::named as cell;
 use crate::inventory::AnyTable;
 use serde::Serialize;
 

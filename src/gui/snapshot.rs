@@ -5,7 +5,7 @@ use super::rows::{ListRows, Rows, TableRows};
 use crate::case::CaseData;
 use crate::inventory::{Account, Event, Inventory};
 use crate::judge::{Category, Severity};
-use crate::report::{Laid, Picture, Way, layout};
+use crate::report::{Laid, Picture, Way, layout, ways};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,11 +102,12 @@ impl Overview {
             }
         }
         let (starts, starts_seen) = starts(data);
-        let picture = Picture::of(data);
+        let ways = ways(data);
+        let picture = Picture::with(data, &ways);
         let laid = layout(&picture);
         let missing_database = |s: &&crate::inventory::SystemInfo| s.package_database.is_empty();
         Self {
-            ways: crate::report::ways(data),
+            ways,
             picture: (picture, laid),
             starts,
             starts_seen,

@@ -1,8 +1,8 @@
 //! Which rules explain a difference.
 use super::guard::is_guarded;
 use super::{Rule, Variation};
+use crate::baseline::{canonical as text, named as cell};
 use crate::compare::align::Record;
-use crate::compare::columns::{cell, text};
 use crate::compare::own::Own;
 use crate::inventory::{AnyTable, Inventory, TABLES};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
 //! What no rule of expected variation explains, whoever wrote it.
-use crate::compare::columns::cell;
+use crate::baseline::named as cell;
 use crate::inventory::AnyTable;
 
 /// Tables of which whole rows are never expected variation: what runs, starts, lets in or leads out.

@@ -1,7 +1,8 @@
 //! Rules of expected variation as TOML, checked before use; and proposed ones written.
 use super::guard::{TOO_BROAD, WHOLE_ROWS};
 use super::{KINDS, Rule};
-use crate::compare::columns::{is_state, key};
+use crate::baseline::is_state;
+use crate::compare::columns::key;
 use crate::inventory::TABLES;
 use regex::Regex;
 use serde::{Deserialize, Serialize};

@@ -86,8 +86,11 @@ const CELLULAR: &[&str] = &["gsm", "cdma", "ppp-modem", "wwan", "mbim", "qmi", "
 
 impl Picture {
     pub fn of(data: &CaseData) -> Self {
+        Self::with(data, &ways(data))
+    }
+    /// The same, where the ways are there already.
+    pub fn with(data: &CaseData, ways: &[Way]) -> Self {
         let mut build = Build { picture: Self::default(), by_key: BTreeMap::new(), counts: BTreeMap::new() };
-        let ways = ways(data);
         let mut told: Vec<&str> = Vec::new();
         for way in ways.iter().filter(|w| w.table == "connections") {
             if let Some(c) = data.inventory.connections.get(way.row)
@@ -103,7 +106,7 @@ impl Picture {
                 build.finding(data, finding);
             }
         }
-        build.listeners(data, &ways);
+        build.listeners(data, ways);
         build.gateways(data);
         build.inside(data);
         build.done()

@@ -241,7 +241,7 @@ impl View<'_> {
                 rung: Some(Rung::Used),
                 chain: 5,
                 keys,
-                name: Some((6, tool.map_or_else(|| "log records of remote access".to_owned(), |t| t.name.clone()))),
+                name: Some((6, recorded(tool))),
                 told: format!("{when}{}: {}{times}", e.program, e.text),
                 ..Piece::default()
             });
@@ -268,7 +268,7 @@ impl View<'_> {
                 rung: Some(Rung::Used),
                 chain: 5,
                 keys,
-                name: Some((6, tool.map_or_else(|| "log records of remote access".to_owned(), |t| t.name.clone()))),
+                name: Some((6, recorded(tool))),
                 told: periods::told(s),
                 lowers: periods::foreign(&s.recorded_as).into_iter().collect(),
                 ..Piece::default()
@@ -293,6 +293,11 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// What records of use are called: by their tool, where it is known.
+fn recorded(tool: Option<&Tool>) -> String {
+    tool.map_or_else(|| "log records of remote access".to_owned(), |t| t.name.clone())
 }
 
 /// Keys of the far ends that a command gives to an SSH client by name: its settings say what the name stands for.
