@@ -27,5 +27,5 @@ pub use sets::{Baselines, Missing, Used};
 pub use sign::{NewPair, Signer, new_pair};
 pub use trust::{Keys, Trust, signature_of};
 pub use verdict::{BaselineVerdict, Standing};
-pub use version::compare_versions;
+pub use version::{VERSION_FAMILIES, compare_versions};
 pub use volatile::{DERIVED_OF_FILES, canonical, is_shown, is_state, named};

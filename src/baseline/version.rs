@@ -5,10 +5,13 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Compares two versions of one package family: deb, opkg, rpm, pacman, apk.
+/// Families whose versions have an order of their own; everything else has that of rpm.
+pub const VERSION_FAMILIES: [&str; 3] = ["deb", "rpm", "apk"];
+
+/// Compares two versions as one family of packages does: deb (also by its database, dpkg), opkg, rpm, pacman, apk.
 pub fn compare_versions(family: &str, a: &str, b: &str) -> Ordering {
     match family {
-        "deb" | "opkg" => by_parts(a, b, debian),
+        "deb" | "dpkg" | "opkg" => by_parts(a, b, debian),
         "apk" => apk(a, b),
         _ => by_parts(a, b, rpm),
     }

@@ -3,6 +3,7 @@ use super::assets;
 use super::links::{Facts, Ladder};
 use super::rule::{Logic, Rule, RuleError};
 use crate::base::parallel::{in_order, split, threads};
+use crate::inventory::TABLES;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -102,6 +103,24 @@ impl Knowledge {
     }
     pub fn rule_count(&self) -> u64 {
         self.rules.len() as u64
+    }
+    /// The tables that those rules look at, each once.
+    pub(super) fn looked_at(&self, rules: impl Fn(&Rule) -> bool) -> Vec<&'static str> {
+        let mut tables = BTreeSet::new();
+        for rule in self.rules.iter().filter(|r| rules(r)) {
+            match &rule.logic {
+                Logic::Rows { table, joins, .. } => {
+                    let all = std::iter::once(*table).chain(joins.iter().map(|j| j.table));
+                    tables.extend(all.filter_map(|id| TABLES.get(id)).map(|t| t.name));
+                }
+                Logic::Code(code) => {
+                    let looks_at =
+                        super::links::CODES.iter().find(|(name, ..)| name == code).map(|(.., tables)| *tables);
+                    tables.extend(looks_at.unwrap_or_default());
+                }
+            }
+        }
+        tables.into_iter().collect()
     }
     /// Over names and texts of all rule files in use, in order.
     pub fn rules_sha256(&self) -> &str {

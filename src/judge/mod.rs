@@ -33,13 +33,11 @@ pub use test_ground::TEST_GROUND;
 
 use crate::base::Gap;
 use crate::baseline::Baselines;
-use crate::inventory::{Inventory, Scene, TABLES};
+use crate::inventory::{Inventory, Scene};
 use draft::Draft;
 use links::Ground;
 use policy::Made;
 use rows::Tables;
-use rule::Logic;
-use std::collections::BTreeSet;
 use unread::{Bounded, Unread};
 
 /// What judging gave.
@@ -141,7 +139,7 @@ impl Court<'_> {
             inventory: self.inventory,
             tables: &tables,
             gaps: self.gaps,
-            looked_at: &|most| looked_at(self.knowledge, most),
+            knowledge: self.knowledge,
         };
         let (mut findings, by_policy, mut assessment) = policy::apply(&matter, made);
         findings.sort_by(|a, b| {
@@ -167,26 +165,4 @@ impl Court<'_> {
         let unexamined = unexamined::devices(self.inventory);
         Judgement { findings, searched, unexamined, reasons, assessment }
     }
-}
-
-/// Tables that those rules look at whose findings can be above a severity.
-fn looked_at(knowledge: &Knowledge, most: Severity) -> Vec<&'static str> {
-    let above = |rule: &&Rule| match rule.severity {
-        RuleSeverity::ByRung => most < Severity::High,
-        RuleSeverity::Fixed(severity) => severity > most,
-    };
-    let mut tables = BTreeSet::new();
-    for rule in knowledge.rules().iter().filter(above) {
-        match &rule.logic {
-            Logic::Rows { table, joins, .. } => {
-                let all = std::iter::once(*table).chain(joins.iter().map(|j| j.table));
-                tables.extend(all.filter_map(|id| TABLES.get(id)).map(|t| t.name));
-            }
-            Logic::Code(code) => {
-                let reads = links::CODES.iter().find(|(name, ..)| name == code).map(|(.., reads)| *reads);
-                tables.extend(reads.unwrap_or_default());
-            }
-        }
-    }
-    tables.into_iter().collect()
 }

@@ -62,6 +62,17 @@ pub struct Rule {
     pub tests: Vec<RuleTest>,
 }
 
+impl Rule {
+    /// Whether a finding of it can be above a severity.
+    pub(super) fn can_be_above(&self, most: Severity) -> bool {
+        match self.severity {
+            // The ladder ends at high; critical needs a policy that forbids the link.
+            RuleSeverity::ByRung => most < Severity::High,
+            RuleSeverity::Fixed(severity) => severity > most,
+        }
+    }
+}
+
 /// The texts as written.
 #[derive(Clone, Debug, Default)]
 pub struct Words {

@@ -1,5 +1,6 @@
 //! What the correlations need to know of a system: which package vouches for a file, and whether
 //! any package database is there to vouch at all.
+use super::tables::Look;
 use crate::base::{Evidence, Name};
 use crate::baseline::Baselines;
 use crate::inventory::{File, Inventory, Scene, Start, SystemInfo};
@@ -48,7 +49,7 @@ impl Vouched {
 
 /// Indices over one inventory, made once for all correlations.
 pub(in crate::judge) struct Ground<'a> {
-    pub(in crate::judge) inventory: &'a Inventory,
+    inventory: &'a Inventory,
     pub(in crate::judge) baselines: &'a Baselines,
     files: HashMap<(Option<u32>, &'a Name), usize>,
     databases: BTreeSet<Option<u32>>,
@@ -92,6 +93,14 @@ impl<'a> Ground<'a> {
             }
         }
         Self { inventory, baselines, files, databases, systems, whole, systems_known: &scene.systems }
+    }
+    /// The tables that one correlation looks at.
+    pub(in crate::judge) fn look<L: Look<'a>>(&self) -> L {
+        L::of(self.inventory)
+    }
+    /// Rows of a table.
+    pub(in crate::judge) fn count(&self, table: &str) -> Option<usize> {
+        self.inventory.table(table).map(|t| t.len())
     }
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)
@@ -142,8 +151,12 @@ impl<'a> Ground<'a> {
         (rows, told)
     }
     /// Starts of this machine's own, and how each comes about; but for those that other tables tell.
-    pub(in crate::judge) fn own_starts(&self, system: Option<u32>) -> Vec<(usize, &'a Start, String)> {
-        let rows = self.inventory.starts.iter().enumerate().filter(|(_, s)| s.system == system);
+    pub(in crate::judge) fn own_starts<'s>(
+        &self,
+        system: Option<u32>,
+        starts: &'s [Start],
+    ) -> Vec<(usize, &'s Start, String)> {
+        let rows = starts.iter().enumerate().filter(|(_, s)| s.system == system);
         let own = rows.filter(|(_, s)| !is_told_elsewhere(s) && !self.source(system, &s.evidence).is_stock());
         let how = |s: &Start| {
             if s.enabled { format!("comes about by {}: {}", s.when, s.trigger) } else { "is not enabled".to_owned() }

@@ -18,49 +18,16 @@ use super::unread::{Bounded, Unread};
 pub(super) use facts::Facts;
 pub(super) use frame::Ladder;
 pub(super) use ground::Ground;
+use tables::{ContentLook, Look as _, ModemLook, PackageContentLook, PackageVersionLook, RemoteLook};
 
 /// The names that a rule's `code` may have, and what each looks at.
 pub(super) const CODES: &[(&str, Correlation, &[&str])] = &[
-    (
-        "modem-link",
-        modem::findings,
-        &[
-            "devices",
-            "drivers",
-            "driver_settings",
-            "binaries",
-            "packages",
-            "connections",
-            "interfaces",
-            "services",
-            "tasks",
-            "starts",
-            "events",
-            "sessions",
-        ],
-    ),
-    ("known-bad-content", vouching::known_bad, &["files"]),
-    ("noteworthy-content", vouching::noteworthy, &["files"]),
-    ("package-content", vouching::other_content, &["files", "packages"]),
-    ("package-version", vouching::other_version, &["packages"]),
-    (
-        "remote-access-path",
-        remote_access::findings,
-        &[
-            "binaries",
-            "packages",
-            "connections",
-            "files",
-            "services",
-            "tasks",
-            "starts",
-            "listeners",
-            "endpoints",
-            "keys",
-            "events",
-            "sessions",
-        ],
-    ),
+    ("modem-link", modem::findings, ModemLook::TABLES),
+    ("known-bad-content", vouching::known_bad, ContentLook::TABLES),
+    ("noteworthy-content", vouching::noteworthy, ContentLook::TABLES),
+    ("package-content", vouching::other_content, PackageContentLook::TABLES),
+    ("package-version", vouching::other_version, PackageVersionLook::TABLES),
+    ("remote-access-path", remote_access::findings, RemoteLook::TABLES),
 ];
 
 type Correlation = fn(&Knowledge, &Ground<'_>, usize) -> Vec<Draft>;
@@ -73,10 +40,8 @@ pub(super) fn apply(knowledge: &Knowledge, ground: &Ground<'_>, unread: &Unread)
         let Logic::Code(code) = &rule.logic else { continue };
         let Some((_, correlate, looks_at)) = CODES.iter().find(|(name, ..)| name == code) else { continue };
         let found = correlate(knowledge, ground, at);
-        let inputs: Vec<String> = looks_at
-            .iter()
-            .filter_map(|name| ground.inventory.table(name).map(|t| format!("{} {name}", t.len())))
-            .collect();
+        let inputs: Vec<String> =
+            looks_at.iter().filter_map(|name| ground.count(name).map(|count| format!("{count} {name}"))).collect();
         searched.push(unread.searched(&rule.id, &inputs.join(", "), looks_at, found.len() as u64));
         drafts.extend(found);
     }

@@ -1,6 +1,7 @@
 //! What baselines say of files by themselves: contents that are known to be bad or worth a look, and files that packages
 //! from outside of the system ship otherwise.
 use super::ground::Ground;
+use super::tables::{ContentLook, PackageContentLook, PackageVersionLook};
 use crate::baseline::{Kind, Likeness, Package, PackageSet, Set, Shipped, compare_versions};
 use crate::inventory::{File, Package as Row};
 use crate::judge::draft::Draft;
@@ -39,8 +40,9 @@ fn contents(ground: &Ground<'_>, rule: usize, kind: Kind, severity: Severity) ->
     let Some(files) = table_id("files").filter(|_| ground.baselines.sets().any(|s| s.about.kind == kind)) else {
         return Vec::new();
     };
+    let look: ContentLook<'_> = ground.look();
     let mut found: BTreeMap<_, (Rows, Vec<&Set>)> = BTreeMap::new();
-    for (row, file) in ground.inventory.files.iter().enumerate() {
+    for (row, file) in look.files.iter().enumerate() {
         // The empty file is in every list.
         let Some(content) = file.sha256.as_ref().filter(|_| file.size > 0) else { continue };
         let key = (file.system, *content);
@@ -90,9 +92,9 @@ fn vouching<'a>(ground: &Ground<'a>) -> Vec<(&'a Set, &'a PackageSet)> {
 /// Installed packages of all systems by system and name.
 type Installed<'a> = HashMap<(Option<u32>, &'a str), Vec<(usize, &'a Row)>>;
 
-fn installed<'a>(ground: &Ground<'a>) -> Installed<'a> {
+fn installed(packages: &[Row]) -> Installed<'_> {
     let mut all = Installed::new();
-    for (row, package) in ground.inventory.packages.iter().enumerate() {
+    for (row, package) in packages.iter().enumerate() {
         let removed = ["deinstall", "config-files", "not-installed"].iter().any(|w| package.state.contains(w));
         if !removed || package.state.contains("ok installed") {
             all.entry((package.system, &*package.name)).or_default().push((row, package));
@@ -111,10 +113,11 @@ fn is_same(row: &Row, package: &Package) -> bool {
 pub(super) fn other_content(_: &Knowledge, ground: &Ground<'_>, rule: usize) -> Vec<Draft> {
     let sets = vouching(ground);
     let Some(files) = table_id("files").filter(|_| !sets.is_empty()) else { return Vec::new() };
-    let installed = installed(ground);
+    let look: PackageContentLook<'_> = ground.look();
+    let installed = installed(look.packages);
     type Key<'a> = (Option<u32>, &'a str, &'a Package);
     let mut found: BTreeMap<Key<'_>, (Rows, bool, usize, BTreeSet<String>)> = BTreeMap::new();
-    for (row, file) in ground.inventory.files.iter().enumerate() {
+    for (row, file) in look.files.iter().enumerate() {
         if file.deleted || !file.covered.is_empty() || !matches!(&*file.kind, "file" | "symlink") {
             continue;
         }
@@ -198,7 +201,8 @@ fn differs<'a>(
 pub(super) fn other_version(_: &Knowledge, ground: &Ground<'_>, rule: usize) -> Vec<Draft> {
     let sets = vouching(ground);
     let Some(table) = table_id("packages").filter(|_| !sets.is_empty()) else { return Vec::new() };
-    let installed = installed(ground);
+    let look: PackageVersionLook<'_> = ground.look();
+    let installed = installed(look.packages);
     let mut found: BTreeMap<(Option<u32>, &str, Ordering), Rows> = BTreeMap::new();
     for (set, packages) in &sets {
         let mut named: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();

@@ -10,6 +10,7 @@ use crate::base::{Evidence, Gap, short_id};
 use crate::baseline::{BaselineVerdict, Baselines};
 use crate::inventory::{Inventory, Scene, Value};
 use crate::judge::finding::{Category, Confidence, Conformity, Finding, Searched, Severity};
+use crate::judge::knowledge::Knowledge;
 use crate::judge::rows::{TableId, Tables};
 use crate::judge::unread::Unread;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,7 @@ pub(in crate::judge) struct Matter<'a> {
     pub(in crate::judge) inventory: &'a Inventory,
     pub(in crate::judge) tables: &'a Tables<'a>,
     pub(in crate::judge) gaps: &'a [Gap],
-    /// Tables that rules look at which could give more than a severity.
-    pub(in crate::judge) looked_at: &'a dyn Fn(Severity) -> Vec<&'static str>,
+    pub(in crate::judge) knowledge: &'a Knowledge,
 }
 
 /// What a section says of one thing.
@@ -446,11 +446,19 @@ fn unread(matter: &Matter<'_>, content: &Content, notes: &mut Vec<String>) -> Ve
         }
     };
     for part in speaks {
-        tell(content.at(part.line), &format!("the section {}", part.section.name), part.section.needs);
+        tell(
+            content.at(part.line),
+            &format!("the section {}", part.section.name),
+            &part.section.needs.tables(matter.knowledge),
+        );
     }
     let most = content.acceptance.most;
     let at = if content.acceptance.line == 0 { content.file.clone() } else { content.at(content.acceptance.line) };
-    tell(at, &format!("the maximum severity {}", most.word()), &(matter.looked_at)(most));
+    tell(
+        at,
+        &format!("the maximum severity {}", most.word()),
+        &matter.knowledge.looked_at(|rule| rule.can_be_above(most)),
+    );
     told
 }
 

@@ -1,9 +1,11 @@
 //! Conditions of a policy's line: those of rules (`judge::predicate`), and beside them `in` (addresses within
-//! ranges in CIDR notation, RFC 4632 and 4291), `range` (numbers from-to) and `at-least`, `below` (versions).
+//! ranges in CIDR notation, RFC 4632 and 4291), `range` (numbers from-to) and `at-least`, `below` (versions, in the order
+//! of the system's own packages: `baseline::compare_versions`).
 //!
 //! A list column is looked at element by element: a line that allows needs every element to fit, one that forbids
 //! or requires needs one. So an interface with one declared and one other address is not declared.
 use super::section::{Column, Takes};
+use crate::baseline::{VERSION_FAMILIES, compare_versions};
 use crate::inventory::{CellRef, Kind, Value};
 use crate::judge::predicate::{Predicate, text};
 use crate::judge::unexamined::host_of;
@@ -58,9 +60,9 @@ impl Condition {
         }
         Ok(Self { parts })
     }
-    /// `every`: of a list, all elements must fit, else one.
-    pub(super) fn holds(&self, value: &Value, every: bool) -> bool {
-        let one = |cell: &CellRef<'_>| self.parts.iter().all(|p| p.holds(cell));
+    /// `every`: of a list, all elements must fit, else one. `family`: whose packages order versions as these are ordered.
+    pub(super) fn holds(&self, value: &Value, every: bool, family: &str) -> bool {
+        let one = |cell: &CellRef<'_>| self.parts.iter().all(|p| p.holds(cell, family));
         match value {
             Value::List(list) if !list.is_empty() => {
                 let mut fits = list.iter().map(|e| one(&CellRef::Text(e)));
@@ -72,7 +74,8 @@ impl Condition {
 }
 
 impl Part {
-    fn holds(&self, cell: &CellRef<'_>) -> bool {
+    fn holds(&self, cell: &CellRef<'_>, family: &str) -> bool {
+        let order = |other: &str| compare_versions(family, text(cell).trim(), other);
         match self {
             Self::Plain(predicate) => predicate.holds(cell, None),
             Self::Within { nets, whole } => {
@@ -82,8 +85,8 @@ impl Part {
                 // Both ends belong to it.
                 ranges.iter().any(|(from, to)| (*from..=*to).contains(&n))
             }),
-            Self::AtLeast(from) => !text(cell).is_empty() && compare(&text(cell), from) != Ordering::Less,
-            Self::Below(end) => !text(cell).is_empty() && compare(&text(cell), end) == Ordering::Less,
+            Self::AtLeast(from) => !text(cell).is_empty() && order(from) != Ordering::Less,
+            Self::Below(end) => !text(cell).is_empty() && order(end) == Ordering::Less,
         }
     }
 }
@@ -122,7 +125,10 @@ fn versions_are_a_range(parts: &[Part]) -> Result<(), String> {
     let from = parts.iter().find_map(|p| if let Part::AtLeast(v) = p { Some(v) } else { None });
     let end = parts.iter().find_map(|p| if let Part::Below(v) = p { Some(v) } else { None });
     match (from, end) {
-        (Some(from), Some(end)) if compare(from, end) != Ordering::Less => {
+        // Of which family the system is stands nowhere in a policy: what no family has in this order is none.
+        (Some(from), Some(end))
+            if VERSION_FAMILIES.iter().all(|family| compare_versions(family, from, end) != Ordering::Less) =>
+        {
             Err(format!("no version is at least {from} and below {end}"))
         }
         _ => Ok(()),
@@ -225,36 +231,6 @@ fn reach(text: &str, whole: bool) -> Option<Net> {
     Some(Net { at, bits })
 }
 
-/// Versions in their natural order: runs of digits as numbers, everything else as text; what goes on is higher.
-fn compare(a: &str, b: &str) -> Ordering {
-    let (a, b) = (runs(a), runs(b));
-    for (x, y) in a.iter().zip(&b) {
-        let order = match (x.parse::<u128>(), y.parse::<u128>()) {
-            (Ok(x), Ok(y)) => x.cmp(&y),
-            _ => x.cmp(y),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    a.len().cmp(&b.len())
-}
-
-fn runs(text: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    for piece in text.trim().split(|c: char| !c.is_alphanumeric()).filter(|p| !p.is_empty()) {
-        let mut rest = piece;
-        while let Some(first) = rest.chars().next() {
-            let digits = first.is_ascii_digit();
-            let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
-            let (head, tail) = rest.split_at(end);
-            out.push(head);
-            rest = tail;
-        }
-    }
-    out
-}
-
 fn view(value: &Value) -> CellRef<'_> {
     match value {
         Value::Null => CellRef::Null,
@@ -277,7 +253,7 @@ mod tests {
         Condition::parse(table.get("c").unwrap(), &Column { name: "c", about: "", kind, takes })
     }
     fn holds(toml: &str, takes: Takes, value: &Value) -> bool {
-        parse(toml, Kind::Text, takes).unwrap().holds(value, true)
+        parse(toml, Kind::Text, takes).unwrap().holds(value, true, "deb")
     }
     fn text(text: &str) -> Value {
         Value::Text(text.into())
@@ -307,7 +283,7 @@ mod tests {
         assert!(holds(inside, Takes::Networks, &text("10.1.4.0/24")));
         let both = Value::List(vec!["10.1.2.3/24".into(), "192.0.2.1/24".into()]);
         assert!(!holds(inside, Takes::Addresses, &both));
-        assert!(parse(inside, Kind::List, Takes::Addresses).unwrap().holds(&both, false));
+        assert!(parse(inside, Kind::List, Takes::Addresses).unwrap().holds(&both, false, "deb"));
     }
 
     #[test]
@@ -320,8 +296,19 @@ mod tests {
         for (value, expected) in [("12", true), ("12.15", true), ("13", false), ("9.9", false), ("", false)] {
             assert_eq!(holds(versions, Takes::Versions, &text(value)), expected, "{value}");
         }
-        assert_eq!(compare("6.1.0-50-amd64", "6.1.0-9-amd64"), Ordering::Greater);
-        assert_eq!(compare("1.2rc1", "1.2"), Ordering::Greater);
+        // The order is that of the family of packages: a tilde comes before the end, apk's suffixes have one of their own.
+        let from =
+            |least: &str| parse(&format!("c = {{ at-least = \"{least}\" }}"), Kind::Text, Takes::Versions).unwrap();
+        for (value, least, deb, rpm, apk) in [
+            ("6.1.0-50-amd64", "6.1.0-9-amd64", true, true, true),
+            ("6.5.6-300.fc39.x86_64", "6.5.6-1", true, true, true),
+            ("12.4", "12.04", true, true, true),
+            ("13~rc1", "13", false, false, true),
+            ("3.19_rc1", "3.19", true, true, false),
+        ] {
+            let holds = |family| from(least).holds(&text(value), true, family);
+            assert_eq!((holds("deb"), holds("rpm"), holds("apk")), (deb, rpm, apk), "{value} {least}");
+        }
     }
 
     #[test]

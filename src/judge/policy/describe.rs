@@ -138,8 +138,8 @@ until = 2027-01-31
 
 Conditions are those of rules: a value or a list of values means equality with one of them; a table combines `is`, `not`, `glob`
 (`*` anything but `/`, `**` anything, `?` one character, `{a,b}`), `not-glob`, `regex`, `not-regex`, `more`, `less`, `empty`. Beside
-them: `in` (ranges of addresses: `"10.20.0.0/16"`), `range` (numbers: `"8000-8100"`), `at-least` and `below` (versions). Of a
-list column a line that allows needs every element to fit, one that forbids or requires needs one.
+them: `in` (ranges of addresses: `"10.20.0.0/16"`), `range` (numbers: `"8000-8100"`), `at-least` and `below` (versions, in the order of the
+system's own packages). Of a list column a line that allows needs every element to fit, one that forbids or requires needs one.
 
 ## Before it is used
 

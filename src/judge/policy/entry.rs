@@ -52,7 +52,7 @@ impl Entry {
         let every = self.verb == Verb::Allow;
         self.conditions.iter().all(|(column, condition)| {
             let value = thing.values.get(*column).unwrap_or(&Value::Null);
-            condition.holds(value, every)
+            condition.holds(value, every, &thing.family)
         })
     }
     /// Its end date lies before the day as of which is judged.

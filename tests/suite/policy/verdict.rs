@@ -24,6 +24,28 @@ fn what_was_not_read_leaves_it_incomplete() {
         assert_eq!(data.verdict.result, Outcome::Incomplete, "{by}: {}", reasons(&data));
         assert!(data.verdict.reasons.iter().any(|r| r.starts_with(&told)), "{by}: {}", reasons(&data));
     }
+    // Modems and remote access rest on all that their rules look at, and on nothing else.
+    let (modems, remote) = (line(&text, "[modems]") + 1, line(&text, "[remote-access]") + 1);
+    for (by, of_modems, of_remote) in [
+        ("linux.cron", true, true),
+        ("linux.endpoints", false, true),
+        ("linux.ssh-keys", true, true),
+        ("linux.logs", true, true),
+        ("linux.nftables", true, false),
+        ("linux.dhcp-leases", true, false),
+        ("linux.listeners", false, true),
+        ("linux.sudoers", false, false),
+        ("certificates", false, false),
+    ] {
+        made.gaps = vec![gap(by)];
+        let data = made.judged(&text, "2026-01-01");
+        for (section, at, expected) in [("modems", modems, of_modems), ("remote-access", remote, of_remote)] {
+            let told = format!("crane.toml:{at}: 1 gap bears on what the section {section} needs");
+            let found = data.verdict.reasons.iter().any(|r| r.starts_with(&told));
+            assert_eq!(found, expected, "{by}, {section}: {}", reasons(&data));
+        }
+    }
+    made.gaps = vec![gap("linux.systemd")];
     // A breach is one, whatever else was not read; both are told.
     let data = made.judged(&without("name = \"plc.service\""), "2026-01-01");
     assert_eq!(data.verdict.result, Outcome::Breach);

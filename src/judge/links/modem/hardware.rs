@@ -21,7 +21,7 @@ impl View<'_> {
         }
     }
     pub(super) fn devices(&mut self) {
-        for (row, d) in self.of(&self.ground.inventory.devices, |d| d.system) {
+        for (row, d) in self.of(self.look.devices, |d| d.system) {
             if !self.is_modem(d) {
                 continue;
             }
@@ -65,7 +65,7 @@ impl View<'_> {
         }
     }
     pub(super) fn drivers(&mut self) {
-        for (row, d) in self.of(&self.ground.inventory.drivers, |d| d.system) {
+        for (row, d) in self.of(self.look.drivers, |d| d.system) {
             if !d.covered.is_empty() {
                 continue;
             }
@@ -121,12 +121,12 @@ impl View<'_> {
     }
     pub(super) fn settings(&mut self) {
         let vendor_driver: Vec<String> = self
-            .of(&self.ground.inventory.drivers, |d| d.system)
+            .of(self.look.drivers, |d| d.system)
             .into_iter()
             .filter(|(_, d)| d.covered.is_empty() && self.know.vendor_modules.contains(&*d.name))
             .map(|(_, d)| d.name.to_string())
             .collect();
-        for (row, s) in self.of(&self.ground.inventory.driver_settings, |s| s.system) {
+        for (row, s) in self.of(self.look.driver_settings, |s| s.system) {
             let name = s.name.replace('-', "_");
             let ids = usb_ids(&s.value);
             let known = self.know.is_module(&name);

@@ -7,7 +7,7 @@ mod starts;
 use super::facts::{Cellular, Traces};
 use super::frame::{Link, Piece, join, one_a_name};
 use super::ground::{Ground, Vouched};
-use super::tables::Ids;
+use super::tables::{Ids, ModemLook};
 use crate::base::{Evidence, Name};
 use crate::judge::draft::Draft;
 use crate::judge::finding::Rung;
@@ -26,6 +26,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
             traces,
             weak_events,
             ground,
+            look: ground.look(),
             ids: Ids::new(),
             system: *system,
             pieces: Vec::new(),
@@ -54,6 +55,7 @@ struct View<'a> {
     traces: &'a Traces,
     weak_events: &'a BTreeSet<String>,
     ground: &'a Ground<'a>,
+    look: ModemLook<'a>,
     ids: Ids,
     system: Option<u32>,
     pieces: Vec<Piece>,

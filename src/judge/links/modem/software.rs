@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 impl View<'_> {
     pub(super) fn programs(&mut self) {
-        for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
+        for (row, b) in self.of(self.look.binaries, |b| b.system) {
             let file_name = String::from_utf8_lossy(b.path.file_name()).into_owned();
             let vouched = self.vouched(&b.path);
             if is_packaging(&b.path) || !b.covered.is_empty() {
@@ -74,7 +74,7 @@ impl View<'_> {
         });
     }
     pub(super) fn packages(&mut self) {
-        for (row, p) in self.of(&self.ground.inventory.packages, |p| p.system) {
+        for (row, p) in self.of(self.look.packages, |p| p.system) {
             if !p.state.is_empty() && !p.state.ends_with(" installed") {
                 continue;
             }
@@ -101,7 +101,7 @@ impl View<'_> {
             || (!self.know.not_cellular_kinds.contains(&*c.kind) && (!c.apn.is_empty() || !c.number.is_empty() || tty))
     }
     pub(super) fn connections(&mut self) {
-        for (row, c) in self.of(&self.ground.inventory.connections, |c| c.system) {
+        for (row, c) in self.of(self.look.connections, |c| c.system) {
             // A number of asterisks is the placeholder of a packaged template.
             let template = c.number.chars().all(|n| n == '*') && !c.number.is_empty();
             if !self.is_cellular(c) || template || self.ground.source(self.system, &c.evidence).is_stock() {
@@ -162,12 +162,12 @@ impl View<'_> {
     }
     pub(super) fn interfaces(&mut self) {
         let foreign: BTreeSet<&str> = self
-            .of(&self.ground.inventory.connections, |c| c.system)
+            .of(self.look.connections, |c| c.system)
             .into_iter()
             .filter(|(_, c)| !self.is_cellular(c))
             .map(|(_, c)| c.name.as_str())
             .collect();
-        for (row, i) in self.of(&self.ground.inventory.interfaces, |i| i.system) {
+        for (row, i) in self.of(self.look.interfaces, |i| i.system) {
             let wwan = &*i.kind == "wwan" || i.name.starts_with("wwan");
             let dial = &*i.kind == "ppp" || matches!(i.method.as_str(), "ppp" | "wvdial");
             let peer = i.details.iter().find_map(|d| d.strip_prefix("provider="));
@@ -192,7 +192,7 @@ impl View<'_> {
     }
     /// Configuration and state that no table holds, and deleted configuration of a link.
     pub(super) fn files(&mut self) {
-        for (row, f) in self.of(&self.ground.inventory.files, |f| f.system) {
+        for (row, f) in self.of(self.look.files, |f| f.system) {
             if &*f.kind == "directory" || !f.covered.is_empty() {
                 continue;
             }
@@ -207,7 +207,7 @@ impl View<'_> {
                 let stem = name.split('.').next().unwrap_or(&name).to_owned();
                 let kept = |c: &Connection| c.name == stem || c.evidence.path == f.path;
                 if self.know.link_files.is_match(&path)
-                    && !self.of(&self.ground.inventory.connections, |c| c.system).iter().any(|(_, c)| kept(c))
+                    && !self.of(self.look.connections, |c| c.system).iter().any(|(_, c)| kept(c))
                 {
                     self.pieces.push(Piece {
                         rung: Some(Rung::Configured),
@@ -225,10 +225,7 @@ impl View<'_> {
                     f.path,
                     if used { "traces of use" } else { "the configuration" }
                 );
-                let known = self
-                    .of(&self.ground.inventory.connections, |c| c.system)
-                    .iter()
-                    .any(|(_, c)| c.evidence.path == f.path);
+                let known = self.of(self.look.connections, |c| c.system).iter().any(|(_, c)| c.evidence.path == f.path);
                 if known {
                     continue;
                 }

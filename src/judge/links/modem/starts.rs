@@ -9,7 +9,7 @@ use crate::judge::links::periods;
 impl View<'_> {
     /// Units, tasks and interface commands that bring a link up.
     pub(super) fn starts(&mut self) {
-        for (row, s) in self.of(&self.ground.inventory.services, |s| s.system) {
+        for (row, s) in self.of(self.look.services, |s| s.system) {
             let stem = s.name.trim_end_matches(".service");
             let stock = self.ground.source(self.system, &s.evidence).is_stock() && s.dropins.is_empty();
             let row = (self.ids.services, row);
@@ -31,7 +31,7 @@ impl View<'_> {
             follows.extend(s.program.as_ref().map(program_key));
             self.start(row, follows, &s.commands, s.enabled, &format!("the service {}", s.name), &how);
         }
-        for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
+        for (row, t) in self.of(self.look.tasks, |t| t.system) {
             if !self.ground.source(self.system, &t.evidence).is_stock() {
                 let commands = std::slice::from_ref(&t.command);
                 let mut follows = vec![line_key(&t.evidence)];
@@ -47,14 +47,14 @@ impl View<'_> {
                 );
             }
         }
-        for (row, s, how) in self.ground.own_starts(self.system) {
+        for (row, s, how) in self.ground.own_starts(self.system, self.look.starts) {
             let mut follows = vec![line_key(&s.evidence)];
             follows.extend(s.program.as_ref().map(program_key));
             let commands = std::slice::from_ref(&s.command);
             let told = format!("the start of {} by {}", s.name, s.by);
             self.start((self.ids.starts, row), follows, commands, s.enabled, &told, &how);
         }
-        for (row, i) in self.of(&self.ground.inventory.interfaces, |i| i.system) {
+        for (row, i) in self.of(self.look.interfaces, |i| i.system) {
             let how =
                 if i.auto { "runs when the interface comes up, by itself" } else { "runs when the interface comes up" };
             self.start(
@@ -94,7 +94,7 @@ impl View<'_> {
             return;
         }
         let foreign = self
-            .of(&self.ground.inventory.connections, |c| c.system)
+            .of(self.look.connections, |c| c.system)
             .into_iter()
             .any(|(_, c)| !self.is_cellular(c) && follows.contains(&format!("peer:{}", c.name)));
         if foreign && !known {
@@ -118,10 +118,10 @@ impl View<'_> {
     }
     pub(super) fn events(&mut self) {
         let ppp_elsewhere = self
-            .of(&self.ground.inventory.connections, |c| c.system)
+            .of(self.look.connections, |c| c.system)
             .iter()
             .any(|(_, c)| matches!(&*c.kind, "pppoe" | "pptp" | "l2tp"));
-        for (row, e) in self.of(&self.ground.inventory.events, |e| e.system) {
+        for (row, e) in self.of(self.look.events, |e| e.system) {
             let rung = match &*e.class {
                 "modem-hardware" => Rung::Seen,
                 "modem-use" => Rung::Used,
@@ -154,7 +154,7 @@ impl View<'_> {
     }
     /// Periods of use: the highest rung, with start and end.
     pub(super) fn sessions(&mut self) {
-        for (row, s) in self.of(&self.ground.inventory.sessions, |s| s.system) {
+        for (row, s) in self.of(self.look.sessions, |s| s.system) {
             if &*s.kind != "modem" {
                 continue;
             }
@@ -196,7 +196,7 @@ impl View<'_> {
     /// What raises every configured link of the system: forwarding, and firewall rules for its interfaces.
     pub(super) fn context(&mut self) {
         let mut around = Vec::new();
-        for (row, s) in self.of(&self.ground.inventory.settings, |s| s.system) {
+        for (row, s) in self.of(self.look.settings, |s| s.system) {
             if &*s.program == "sysctl"
                 && s.effective
                 && s.value == "1"
@@ -205,7 +205,7 @@ impl View<'_> {
                 around.push((self.ids.settings, row, format!("{} forwards packets between networks", s.name)));
             }
         }
-        for (row, f) in self.of(&self.ground.inventory.firewall, |f| f.system) {
+        for (row, f) in self.of(self.look.firewall, |f| f.system) {
             if self.know.interfaces.is_match(&f.rule)
                 && matches!(&*f.action, "accept" | "masquerade" | "snat" | "dnat" | "forward")
             {

@@ -7,7 +7,7 @@ use super::facts::{Tool, Tools, Traces};
 use super::frame::{Link, Piece, join, one_a_name};
 use super::ground::{Ground, Vouched};
 use super::modem::{is_packaging, off_the_path};
-use super::tables::Ids;
+use super::tables::{Ids, RemoteLook};
 use crate::base::{Evidence, Name};
 use crate::inventory::{Binary, Connection};
 use crate::judge::draft::Draft;
@@ -29,6 +29,7 @@ pub(super) fn findings(knowledge: &Knowledge, ground: &Ground<'_>, rule: usize) 
             traces,
             weak_events,
             ground,
+            look: ground.look(),
             ids: Ids::new(),
             system: *system,
             pieces: Vec::new(),
@@ -73,6 +74,7 @@ struct View<'a> {
     traces: &'a Traces,
     weak_events: &'a BTreeSet<String>,
     ground: &'a Ground<'a>,
+    look: RemoteLook<'a>,
     ids: Ids,
     system: Option<u32>,
     pieces: Vec<Piece>,
@@ -132,7 +134,7 @@ impl<'a> View<'a> {
         Some(Identity { tool, by: format!("it is built from the Go module {name}") })
     }
     fn programs(&mut self) {
-        for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
+        for (row, b) in self.of(self.look.binaries, |b| b.system) {
             if matches!(&*b.kind, "relocatable" | "core") || !b.covered.is_empty() {
                 continue;
             }
@@ -190,7 +192,7 @@ impl<'a> View<'a> {
     }
     /// Scripts of nobody's package that run one of the programs found.
     fn runners(&mut self) {
-        for (row, b) in self.of(&self.ground.inventory.binaries, |b| b.system) {
+        for (row, b) in self.of(self.look.binaries, |b| b.system) {
             if b.runs.is_empty() || !b.covered.is_empty() || is_packaging(&b.path) {
                 continue;
             }
@@ -233,7 +235,7 @@ impl<'a> View<'a> {
         });
     }
     fn packages(&mut self) {
-        for (row, p) in self.of(&self.ground.inventory.packages, |p| p.system) {
+        for (row, p) in self.of(self.look.packages, |p| p.system) {
             let gone = !p.state.is_empty() && !p.state.ends_with(" installed");
             let Some(tool) = self.tools.by_package(&p.name).filter(|_| !gone) else { continue };
             let piece = Piece {
@@ -252,7 +254,7 @@ impl<'a> View<'a> {
         }
     }
     fn connections(&mut self) {
-        for (row, c) in self.of(&self.ground.inventory.connections, |c| c.system) {
+        for (row, c) in self.of(self.look.connections, |c| c.system) {
             let tool = self.tools.by_id(&c.manager);
             let ours = KINDS.contains(&&*c.kind) || tool.is_some_and(|t| !t.stock);
             if !ours || self.ground.source(self.system, &c.evidence).is_stock() {
@@ -278,8 +280,7 @@ impl<'a> View<'a> {
             keys.extend(ssh_host(c).map(|host| format!("ssh:{host}")));
             keys.extend((!matches!(c.interface.as_str(), "" | "tun" | "tap")).then(|| format!("peer:{}", c.interface)));
             // A file may hold several; a unit is one start, whatever it runs.
-            let alone =
-                self.ground.inventory.connections.iter().filter(|o| o.evidence.path == c.evidence.path).count() == 1;
+            let alone = self.look.connections.iter().filter(|o| o.evidence.path == c.evidence.path).count() == 1;
             if alone || at.ends_with(".service") {
                 keys.push(format!("file:{at}"));
             }
@@ -308,7 +309,7 @@ impl<'a> View<'a> {
     /// Hosts of services for remote access that configuration names, wherever it names them.
     fn hosts(&mut self) {
         let mut seen = BTreeSet::new();
-        for (row, e) in self.of(&self.ground.inventory.endpoints, |e| e.system) {
+        for (row, e) in self.of(self.look.endpoints, |e| e.system) {
             let Some(tool) = self.tools.by_host(&e.host).filter(|t| !t.stock) else { continue };
             // A connection tells its own far end, and a package's own settings say nothing of this machine.
             if &*e.told == "connections" || self.ground.source(self.system, &e.evidence).is_stock() {
@@ -332,7 +333,7 @@ impl<'a> View<'a> {
         }
     }
     fn files(&mut self) {
-        for (row, f) in self.of(&self.ground.inventory.files, |f| f.system) {
+        for (row, f) in self.of(self.look.files, |f| f.system) {
             if f.deleted || &*f.kind == "directory" || !f.covered.is_empty() {
                 continue;
             }

@@ -39,7 +39,7 @@ static TUNNELS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 impl View<'_> {
     pub(super) fn starts(&mut self) {
-        for (row, s) in self.of(&self.ground.inventory.services, |s| s.system) {
+        for (row, s) in self.of(self.look.services, |s| s.system) {
             if &*s.state == "alias" {
                 continue; // another name of a unit that has a row of its own
             }
@@ -69,7 +69,7 @@ impl View<'_> {
                 self.start(row, &commands, follows, s.enabled, &what, &how);
             }
         }
-        for (row, t) in self.of(&self.ground.inventory.tasks, |t| t.system) {
+        for (row, t) in self.of(self.look.tasks, |t| t.system) {
             if !self.ground.source(self.system, &t.evidence).is_stock() {
                 let mut follows: Vec<String> = t.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
                 follows.extend(paths_in(std::slice::from_ref(&t.command)));
@@ -85,14 +85,14 @@ impl View<'_> {
                 );
             }
         }
-        for (row, s, how) in self.ground.own_starts(self.system) {
+        for (row, s, how) in self.ground.own_starts(self.system, self.look.starts) {
             let mut follows: Vec<String> = s.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
             follows.extend(paths_in(std::slice::from_ref(&s.command)));
             follows.push(line_key(&s.evidence));
             let what = format!("the start of {} by {}", s.name, s.by);
             self.start((self.ids.starts, row), &[&s.command], follows, s.enabled, &what, &how);
         }
-        for (row, i) in self.of(&self.ground.inventory.interfaces, |i| i.system) {
+        for (row, i) in self.of(self.look.interfaces, |i| i.system) {
             let commands: Vec<&str> = i.details.iter().map(String::as_str).collect();
             let what = format!("a command of the interface {}", i.name);
             self.start(
@@ -183,7 +183,7 @@ impl View<'_> {
         }
     }
     pub(super) fn listeners(&mut self) {
-        for (row, l) in self.of(&self.ground.inventory.listeners, |l| l.system) {
+        for (row, l) in self.of(self.look.listeners, |l| l.system) {
             let program = l.program.rsplit('/').next().unwrap_or_default();
             let tool = self
                 .tools
@@ -213,7 +213,7 @@ impl View<'_> {
         }
     }
     pub(super) fn events(&mut self) {
-        for (row, e) in self.of(&self.ground.inventory.events, |e| e.system) {
+        for (row, e) in self.of(self.look.events, |e| e.system) {
             if &*e.class != "remote-access" || self.weak_events.contains(&*e.kind) {
                 continue;
             }
@@ -249,7 +249,7 @@ impl View<'_> {
     }
     /// Periods in which a tunnel was in use. The lines behind them are events as well; these have start and end.
     pub(super) fn sessions(&mut self) {
-        for (row, s) in self.of(&self.ground.inventory.sessions, |s| s.system) {
+        for (row, s) in self.of(self.look.sessions, |s| s.system) {
             if &*s.kind != "tunnel" {
                 continue;
             }
@@ -277,7 +277,7 @@ impl View<'_> {
     }
     /// Keys for the far end, and forwarding.
     pub(super) fn context(&mut self) {
-        for (row, k) in self.of(&self.ground.inventory.keys, |k| k.system) {
+        for (row, k) in self.of(self.look.keys, |k| k.system) {
             if &*k.kind == "known-host" && !k.host.is_empty() {
                 let follows: Vec<String> = k.host.split(',').map(|h| format!("host:{}", host_of(h))).collect();
                 if self.pieces.iter().any(|p| p.keys.iter().any(|key| follows.contains(key))) {

@@ -1,5 +1,5 @@
 //! Accounts.
-use super::{Section, table_columns, table_things};
+use super::{Needs, Section, table_columns, table_things};
 
 pub(super) const SECTION: Section = Section {
     name: "accounts",
@@ -13,6 +13,6 @@ pub(super) const SECTION: Section = Section {
         "login = false, uid = { more = 0, less = 1000 }",
         "Accounts of the system that nobody can log in to.",
     )],
-    needs: &["accounts", "keys"],
+    needs: Needs::Tables(&["accounts", "keys"]),
     things: |ground| table_things(ground, "accounts", |_, _| true),
 };

@@ -1,5 +1,5 @@
 //! Baselines that findings must have been judged with.
-use super::{Column, Section, Takes, Thing, word};
+use super::{Column, Needs, Section, Takes, Thing, word};
 use crate::baseline::{Set, Trust};
 use crate::inventory::{Kind, Value};
 
@@ -27,7 +27,7 @@ pub(super) const SECTION: Section = Section {
     key: &["name"],
     pins: &["name", "by", "key"],
     together: &[],
-    needs: &[],
+    needs: Needs::Tables(&[]),
     things: |ground| ground.baselines.sets().map(thing).collect(),
 };
 

@@ -1,5 +1,5 @@
 //! Connections as configured: Wi-Fi, VPN, tunnels, dial-up.
-use super::{Section, Takes, table_columns, table_things};
+use super::{Needs, Section, Takes, table_columns, table_things};
 
 pub(super) const SECTION: Section = Section {
     name: "connections",
@@ -11,6 +11,6 @@ pub(super) const SECTION: Section = Section {
     key: &["kind", "name", "manager"],
     pins: &["kind", "name", "interface", "endpoints"],
     together: &[],
-    needs: &["connections"],
+    needs: Needs::Tables(&["connections"]),
     things: |ground| table_things(ground, "connections", |_, _| true),
 };

@@ -1,5 +1,5 @@
 //! Devices of the delivery that must have been examined.
-use super::{Column, Section, Takes, Thing, word};
+use super::{Column, Needs, Section, Takes, Thing, word};
 use crate::inventory::{Kind, Value};
 
 pub(super) const SECTION: Section = Section {
@@ -23,7 +23,7 @@ pub(super) const SECTION: Section = Section {
     key: &["id", "role"],
     pins: &["id", "role"],
     together: &[],
-    needs: &[],
+    needs: Needs::Tables(&[]),
     things: |ground| {
         let thing = |d: &super::Delivered| Thing {
             values: vec![word(&d.id), word(&d.role), Value::Bool(d.examined)],

@@ -1,5 +1,5 @@
 //! Remote hosts, addresses and URLs that configuration names.
-use super::{Section, Takes, table_columns, table_things};
+use super::{Needs, Section, Takes, table_columns, table_things};
 use crate::inventory::Value;
 
 pub(super) const SECTION: Section = Section {
@@ -14,7 +14,7 @@ pub(super) const SECTION: Section = Section {
         "source_check = [\"ok\", \"conffile-ok\"]",
         "Hosts that files name which are as the packages of the distribution ship them.",
     )],
-    needs: &["endpoints"],
+    needs: Needs::Tables(&["endpoints"]),
     things: |ground| {
         table_things(ground, "endpoints", |rows, row| rows.get(row, "class") != Value::Text("loopback".into()))
     },

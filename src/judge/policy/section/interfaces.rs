@@ -1,5 +1,5 @@
 //! Network interfaces and their addresses.
-use super::{Section, Takes, table_columns, table_things};
+use super::{Needs, Section, Takes, table_columns, table_things};
 
 pub(super) const SECTION: Section = Section {
     name: "interfaces",
@@ -14,6 +14,6 @@ pub(super) const SECTION: Section = Section {
         "source_check = [\"ok\", \"conffile-ok\"]",
         "Interfaces as the packages of the distribution set them up, if they come to exist.",
     )],
-    needs: &["interfaces", "files"],
+    needs: Needs::Tables(&["interfaces", "files"]),
     things: |ground| table_things(ground, "interfaces", |_, _| true),
 };

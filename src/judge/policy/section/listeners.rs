@@ -1,5 +1,5 @@
 //! Ports that a server is configured to listen on.
-use super::{Section, Takes, table_columns, table_things};
+use super::{Needs, Section, Takes, table_columns, table_things};
 
 pub(super) const SECTION: Section = Section {
     name: "listeners",
@@ -10,6 +10,6 @@ pub(super) const SECTION: Section = Section {
     key: &["protocol", "address", "port", "program"],
     pins: &["protocol", "port", "address", "program"],
     together: &[],
-    needs: &["listeners"],
+    needs: Needs::Tables(&["listeners"]),
     things: |ground| table_things(ground, "listeners", |_, _| true),
 };

@@ -18,7 +18,8 @@ mod systems;
 use crate::base::Evidence;
 use crate::baseline::Baselines;
 use crate::inventory::{AnyTable, Inventory, Kind, Scene, TABLES, Value};
-use crate::judge::finding::Finding;
+use crate::judge::finding::{Category, Finding};
+use crate::judge::knowledge::Knowledge;
 use crate::judge::rows::{TableId, Tables, table_id};
 
 /// A kind of thing that a policy declares.
@@ -40,8 +41,24 @@ pub(super) struct Section {
     /// Conditions under which a draft declares things together, as TOML, with what they mean.
     pub(super) together: &'static [(&'static str, &'static str)],
     /// Tables of the inventory that it needs; a gap in what feeds them bounds what it says.
-    pub(super) needs: &'static [&'static str],
+    pub(super) needs: Needs,
     pub(super) things: fn(&Ground<'_>) -> Vec<Thing>,
+}
+
+/// Tables of the inventory that a section needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Needs {
+    Tables(&'static [&'static str]),
+    /// Its things are findings: what the rules of this category look at.
+    Findings(Category),
+}
+impl Needs {
+    pub(super) fn tables(self, knowledge: &Knowledge) -> Vec<&'static str> {
+        match self {
+            Self::Tables(tables) => tables.to_vec(),
+            Self::Findings(category) => knowledge.looked_at(|rule| rule.category == category),
+        }
+    }
 }
 
 /// Every section, in the order of reasons and of the manual.
@@ -120,6 +137,8 @@ pub(super) struct Thing {
     /// Index of the finding that it is.
     pub(super) finding: Option<usize>,
     pub(super) evidence: Vec<Evidence>,
+    /// Whose packages order versions as its versions are ordered: `dpkg`, `rpm`, `apk` …
+    pub(super) family: String,
 }
 
 impl Section {
@@ -208,11 +227,13 @@ fn word(text: impl AsRef<str>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_section_is_whole() {
+        let knowledge = Knowledge::load(&[]).unwrap();
         let mut names = BTreeSet::new();
         for section in ALL {
             assert!(names.insert(section.name), "a second section {}", section.name);
@@ -229,8 +250,8 @@ mod tests {
             for name in section.key.iter().chain(section.pins) {
                 assert!(seen.contains(name), "{}: no column {name}", section.name);
             }
-            for table in section.needs {
-                assert!(TABLES.iter().any(|t| t.name == *table), "{}: no table {table}", section.name);
+            for table in section.needs.tables(&knowledge) {
+                assert!(TABLES.iter().any(|t| t.name == table), "{}: no table {table}", section.name);
             }
         }
     }

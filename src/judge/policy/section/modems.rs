@@ -1,5 +1,5 @@
 //! Modems and the links over them.
-use super::{Ground, Made, Section, Takes, links};
+use super::{Ground, Made, Needs, Section, Takes, links};
 use crate::judge::finding::Category;
 use std::collections::BTreeSet;
 
@@ -23,19 +23,7 @@ pub(super) const SECTION: Section = Section {
     key: &["subject"],
     pins: &["usb", "imei", "iccid", "connection", "subject"],
     together: &[],
-    needs: &[
-        "devices",
-        "drivers",
-        "driver_settings",
-        "binaries",
-        "packages",
-        "connections",
-        "interfaces",
-        "services",
-        "starts",
-        "events",
-        "sessions",
-    ],
+    needs: Needs::Findings(Category::Modem),
     things: |ground| links::things(ground, Category::Modem, names),
 };
 

@@ -1,5 +1,5 @@
 //! Programs and settings that let somebody in or carry connections out.
-use super::{Ground, Made, Section, Takes, links};
+use super::{Ground, Made, Needs, Section, Takes, links};
 use crate::judge::finding::Category;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) const SECTION: Section = Section {
     key: &["subject"],
     pins: &["tool", "rule", "subject"],
     together: &[],
-    needs: &["binaries", "packages", "connections", "files", "services", "tasks", "starts", "listeners", "settings"],
+    needs: Needs::Findings(Category::RemoteAccess),
     things: |ground| links::things(ground, Category::RemoteAccess, names),
 };
 

@@ -1,5 +1,5 @@
 //! Static routes.
-use super::{Section, Takes, table_columns, table_things};
+use super::{Needs, Section, Takes, table_columns, table_things};
 
 pub(super) const SECTION: Section = Section {
     name: "routes",
@@ -11,6 +11,6 @@ pub(super) const SECTION: Section = Section {
     key: &["destination", "gateway", "interface"],
     pins: &["destination", "gateway", "interface"],
     together: &[],
-    needs: &["routes"],
+    needs: Needs::Tables(&["routes"]),
     things: |ground| table_things(ground, "routes", |_, _| true),
 };

@@ -1,5 +1,5 @@
 //! Services that start by themselves.
-use super::{Section, is_true, table_columns, table_things};
+use super::{Needs, Section, is_true, table_columns, table_things};
 use crate::inventory::Value;
 
 pub(super) const SECTION: Section = Section {
@@ -15,7 +15,7 @@ pub(super) const SECTION: Section = Section {
         "source_check = [\"ok\", \"conffile-ok\"]",
         "Services whose files are as the packages of the distribution ship them.",
     )],
-    needs: &["services", "files"],
+    needs: Needs::Tables(&["services", "files"]),
     things: |ground| {
         table_things(ground, "services", |rows, row| {
             let state = rows.get(row, "state");

@@ -1,5 +1,5 @@
 //! Everything else that starts a program.
-use super::{Section, is_true, table_columns, table_things};
+use super::{Needs, Section, is_true, table_columns, table_things};
 use crate::inventory::{TABLES, Value};
 use crate::judge::rows::table_id;
 
@@ -20,7 +20,7 @@ pub(super) const SECTION: Section = Section {
         ),
         ("by = \"dpkg\", when = \"package\"", "Scripts of packages, run when these are installed or removed."),
     ],
-    needs: &["starts", "files", "services"],
+    needs: Needs::Tables(&["starts", "files", "services"]),
     things: |ground| {
         let services = table_id("services");
         let name = services.and_then(|id| TABLES.get(id)?.column("name"));

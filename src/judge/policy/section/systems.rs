@@ -1,5 +1,5 @@
 //! Installed systems: which distribution in which version, with which kernels.
-use super::{Column, Ground, Section, Takes, Thing, word};
+use super::{Column, Ground, Needs, Section, Takes, Thing, word};
 use crate::base::Name;
 use crate::inventory::{Kind, Value};
 
@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
     key: &["name", "hostname"],
     pins: &["id", "version", "kernels", "hostname"],
     together: &[],
-    needs: &["files"],
+    needs: Needs::Tables(&["files"]),
     things,
 };
 
@@ -55,7 +55,8 @@ fn things(ground: &Ground<'_>) -> Vec<Thing> {
             Value::List(s.kernels.clone()),
             word(&s.partial),
         ];
-        things.push(Thing { system: Some(number), values, evidence, ..Thing::default() });
+        let family = s.package_database.clone();
+        things.push(Thing { system: Some(number), values, evidence, family, ..Thing::default() });
     }
     things
 }
