@@ -14,6 +14,23 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Hashes of every content beside its SHA-256. They cost time, so that they are made only where they are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoreHashes {
+    pub sha1: bool,
+    pub md5: bool,
+}
+impl MoreHashes {
+    pub fn any(self) -> bool {
+        self.sha1 || self.md5
+    }
+    /// What either asks for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { sha1: self.sha1 || other.sha1, md5: self.md5 || other.md5 }
+    }
+}
+
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*

@@ -21,7 +21,7 @@ pub mod utf16;
 mod wanted;
 
 pub use budget::{Budget, Exceeded};
-pub use digest::{Digest, Md5, Sha1, hex};
+pub use digest::{Digest, Md5, MoreHashes, Sha1, hex};
 pub use folder::{Folder, Item, ItemKind, Opener};
 pub use gap::{Gap, Gaps};
 pub use ids::short_id;

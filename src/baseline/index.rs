@@ -31,14 +31,15 @@ const FAN: usize = 1 << 16;
 const AT_ONCE: u64 = 4096;
 
 /// The kinds of hashes, in the order of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Algorithm {
     Sha256,
     Sha1,
     Md5,
 }
 impl Algorithm {
-    pub(super) const ALL: [Self; 3] = [Self::Sha256, Self::Sha1, Self::Md5];
+    /// The strongest first.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha1, Self::Md5];
     /// Bytes of a value.
     pub(super) const fn width(self) -> usize {
         match self {
@@ -47,7 +48,7 @@ impl Algorithm {
             Self::Md5 => 16,
         }
     }
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Sha256 => "SHA-256",
             Self::Sha1 => "SHA-1",

@@ -2,6 +2,7 @@
 //! for. A baseline is an examined system that somebody trusts, as one file (format: `file`).
 mod file;
 mod gather;
+mod hashed;
 mod held;
 mod import;
 mod index;
@@ -19,8 +20,10 @@ mod volatile;
 
 pub use file::{About, BaselineError, Image, Kind, Origin, PACKAGES_SCHEMA, SCHEMA, build};
 pub use gather::{Gathered, Gatherer, Hashes, Temporary};
+pub use hashed::Hashed;
 pub use held::Held;
 pub use import::{ALL as IMPORTERS, Each, Fault, Importer, of as importer_of};
+pub use index::Algorithm;
 pub use packages::{Likeness, Package, PackageSet, Shipped, build_packages};
 pub use set::Set;
 pub use sets::{Baselines, Missing, Used};

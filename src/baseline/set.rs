@@ -1,15 +1,14 @@
 //! One baseline, read whole and checked: rows of an examined system, files of packages, or hashes.
 use super::file::{About, BaselineError, End, Kind, Origin, PACKAGES_SCHEMA, SCHEMA};
+use super::hashed::Hashed;
 use super::index::{Algorithm, HashIndex, MAGIC};
 use super::packages::PackageSet;
 use super::rows::RowSet;
 use super::trust::{self, Keys, Trust};
-use crate::base::Digest;
-use crate::base::hex;
-use crate::inventory::TABLES;
+use crate::base::{Digest, MoreHashes, hex};
+use crate::inventory::{File, TABLES};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
@@ -42,7 +41,7 @@ impl Set {
         let file = path.display().to_string();
         let fail = |what: String| BaselineError { file: file.clone(), line: 0, what };
         let unread = |e: std::io::Error| fail(format!("cannot be read: {e}"));
-        let mut opened = File::open(path).map_err(unread)?;
+        let mut opened = std::fs::File::open(path).map_err(unread)?;
         let trust = trust::check(path, &opened, keys)?;
         opened.rewind().map_err(unread)?;
         let mut magic = Vec::new();
@@ -146,13 +145,23 @@ impl Set {
         text.push('\n');
         Self::read(name, text.as_bytes())
     }
-    /// Whether it holds a file of this content, at whatever path.
-    pub fn holds_content(&self, sha256: &Digest) -> bool {
+    /// Whether it holds a file of this content, at whatever path, and the strongest hash by which it knows it.
+    pub fn holds_content(&self, content: &Hashed) -> Option<Algorithm> {
+        let by_sha256 =
+            |holds: &dyn Fn(&Digest) -> bool| content.sha256.as_ref().is_some_and(holds).then_some(Algorithm::Sha256);
         match &self.body {
-            Body::Rows(rows) => rows.holds_content(sha256),
-            Body::Packages(packages) => packages.holds_content(sha256),
-            Body::Hashes(index) => index.holds(Algorithm::Sha256, &sha256.0),
+            Body::Rows(rows) => by_sha256(&|sha256| rows.holds_content(sha256)),
+            Body::Packages(packages) => by_sha256(&|sha256| packages.holds_content(sha256)),
+            Body::Hashes(index) => Algorithm::ALL
+                .into_iter()
+                .filter(|algorithm| index.count(*algorithm) > 0)
+                .find(|algorithm| content.by(*algorithm).is_some_and(|value| index.holds(*algorithm, value))),
         }
+    }
+    /// Hashes that files must have beside SHA-256 so that all of it can be asked.
+    pub fn more_hashes(&self) -> MoreHashes {
+        let Body::Hashes(index) = &self.body else { return MoreHashes::default() };
+        MoreHashes { sha1: index.count(Algorithm::Sha1) > 0, md5: index.count(Algorithm::Md5) > 0 }
     }
     /// Files of packages, where it holds such.
     pub fn packages(&self) -> Option<&PackageSet> {
@@ -167,19 +176,29 @@ impl Set {
             Body::Packages(_) | Body::Hashes(_) => TABLES.get(table).is_some_and(|t| t.name == "files"),
         }
     }
-    /// What of it cannot be asked, and what could not be read when it was asked.
-    pub fn limits(&self) -> Vec<String> {
+    /// What of it cannot be asked about these files, and what could not be read when it was asked.
+    pub fn limits(&self, files: &[File]) -> Vec<String> {
         let Body::Hashes(index) = &self.body else { return Vec::new() };
         let mut limits = Vec::new();
         for algorithm in [Algorithm::Sha1, Algorithm::Md5] {
             let count = index.count(algorithm);
-            if count > 0 {
-                limits.push(format!(
-                    "the baseline {} knows {count} contents by {} alone: files are hashed with SHA-256, so that none \
-                     can be held against these",
-                    self.about.name,
-                    algorithm.word()
-                ));
+            if count == 0 {
+                continue;
+            }
+            let (name, word) = (&self.about.name, algorithm.word());
+            let hashed: Vec<Hashed> =
+                files.iter().filter(|f| f.sha256.is_some() && f.size > 0).map(Hashed::of_file).collect();
+            match hashed.iter().filter(|h| h.by(algorithm).is_none()).count() {
+                0 => {}
+                all if all == hashed.len() => limits.push(format!(
+                    "the baseline {name} knows {count} contents by {word} alone, and the files of this case have no \
+                     {word}: none was held against these; examine the images anew with this baseline (--overwrite)"
+                )),
+                some => limits.push(format!(
+                    "the baseline {name} knows {count} contents by {word} alone, and {some} of {} hashed files have no \
+                     {word}: these were not held against it",
+                    hashed.len()
+                )),
             }
         }
         if let Some(why) = index.failure() {

@@ -1,11 +1,13 @@
 //! Several baselines, asked in order.
 use super::file::{BaselineError, Kind, Origin};
+use super::hashed::Hashed;
+use super::index::Algorithm;
 use super::packages::Likeness;
 use super::set::{Body, Set};
 use super::trust::{Keys, Trust};
 use super::verdict::{BaselineVerdict, Standing};
 use super::volatile::{content, is_shown, key, key_hash, state_hash};
-use crate::base::Digest;
+use crate::base::MoreHashes;
 use crate::inventory::{AnyTable, CellRef, File, Inventory, TABLES};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -63,13 +65,17 @@ impl Baselines {
     pub fn load(files: &[PathBuf], keys: &Keys) -> Result<Self, BaselineError> {
         Ok(Self::new(files.iter().map(|f| Set::load(f, keys)).collect::<Result<_, _>>()?))
     }
-    /// The sets of a kind that hold a file of this content, at whatever path, in their order.
-    pub fn with_content<'a>(&'a self, kind: Kind, content: &'a Digest) -> impl Iterator<Item = &'a Set> {
-        self.sets().filter(move |s| s.about.kind == kind && s.holds_content(content))
+    /// The sets of a kind that hold a file of this content, at whatever path, in their order, and by which hash.
+    pub fn with_content(&self, kind: Kind, content: Hashed) -> impl Iterator<Item = (&Set, Algorithm)> {
+        self.sets().filter(move |s| s.about.kind == kind).filter_map(move |s| Some((s, s.holds_content(&content)?)))
     }
-    /// What of the sets cannot be asked.
-    pub fn limits(&self) -> Vec<String> {
-        self.sets().flat_map(Set::limits).collect()
+    /// Hashes that files must have beside SHA-256 so that all of the sets can be asked.
+    pub fn more_hashes(&self) -> MoreHashes {
+        self.sets().map(Set::more_hashes).fold(MoreHashes::default(), MoreHashes::or)
+    }
+    /// What of the sets cannot be asked about these files.
+    pub fn limits(&self, files: &[File]) -> Vec<String> {
+        self.sets().flat_map(|s| s.limits(files)).collect()
     }
     /// What the report says of the sets, in the order in which they are asked.
     pub fn used(&self) -> Vec<Used> {
@@ -133,11 +139,10 @@ impl Baselines {
         if let Some((set, word)) = of(Standing::Changed).next() {
             return (told(Standing::Changed, format!("{}{}", set.about.name, word.more)), false);
         }
-        let content = content(table, row);
-        if let Some(set) = content.and_then(|c| asked().find(|s| s.holds_content(&c))) {
-            let how =
-                if matches!(set.body, Body::Hashes(_)) { "the content" } else { "the same content at another path" };
-            return (told(Standing::Known, format!("{} ({how})", set.about.name)), false);
+        let content = Hashed::of_row(table, row);
+        if let Some((set, by)) = content.and_then(|c| asked().find_map(|s| Some((s, s.holds_content(&c)?)))) {
+            let how = if matches!(set.body, Body::Hashes(_)) { by_content(by) } else { ELSEWHERE.to_owned() };
+            return (told(Standing::Known, format!("{}{how}", set.about.name)), false);
         }
         let names: Vec<&str> = asked().map(|s| s.about.name.as_str()).collect();
         (told(Standing::Unknown, names.join(", ")), false)
@@ -161,6 +166,21 @@ impl Baselines {
             }
         }
         missing.into_iter().collect()
+    }
+}
+
+/// Behind the name of a set that knows the content of a file from another path.
+const ELSEWHERE: &str = " (the same content at another path)";
+
+/// Behind the name of a set of hashes.
+fn by_content(by: Algorithm) -> String {
+    format!(" (the content, by {})", by.word())
+}
+
+impl BaselineVerdict {
+    /// The set knows the content, and says nothing of the path at which it lies.
+    pub fn is_of_content(&self) -> bool {
+        self.by.ends_with(ELSEWHERE) || Algorithm::ALL.into_iter().any(|by| self.by.ends_with(&by_content(by)))
     }
 }
 

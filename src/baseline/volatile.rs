@@ -21,6 +21,8 @@ pub const DERIVED_OF_FILES: &[&str] = &[
     "against_lower",
     "against_system",
     "no_account",
+    "sha1",
+    "md5",
 ];
 
 /// Table, and columns of it.

@@ -1,6 +1,7 @@
 //! What a case is a case of: the evidence, the tool and the rules it was begun with. An examination goes on in
 //! a case only where all of it is the same.
 use super::data::SHOW_SECRETS;
+use crate::base::MoreHashes;
 use serde::{Deserialize, Serialize};
 
 /// Written when a case is made, never changed.
@@ -36,13 +37,17 @@ pub struct SegmentIdentity {
     pub ends: String,
 }
 
-/// What the examiner asked to be read. A later examination that asks for more goes on in the same case.
+/// What the examiner asked to be read. A later examination that asks for more goes on in the same case, but for
+/// further hashes: what was read is not read again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub hash_images: bool,
     pub second_reader: bool,
     /// SHA-256 of what the intake said.
     pub intake: String,
+    /// Hashes of all contents beside SHA-256: those that the case was begun with, so that all of its files have them.
+    #[serde(default)]
+    pub hashes: MoreHashes,
 }
 
 impl Identity {
@@ -121,6 +126,7 @@ impl Asked {
             hash_images: self.hash_images || more.hash_images,
             second_reader: self.second_reader || more.second_reader,
             intake: more.intake.clone(),
+            hashes: self.hashes,
         }
     }
 }

@@ -161,7 +161,8 @@ fn import(a: &ImportArguments) -> Outcome {
     let about = a.about.of(&a.output, a.origin, &Scene::default());
     let (done, formats) = session::import_lists(&a.files, a.from.as_deref(), about, &a.output)?;
     if done.sha256 == 0 {
-        let what = "no entry has a SHA-256: files are hashed with SHA-256, so that none can be held against this set";
+        let what = "no entry has a SHA-256: an examination with this set also makes the hashes that it has, and a case \
+                    that was made without it cannot be held against it";
         super::complain(&format!("{}: {what}", a.output.display()));
     }
     print(&mut |to| {

@@ -1,5 +1,6 @@
 //! `list`, `judge`, `report` and `verify`: work on saved cases.
 use super::{Outcome, examine, print};
+use crate::base::MoreHashes;
 use crate::case::CaseData;
 use crate::inventory::{AnyTable, TABLES};
 use crate::session::{self, Failure};
@@ -41,7 +42,7 @@ pub(super) fn list(a: &ListArguments) -> Outcome {
     if !TABLES.iter().any(|t| t.name == name.as_str()) {
         return Err(Failure::usage(format!("there is no table {name}; `cranescope list` names them all")));
     }
-    let data = session::open_or_examine(source, a.show_secrets, a.confinement.no_sandbox)?;
+    let data = session::open_or_examine(source, a.show_secrets, a.confinement.no_sandbox, MoreHashes::default())?;
     let table = data.inventory.table(name).ok_or_else(|| Failure::usage(format!("there is no table {name}")))?;
     let filters = a.filters.iter().map(|f| filter(table, f)).collect::<Result<Vec<_>, _>>()?;
     let fits = |row: &usize| filters.iter().all(|(c, p)| matches(p, &table.value(*row, *c).to_string()));
@@ -89,7 +90,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// A case; an image is examined into a case in a temporary place and forgotten.
 pub(super) fn load(path: &std::path::Path, confinement: &super::Confinement) -> Result<CaseData, Failure> {
-    session::open_or_examine(path, false, confinement.no_sandbox)
+    session::open_or_examine(path, false, confinement.no_sandbox, MoreHashes::default())
 }
 
 #[derive(Args)]

@@ -31,6 +31,10 @@ pub(super) struct Arguments {
     /// Public key of somebody whose signature on a baseline counts.
     #[arg(long, value_name = "FILE")]
     baseline_key: Vec<PathBuf>,
+    /// The delivery policy (TOML) by which all are judged: what it declares on every machine is not listed as vouched for
+    /// by nobody. By default the policy that all cases keep.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Further rules of expected variation (docs/compare.md).
     #[arg(long, value_name = "FILE")]
     variation: Vec<PathBuf>,
@@ -55,6 +59,7 @@ pub(super) fn run(a: &Arguments) -> Outcome {
         sources: a.sources.clone(),
         baselines: a.baseline.clone(),
         baseline_keys: a.baseline_key.clone(),
+        policy: a.policy.clone(),
         variation: a.variation.clone(),
         rules: a.rules.clone(),
         mode: match (a.sisters, a.in_time) {

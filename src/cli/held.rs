@@ -1,7 +1,7 @@
 //! `baseline check`: every file of a case held against baselines.
-use super::{Outcome, case, print};
+use super::{Outcome, print};
 use crate::baseline::{Baselines, Held, Keys, Standing};
-use crate::session::Failure;
+use crate::session::{Failure, open_or_examine};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,9 +43,12 @@ fn word(standing: Standing) -> &'static str {
 pub(super) fn check(a: &CheckArguments) -> Outcome {
     let usage = |e: crate::baseline::BaselineError| Failure::usage(e.to_string());
     let baselines = Keys::load(&a.baseline_key).and_then(|keys| Baselines::load(&a.baseline, &keys)).map_err(usage)?;
-    let data = case::load(&a.source, &a.confinement)?;
+    let data = open_or_examine(&a.source, false, a.confinement.no_sandbox, baselines.more_hashes())?;
     for mark in baselines.used().iter().filter_map(crate::baseline::Used::mark) {
         super::complain(&mark);
+    }
+    for limit in baselines.limits(&data.inventory.files) {
+        super::complain(&limit);
     }
     let files = &data.inventory.files;
     let held = baselines.files(&data.inventory);

@@ -63,7 +63,7 @@ fn show(files: &[PathBuf]) -> Outcome {
 fn learn(a: &LearnArguments) -> Outcome {
     let known = session::load_variation(&a.variation)?;
     let plan = Together { sources: a.sources.clone(), no_sandbox: a.confinement.no_sandbox, ..Together::default() };
-    let (machines, _) = session::bring_together(&plan)?;
+    let (machines, ..) = session::bring_together(&plan)?;
     let (text, count) = compare::learn(&machines, &known).map_err(Failure::usage)?;
     session::save(&a.output, &mut |to| to.write_all(text.as_bytes()))?;
     print(&mut |to| {

@@ -140,12 +140,16 @@ pub(super) fn ranked(told: Vec<Difference>, inventories: &[&Inventory], files: &
             rest.push(package);
         }
     }
-    for difference in others {
+    for mut difference in others {
         let owner = follows(&difference, inventories, files).map(|owner| (difference.system, owner));
-        match owner.and_then(|owner| by_package.get_mut(&owner)) {
-            Some(package) => package.below.push(difference),
-            None => rest.push(difference),
+        if let Some(package) = owner.and_then(|owner| by_package.get_mut(&owner)) {
+            package.below.push(difference);
+            continue;
         }
+        if contradicts(&difference, inventories, files) {
+            difference.class = difference.class.min(Class::Altered);
+        }
+        rest.push(difference);
     }
     for mut package in by_package.into_values() {
         // One that only some have is as telling as what came with it.
@@ -160,6 +164,20 @@ pub(super) fn ranked(told: Vec<Difference>, inventories: &[&Inventory], files: &
     let mut ranked = under_contents(together(rest));
     ranked.sort_by(|a, b| order(a).cmp(&order(b)));
     ranked
+}
+
+/// Of one version of its package on all machines and of other content, while the database of each machine says that it is
+/// as shipped: one of these lists was changed together with the file.
+fn contradicts(d: &Difference, inventories: &[&Inventory], files: &[Files<'_>]) -> bool {
+    let is_vouched = |(machine, row): (usize, &Option<usize>)| {
+        let (Some(row), Some(table), Some(files)) = (*row, table(inventories, machine, d.table), files.get(machine))
+        else {
+            return false;
+        };
+        let (package, check) = files.source(table, row);
+        !package.is_empty() && is_as_shipped(check)
+    };
+    d.table == "files" && d.columns.iter().any(|(c, _)| *c == "sha256") && d.rows.iter().enumerate().all(is_vouched)
 }
 
 /// Folders that came with what lies in them stand under that, and links that enable a unit under the unit.

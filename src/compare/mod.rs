@@ -2,7 +2,7 @@
 //!
 //! Rows are laid side by side by keys (`align`), expected variation is set apart by rules (`variation`), what follows
 //! from packages of different versions is put under these, and the rest is ranked by how telling it is (`weigh`).
-//! Beside it stands what all machines share and nobody independent vouches for (`shared`). Of one machine in time it is
+//! Beside it stands what all machines share and neither contract nor anybody independent vouches for (`shared`). Of one machine in time it is
 //! told by whose hand a change came (`hand`), and how the findings moved.
 mod align;
 mod columns;
@@ -28,7 +28,7 @@ pub use weigh::Class;
 
 use crate::baseline::Baselines;
 use crate::case::CaseData;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One machine of a comparison.
@@ -41,6 +41,8 @@ pub struct Machine {
     pub data: Arc<CaseData>,
     /// In what its case was not as it is compared: judged again, since …
     pub notes: Vec<String>,
+    /// Rows, by the number of their table, that the delivery policy declares and of which nothing tells an alteration.
+    pub declared: BTreeSet<(usize, usize)>,
 }
 
 /// What is compared.
@@ -94,6 +96,10 @@ pub struct Comparison {
     pub unvouched: Vec<Unvouched>,
     /// Rows of these kinds for which only the machines' own package databases vouch, where no independent set was given.
     pub own_word: usize,
+    /// The delivery policy by which all were judged; empty without one.
+    pub policy: String,
+    /// Rows of these kinds that it declares on every machine.
+    pub declared: usize,
     /// Names of the baselines that vouch, and of those that do not count.
     pub vouching: Vec<String>,
     pub not_vouching: Vec<String>,
@@ -129,6 +135,8 @@ pub struct Means<'a> {
     pub variation: &'a Variation,
     pub baselines: &'a Baselines,
     pub mode: Mode,
+    /// What the delivery policy is called by which all were judged; empty without one.
+    pub policy: &'a str,
 }
 
 /// Compares two or more machines; of [`Mode::Time`] the first is the earlier.
@@ -139,7 +147,7 @@ pub fn compare(machines: Vec<Machine>, means: Means<'_>) -> Comparison {
     let explained = variation::Explainer::new(means.variation, &inventories, &own).explain(&records);
     let files: Vec<fold::Files<'_>> = inventories.iter().map(|i| fold::Files::of(i)).collect();
     let shared = records.iter().filter(|r| r.is_shared()).count();
-    let apart = shared::unvouched(&records, &explained, &inventories, &files, means.baselines);
+    let apart = shared::unvouched(&records, &explained, &machines, &files, means.baselines);
     let mut expected = Vec::new();
     let mut told = Vec::new();
     for (record, why) in records.iter().zip(explained).filter(|(r, _)| !r.is_shared()) {
@@ -156,6 +164,8 @@ pub fn compare(machines: Vec<Machine>, means: Means<'_>) -> Comparison {
         shared,
         unvouched: apart.rows,
         own_word: apart.own_word,
+        policy: means.policy.to_owned(),
+        declared: apart.declared,
         vouching: apart.vouching,
         not_vouching: apart.not_vouching,
         differences,

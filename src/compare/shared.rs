@@ -1,6 +1,8 @@
-//! What all machines share and nobody independent vouches for: of all findings of a comparison the one that comparing
+//! What all machines share and neither contract nor anybody independent vouches for: of all findings of a comparison the one that comparing
 //! sisters would hide. The word of a machine's own package database is not independent, since whoever changes the
-//! machine can change it; neither is a baseline of what the examined party delivered.
+//! machine can change it; neither is a baseline of what the examined party delivered. What the delivery policy declares on
+//! every machine is counted, but for what tells of an alteration.
+use super::Machine;
 use super::align::Record;
 use super::columns::key;
 use super::fold::{Files, table};
@@ -29,6 +31,7 @@ pub struct Unvouched {
 pub(super) struct Apart {
     pub(super) rows: Vec<Unvouched>,
     pub(super) own_word: usize,
+    pub(super) declared: usize,
     pub(super) vouching: Vec<String>,
     pub(super) not_vouching: Vec<String>,
 }
@@ -37,7 +40,7 @@ pub(super) struct Apart {
 pub(super) fn unvouched(
     records: &[Record],
     explained: &[Told],
-    inventories: &[&Inventory],
+    machines: &[Machine],
     files: &[Files<'_>],
     baselines: &Baselines,
 ) -> Apart {
@@ -52,11 +55,12 @@ pub(super) fn unvouched(
         };
         sets.iter().map(name).collect::<Vec<String>>()
     };
+    let inventories: Vec<&Inventory> = machines.iter().map(|m| &m.data.inventory).collect();
     let mut apart = Apart { vouching: told(&yes), not_vouching: told(&not), ..Apart::default() };
     for (record, why) in records.iter().zip(explained) {
         let alike = record.rows.iter().all(Option::is_some) && (record.is_shared() || why.is_explained());
         let Some(row) = record.rows.first().copied().flatten().filter(|_| alike) else { continue };
-        let (Some(table), Some(files)) = (table(inventories, 0, record.table), files.first()) else { continue };
+        let (Some(table), Some(files)) = (table(&inventories, 0, record.table), files.first()) else { continue };
         let (package, check) = files.source(table, row);
         let class = class(table, row, check);
         if !is_telling(table, row, class) {
@@ -64,10 +68,13 @@ pub(super) fn unvouched(
         }
         let (verdict, _) = independent.row(table, row);
         // Known at another place only does not vouch for this one.
-        let elsewhere = ["(the content)", "(the same content at another path)"].iter().any(|e| verdict.by.ends_with(e));
-        let known = verdict.verdict == Standing::Known && !elsewhere;
+        let known = verdict.verdict == Standing::Known && !verdict.is_of_content();
         let own_word = has_own_word(table, row, check);
         if known {
+            continue;
+        }
+        if is_declared(record, machines) {
+            apart.declared = apart.declared.saturating_add(1);
             continue;
         }
         if own_word && verdict.verdict == Standing::None {
@@ -91,6 +98,14 @@ pub(super) fn unvouched(
         order(a).cmp(&order(b)).then_with(|| a.key.cmp(&b.key))
     });
     apart
+}
+
+/// Whether the contract declares it on every machine.
+fn is_declared(record: &Record, machines: &[Machine]) -> bool {
+    let table = table_number(record.table);
+    let one =
+        |(row, machine): (&Option<usize>, &Machine)| row.is_some_and(|row| machine.declared.contains(&(table, row)));
+    record.rows.len() == machines.len() && record.rows.iter().zip(machines).all(one)
 }
 
 fn table_number(name: &str) -> usize {

@@ -44,11 +44,16 @@ fn machine(name: &str, mut inventory: Inventory) -> Machine {
         source: name.into(),
         data: Arc::new(CaseData { scene, inventory, ..CaseData::default() }),
         notes: vec![],
+        declared: std::collections::BTreeSet::new(),
     }
 }
 fn sisters(machines: Vec<Machine>) -> Comparison {
-    let means =
-        Means { variation: &Variation::built_in().unwrap(), baselines: &Baselines::default(), mode: Mode::Sisters };
+    let means = Means {
+        variation: &Variation::built_in().unwrap(),
+        baselines: &Baselines::default(),
+        mode: Mode::Sisters,
+        policy: "",
+    };
     compare(machines, means)
 }
 fn said(c: &Comparison) -> Vec<String> {
@@ -241,7 +246,8 @@ fn in_time_a_hand_is_named_only_where_something_names_it() {
         .into(),
         ..Inventory::default()
     };
-    let means = Means { variation: &Variation::default(), baselines: &Baselines::default(), mode: Mode::Time };
+    let means =
+        Means { variation: &Variation::default(), baselines: &Baselines::default(), mode: Mode::Time, policy: "" };
     let c = compare(vec![machine("crane", before), machine("crane", after)], means);
     let hands: BTreeMap<String, Whose> =
         c.differences.iter().map(|d| (write::key(d), d.hand.as_ref().unwrap().whose)).collect();

@@ -2,7 +2,7 @@
 use super::allowance;
 use super::contents::{Done, Job, cost, read_all};
 use super::file_row::{Content, Vouched, file_row};
-use super::{Sink, item_key};
+use super::{Request, Sink, item_key};
 use crate::artifact::{Ownership, Sum, Sums, There};
 use crate::base::{Cancelled, FsId, Gap, Name, NodeId, Place, Progress};
 use crate::evidence::{Cover, Entry, System, Tree};
@@ -52,7 +52,7 @@ pub(super) fn run(
     systems: &[System],
     owners: &[Option<Ownership>],
     kinds: &Kinds,
-    threads: usize,
+    request: &Request,
     begin: &dyn Fn(u64),
     sink: &dyn Sink,
     progress: &Progress,
@@ -75,12 +75,12 @@ pub(super) fn run(
             };
             let wants =
                 |want: fn(&Sum) -> bool| !entry.deleted && g.names.iter().filter_map(listed).any(|sum| want(&sum));
-            let want_sha1 = wants(|s| matches!(s, Sum::Sha1(_)));
+            let want_sha1 = request.hashes.sha1 || wants(|s| matches!(s, Sum::Sha1(_)));
             Some(Job {
                 entry,
                 tree: g.tree,
                 system,
-                want_md5: acquired(entry).is_some() || wants(|s| matches!(s, Sum::Md5(_))),
+                want_md5: request.hashes.md5 || acquired(entry).is_some() || wants(|s| matches!(s, Sum::Md5(_))),
                 want_sha1,
                 known: g.names.iter().filter(|_| !want_sha1).find_map(|(s, e, _)| s.as_ref()?.known_hashes(e)),
                 parse: !kinds.archived.contains(&g.tree.id),
@@ -126,7 +126,15 @@ pub(super) fn run(
         let before_parse = |job: usize| group(job).is_none_or(|g| !sink.is_skipped(g.key));
         let done = |done: Done| {
             let Some(group) = group(done.job) else { return };
-            let content = Content { sha256: done.sha256, unhashed: done.unhashed, kind: done.content, runs: done.runs };
+            let (sha1, md5) = (done.sha1.filter(|_| request.hashes.sha1), done.md5.filter(|_| request.hashes.md5));
+            let content = Content {
+                sha256: done.sha256,
+                sha1: sha1.map(|s| s.to_string()).unwrap_or_default(),
+                md5: md5.map(|s| s.to_string()).unwrap_or_default(),
+                unhashed: done.unhashed,
+                kind: done.content,
+                runs: done.runs,
+            };
             let mut all = done.rows;
             let acquired = group.names.first().and_then(|(_, entry, _)| Some((*entry, acquired(entry)?)));
             let as_acquired = acquired.and_then(|(_, sum)| Some(done.md5.as_ref()?.0 == sum));
@@ -143,7 +151,7 @@ pub(super) fn run(
             }));
             batch.add(group.key, all, gaps);
         };
-        read_all(some, threads, progress, &announce, &before_parse, &done)?;
+        read_all(some, request.threads, progress, &announce, &before_parse, &done)?;
         batch.flush();
     }
     batch.flush();

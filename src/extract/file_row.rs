@@ -10,6 +10,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pub sha256: Option<Digest>,
+    /// Empty unless asked for.
+    pub sha1: String,
+    /// Empty unless asked for.
+    pub md5: String,
     pub unhashed: Arc<str>,
     pub kind: &'static str,
     pub runs: Vec<ImageRun>,
@@ -38,6 +42,8 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
         kind: entry.kind().as_str().into(),
         content: content.kind.into(),
         sha256: content.sha256,
+        sha1: content.sha1,
+        md5: content.md5,
         unhashed: content.unhashed,
         package: vouched.package,
         package_check: vouched.check.into(),

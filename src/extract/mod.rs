@@ -37,7 +37,7 @@ mod unread;
 pub use layout::{Input, Layout};
 pub use text::{Collector, examine_fs, examine_text};
 
-use crate::base::{Cancelled, Gap, Gaps, Key, Nand, Progress, Stage, Wanted};
+use crate::base::{Cancelled, Gap, Gaps, Key, MoreHashes, Nand, Progress, Stage, Wanted};
 use crate::evidence::{System, Tree};
 use crate::image::{self, Segment, Source};
 use crate::inventory::{Row, Scene, StoredHash};
@@ -59,10 +59,19 @@ pub struct Request {
     pub keys: Vec<Key>,
     /// The images are dumps of NAND flash whose pages have this shape.
     pub nand: Option<Nand>,
+    /// Hashes of all contents beside SHA-256.
+    pub hashes: MoreHashes,
 }
 impl Default for Request {
     fn default() -> Self {
-        Self { threads: 1, replay_journal: true, show_secrets: false, keys: Vec::new(), nand: None }
+        Self {
+            threads: 1,
+            replay_journal: true,
+            show_secrets: false,
+            keys: Vec::new(),
+            nand: None,
+            hashes: MoreHashes::default(),
+        }
     }
 }
 
@@ -243,7 +252,7 @@ impl Disks {
             progress.begin(bytes);
             beside.begin(Stage::Contents, bytes);
         };
-        bulk::run(&self.trees, systems, &found.owners, &self.kinds, request.threads, &begin, sink, progress)
+        bulk::run(&self.trees, systems, &found.owners, &self.kinds, request, &begin, sink, progress)
     }
 }
 
@@ -266,7 +275,7 @@ fn archives(
     file_events::run(&mut opened.layout.scene, &later, &[], sink, &progress)?;
     opened.finish(systems.get().map_or(&[], Vec::as_slice), known.systems, request, sink, &progress);
     let (trees, kinds) = (opened.later(), opened.kinds());
-    bulk::run(trees, &[], &[], &kinds, request.threads, &|_| (), sink, &progress)?;
+    bulk::run(trees, &[], &[], &kinds, request, &|_| (), sink, &progress)?;
     trees.iter().for_each(|tree| tree.fs.release());
     Ok(())
 }

@@ -65,7 +65,7 @@ fn examine(fs: MemFs, sink: &Collector, progress: &Progress) -> Result<(), Cance
     let kinds = opened.kinds();
     let ground = environments::Ground { scene: &opened.layout.scene, sources: &opened.layout.sources, kinds: &kinds };
     environments::run(&ground, &opened.trees, &systems, &request, sink);
-    bulk::run(&opened.trees, &systems, &found.owners, &kinds, request.threads, &|_| (), sink, progress)
+    bulk::run(&opened.trees, &systems, &found.owners, &kinds, &request, &|_| (), sink, progress)
 }
 
 #[cfg(test)]

@@ -68,7 +68,11 @@ impl App {
             jobs: Jobs::new(ctx, backend),
             ctx: ctx.clone(),
             form: OpenForm {
-                draft: super::command::PlanDraft { examiner: settings.examiner.clone(), ..Default::default() },
+                draft: super::command::PlanDraft {
+                    examiner: settings.examiner.clone(),
+                    baseline_keys: settings.baseline_keys.clone(),
+                    ..Default::default()
+                },
                 focus: true,
                 ..OpenForm::default()
             },

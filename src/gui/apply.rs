@@ -82,6 +82,10 @@ impl App {
                 self.settings.dark = dark;
                 self.set_look();
             }
+            Command::BaselineKeys(paths) => {
+                self.form.draft.baseline_keys.clone_from(&paths);
+                self.settings.baseline_keys = paths;
+            }
             Command::Examiner(name) => {
                 self.form.draft.examiner.clone_from(&name);
                 self.settings.examiner = name;
@@ -202,6 +206,7 @@ impl App {
         if !draft.examiner.trim().is_empty() {
             draft.examiner.trim().clone_into(&mut self.settings.examiner);
         }
+        draft.baseline_keys.trim().clone_into(&mut self.settings.baseline_keys);
         let (ctx, woken) = (self.ctx.clone(), self.woken.clone());
         let watch = Arc::new(Watch::new(move || {
             if !woken.swap(true, Ordering::Relaxed) {

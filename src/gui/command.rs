@@ -89,6 +89,8 @@ pub enum Command {
     /// To what the window asked before it unmounts, closes or goes.
     Answer(bool),
     SetDark(bool),
+    /// Paths of the public keys whose signatures under baselines count, one a line.
+    BaselineKeys(String),
     Examiner(String),
     Hide {
         table: &'static str,
@@ -155,13 +157,21 @@ impl LookAt {
     }
 }
 
+/// The paths that are typed, one a line.
+pub(crate) fn paths(text: &str) -> Vec<PathBuf> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(PathBuf::from).collect()
+}
+
 /// The form of an examination, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanDraft {
     pub images: Vec<PathBuf>,
     pub case: String,
     pub intake: String,
+    /// Paths, one a line, in the order in which they are asked.
     pub baseline: String,
+    /// Paths of public keys whose signatures under baselines count, one a line.
+    pub baseline_keys: String,
     pub policy: String,
     pub overwrite: bool,
     pub hash_image: bool,
@@ -179,7 +189,8 @@ impl PlanDraft {
             case: path(&self.case),
             overwrite: self.overwrite,
             intake: path(&self.intake),
-            baselines: path(&self.baseline).into_iter().collect(),
+            baselines: paths(&self.baseline),
+            baseline_keys: paths(&self.baseline_keys),
             policy: path(&self.policy),
             hash_image: self.hash_image,
             second_reader: self.second_reader,
@@ -194,10 +205,14 @@ impl PlanDraft {
     fn command(&self) -> Vec<String> {
         let mut words = vec!["cranescope".to_owned()];
         words.extend(self.images.iter().map(|i| i.to_string_lossy().into_owned()));
-        for (option, value) in [("--intake", &self.intake), ("--baseline", &self.baseline), ("--policy", &self.policy)]
-        {
-            if !value.trim().is_empty() {
-                words.extend([option.to_owned(), value.trim().to_owned()]);
+        for (option, value) in [
+            ("--intake", &self.intake),
+            ("--baseline", &self.baseline),
+            ("--baseline-key", &self.baseline_keys),
+            ("--policy", &self.policy),
+        ] {
+            for path in paths(value) {
+                words.extend([option.to_owned(), path.to_string_lossy().into_owned()]);
             }
         }
         let switches = [

@@ -1,6 +1,6 @@
 //! A comparison in the window: what is to be compared, the matrix of its result, and two contents line by line.
 use super::app::App;
-use super::command::{Command, LookAt};
+use super::command::{Command, LookAt, paths};
 use super::file_text::{Encoding, text};
 use super::job::{Done, Looked, Pick};
 use super::rows::{Rows, Spec};
@@ -29,7 +29,9 @@ pub(crate) struct Comparing {
     pub path: String,
     /// Beside the case in sight.
     pub sources: Vec<PathBuf>,
+    /// Paths, one a line.
     pub baseline: String,
+    pub policy: String,
     pub variation: String,
     pub running: bool,
     pub result: Option<Arc<Comparison>>,
@@ -235,7 +237,9 @@ impl App {
         sources.extend(form.sources.iter().cloned());
         let plan = Together {
             sources,
-            baselines: path(&form.baseline).into_iter().collect(),
+            baselines: paths(&form.baseline),
+            baseline_keys: paths(&self.settings.baseline_keys),
+            policy: path(&form.policy),
             variation: path(&form.variation).into_iter().collect(),
             no_sandbox: self.outside.access.no_sandbox,
             ..Together::default()

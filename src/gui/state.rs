@@ -19,6 +19,8 @@ pub struct Settings {
     /// Widths of columns in points, by table, where the user set them.
     pub widths: BTreeMap<String, BTreeMap<String, f32>>,
     pub examiner: String,
+    /// Public keys of those whose signatures under baselines count, one path a line.
+    pub baseline_keys: String,
 }
 impl Default for Settings {
     fn default() -> Self {
@@ -28,6 +30,7 @@ impl Default for Settings {
             hidden: BTreeMap::new(),
             widths: BTreeMap::new(),
             examiner: String::new(),
+            baseline_keys: String::new(),
         }
     }
 }

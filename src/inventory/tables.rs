@@ -68,6 +68,10 @@ record! {
         against_system: Arc<str>,
         /// Whose numbers no account or group of its system has: owner, group, or both; empty where they are known, and where the files of containers, of subordinate numbers and of numbers that systemd gives out lie.
         no_account: Arc<str>,
+        /// Made only where a baseline knows contents by SHA-1 alone; else empty.
+        sha1: String,
+        /// Made only where a baseline knows contents by MD5 alone; else empty.
+        md5: String,
     }
 }
 record! {

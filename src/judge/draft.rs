@@ -3,12 +3,12 @@ use super::engine::Hit;
 use super::finding::{Confidence, Conformity, Finding, Rung, Severity};
 use super::knowledge::Knowledge;
 use super::policy::Made;
-use super::rows::{TableId, Tables};
+use super::rows::{TableId, Tables, table_id};
 use super::rule::{Logic, RuleSeverity};
 use crate::base::secret::masked_command;
 use crate::base::{Digest, Evidence, FsId, Name, short_id};
-use crate::baseline::{BaselineVerdict, Baselines, Kind, Standing};
-use crate::inventory::Scene;
+use crate::baseline::{BaselineVerdict, Baselines, Hashed, Kind, Standing};
+use crate::inventory::{Scene, TABLES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -90,8 +90,8 @@ impl Draft {
             }
         }
         let (baseline, vouched) = self.standing(baselines, tables);
-        let is_bad = |d: &Digest| baselines.with_content(Kind::KnownBad, d).next().is_some();
-        let known_bad = evidence.iter().filter_map(|e| e.sha256.as_ref()).any(is_bad);
+        let is_bad = |content: Digest| is_known_bad(baselines, tables, self.system, content);
+        let known_bad = evidence.iter().filter_map(|e| e.sha256).any(is_bad);
         let stays = rule.stays || self.altered || known_bad || baseline.verdict == Standing::Changed;
         let is_link = matches!(rule.logic, Logic::Code(_));
         let mut observed = self.observed;
@@ -175,4 +175,17 @@ pub(super) fn drop_told_elsewhere(knowledge: &Knowledge, tables: &Tables<'_>, dr
         })
         .collect();
     drafts.into_iter().zip(keep).filter_map(|(d, keep)| keep.then_some(d)).collect()
+}
+
+/// Whether a known-bad set holds this content, by whatever hash.
+fn is_known_bad(baselines: &Baselines, tables: &Tables<'_>, system: Option<u32>, sha256: Digest) -> bool {
+    // Evidence has the SHA-256; the row of the file has the others.
+    let with_more = || {
+        let id = table_id("files").filter(|_| baselines.more_hashes().any())?;
+        let column = TABLES.get(id)?.column("sha256")?;
+        let row = *tables.find(id, column, system, &sha256.to_string()).first()?;
+        Hashed::of_row(tables.get(id)?, row)
+    };
+    let content = with_more().unwrap_or_else(|| Hashed::from(sha256));
+    baselines.with_content(Kind::KnownBad, content).next().is_some()
 }

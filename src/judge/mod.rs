@@ -52,6 +52,8 @@ pub struct Judgement {
     pub reasons: Vec<String>,
     /// What the delivery policy says; `None` without one.
     pub assessment: Option<Assessment>,
+    /// Rows, by the number of their table, that a line of the policy declares and of which nothing tells an alteration.
+    pub declared: Vec<(usize, usize)>,
 }
 
 /// Judges a whole inventory. `as_of` (`YYYY-MM-DD`) is the day against which validity is judged; empty
@@ -141,7 +143,8 @@ impl Court<'_> {
             gaps: self.gaps,
             knowledge: self.knowledge,
         };
-        let (mut findings, by_policy, mut assessment) = policy::apply(&matter, made);
+        let policy::Applied { mut findings, searched: by_policy, mut assessment, declared } =
+            policy::apply(&matter, made);
         findings.sort_by(|a, b| {
             let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.rule.clone(), f.system, f.subject.clone());
             key(a).cmp(&key(b))
@@ -155,7 +158,7 @@ impl Court<'_> {
             let rules = if bounded == 1 { "rule" } else { "rules" };
             reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
         }
-        reasons.extend(self.baselines.limits());
+        reasons.extend(self.baselines.limits(&self.inventory.files));
         searched.extend(by_policy.into_iter().map(|searched| Bounded { searched, bounded: false }));
         searched.sort_by(|a, b| a.searched.rule.cmp(&b.searched.rule));
         let searched = searched.into_iter().map(|s| s.searched).collect();
@@ -163,6 +166,6 @@ impl Court<'_> {
             assessment.bounds.clone_from(&reasons);
         }
         let unexamined = unexamined::devices(self.inventory);
-        Judgement { findings, searched, unexamined, reasons, assessment }
+        Judgement { findings, searched, unexamined, reasons, assessment, declared }
     }
 }

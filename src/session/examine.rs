@@ -47,7 +47,9 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     if let Some(folder) = plan.scratch.named() {
         outside_of_evidence(&folder.join("file"), &plan.images, "--scratch")?;
     }
-    let (case, past, asked) = resume::take(&path, plan, &resume::identity(plan, &images, &knowledge), &intake)?;
+    let hashes = baselines.more_hashes().or(plan.hashes);
+    let identity = resume::identity(plan, &images, &knowledge);
+    let (case, past, asked) = resume::take(&path, plan, &identity, &intake, hashes)?;
     let mut taking = Taking::new(&case, watch, (&knowledge, &baselines, &policy), plan);
     let mut behind = Taken::default();
     let came = match past {

@@ -77,6 +77,8 @@ pub struct Plan {
     pub rules: Vec<PathBuf>,
     pub hash_image: bool,
     pub second_reader: bool,
+    /// Hashes of all contents beside SHA-256, and beside those that the baselines need.
+    pub hashes: crate::base::MoreHashes,
     /// The case holds secrets of the configuration as they are; otherwise they are masked.
     pub show_secrets: bool,
     /// What opens encrypted volumes: the volume's id or UUID, and the file that holds passphrase or key.

@@ -3,7 +3,7 @@ use super::folder::OpenedFolder;
 use super::intake::Intake;
 use super::open::{OpenedImage, OpenedSegment, shown};
 use super::{Failure, Plan};
-use crate::base::{Digest, Time};
+use crate::base::{Digest, MoreHashes, Time};
 use crate::case::{Asked, Case, CaseData, CaseError, Identity, SegmentIdentity, Taken, layout_sha256};
 use crate::judge::{Knowledge, Review};
 use sha2::{Digest as _, Sha256};
@@ -29,9 +29,14 @@ pub(super) fn take(
     plan: &Plan,
     identity: &Identity,
     intake: &Intake,
+    hashes: MoreHashes,
 ) -> Result<(Case, Past, Asked), Failure> {
-    let asked =
-        Asked { hash_images: plan.hash_image, second_reader: plan.second_reader, intake: intake_sha256(intake) };
+    let asked = Asked {
+        hash_images: plan.hash_image,
+        second_reader: plan.second_reader,
+        intake: intake_sha256(intake),
+        hashes,
+    };
     let (case, is_new) = Case::claim(path, plan.overwrite, identity, &asked)?;
     let say = |what: &str| case.log(&plan.examiner, &format!("examination {what}: {}", plan.command.join(" ")));
     if is_new {

@@ -2,7 +2,7 @@
 use super::examine::{examine, load_baselines, load_knowledge, tool};
 use super::resume;
 use super::{Failure, Plan, Watch};
-use crate::base::{FsId, Time};
+use crate::base::{FsId, MoreHashes, Time};
 use crate::case::{Case, CaseData, SHOW_SECRETS, Verdict};
 use crate::judge::{self, Review};
 use std::io::{self, BufWriter, Read, Write};
@@ -138,10 +138,17 @@ pub fn save_text(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// A saved case, or an image examined into a case that is not kept. Secrets are shown if `show_secrets`
-/// is given and the case holds them; a case that holds them is not shown without it.
-pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Result<CaseData, Failure> {
+/// is given and the case holds them; a case that holds them is not shown without it. `hashes` are those that an
+/// image's contents are to have beside SHA-256.
+pub fn open_or_examine(
+    path: &Path,
+    show_secrets: bool,
+    no_sandbox: bool,
+    hashes: MoreHashes,
+) -> Result<CaseData, Failure> {
     match super::open_case(path) {
-        Err(failure) if failure.code == 3 && path.exists() => {}
+        // A case that cannot be read is no image.
+        Err(failure) if failure.code == 3 && path.exists() && !is_case(path) => {}
         Err(failure) => return Err(failure),
         Ok(data) => return allowed(path, data, show_secrets),
     }
@@ -149,7 +156,7 @@ pub fn open_or_examine(path: &Path, show_secrets: bool, no_sandbox: bool) -> Res
     let fail = |e: std::io::Error| Failure::environment(format!("{}: {e}", folder.display()));
     std::fs::create_dir(&folder).map_err(fail)?;
     let case = Some(folder.join("case.cranecase"));
-    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, no_sandbox, ..Plan::default() };
+    let plan = Plan { images: vec![path.to_owned()], case, show_secrets, no_sandbox, hashes, ..Plan::default() };
     let examined = examine(&plan, &Watch::unattended());
     std::fs::remove_dir_all(&folder).map_err(fail)?;
     examined.map(|e| Arc::unwrap_or_clone(e.data))

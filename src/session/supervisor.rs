@@ -120,6 +120,7 @@ pub(super) fn examine(
                 skip: list(&lives.skip),
                 unread: list(&lives.unread),
                 only,
+                hashes: asked.hashes,
                 hash_images: asked.hash_images && !probing,
                 hash_first: images.iter().map(|i| asked.hash_images && !probing && !i.has_times()).collect(),
                 second_reader: asked.second_reader && !probing,

@@ -3,7 +3,7 @@ use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
 use super::scratch::TemporaryFile;
 use super::{confine, export, look, mount, verify};
-use crate::base::{Cancelled, Gap, Opener, Progress, Stage, Wanted};
+use crate::base::{Cancelled, Gap, MoreHashes, Opener, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{self, OpenFile, Scratch, Segment, Store};
 use crate::inventory::{Row, Scene};
@@ -52,10 +52,13 @@ fn serve() -> io::Result<()> {
     if !may_go_on {
         return Ok(());
     }
-    let show_secrets = matches!(order.job, Job::Examine { show_secrets: true, .. });
+    let (show_secrets, hashes) = match order.job {
+        Job::Examine { show_secrets, hashes, .. } => (show_secrets, hashes),
+        _ => (false, MoreHashes::default()),
+    };
     let Order { images, threads, replay_journal, keys, nand, job, .. } = order;
     let inputs = inputs(images, files, &wire);
-    let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys, nand };
+    let request = Request { threads: threads.max(1) as usize, replay_journal, show_secrets, keys, nand, hashes };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ticker = std::thread::Builder::new().name("progress".into());

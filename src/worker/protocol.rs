@@ -2,7 +2,7 @@
 //!
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
-use crate::base::{Folder, Gap, Key, Nand, Stage, Wanted};
+use crate::base::{Folder, Gap, Key, MoreHashes, Nand, Stage, Wanted};
 use crate::inventory::{PackageManifest, Row, Scene, StoredHash};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -90,6 +90,8 @@ pub enum Job {
         unread: Vec<u64>,
         /// If not empty: nothing but these, to find out which of them brings a worker down.
         only: Vec<u64>,
+        /// Hashes of all contents beside SHA-256, for baselines that know contents by these alone.
+        hashes: MoreHashes,
         hash_images: bool,
         /// Which images are hashed before anything is read as well: those that keep no times.
         hash_first: Vec<bool>,

@@ -141,11 +141,14 @@ impl Backend for Fake {
             source: plan.sources[at].clone(),
             data: Arc::new(data.clone().unwrap()),
             notes: vec!["judged again for this comparison".into()],
+            declared: std::collections::BTreeSet::new(),
         };
         let machines = vec![machine(&self.data, "crane", 0), machine(&self.other, "sister", 1)];
         let variation = Variation::built_in().unwrap();
         let baselines = cranescope::baseline::Baselines::default();
-        Ok(compare(machines, Means { variation: &variation, baselines: &baselines, mode: Mode::Sisters }))
+        self.asked.lock().unwrap().push(format!("{plan:?}"));
+        let (mode, policy) = (Mode::Sisters, "");
+        Ok(compare(machines, Means { variation: &variation, baselines: &baselines, mode, policy }))
     }
     fn pick(&self, _: &Pick) -> Option<Vec<PathBuf>> {
         self.picked.clone()
@@ -181,6 +184,14 @@ pub(crate) fn type_into(window: &mut Window, label: &str, text: &str) {
     window.get_by_role_and_label(Role::TextInput, label).focus();
     window.run_steps(2);
     window.get_by_role_and_label(Role::TextInput, label).type_text(text);
+    window.run_steps(2);
+    settle(window);
+}
+/// The same into a field of several lines.
+pub(crate) fn type_lines(window: &mut Window, label: &str, text: &str) {
+    window.get_by_role_and_label(Role::MultilineTextInput, label).focus();
+    window.run_steps(2);
+    window.get_by_role_and_label(Role::MultilineTextInput, label).type_text(text);
     window.run_steps(2);
     settle(window);
 }

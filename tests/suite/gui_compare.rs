@@ -1,6 +1,6 @@
 //! Comparing in the window: the form, the matrix with its filter and export, two cranes side by side.
 use super::fixture;
-use crate::gui::{Fake, app, click, command, rows, settle, shows, type_into, until, window};
+use crate::gui::{Fake, app, click, command, rows, settle, shows, type_into, type_lines, until, window};
 use cranescope::gui::Command;
 use cranescope::inventory::{Route, Start};
 use std::path::PathBuf;
@@ -52,8 +52,18 @@ fn two_cranes_are_compared_and_looked_at_side_by_side() {
     type_into(&mut window, "path to compare with", "/tmp/sister.cranecase");
     click(&mut window, "Add");
     assert!(shows(&window, "/tmp/sister.cranecase"));
+    type_lines(&mut window, "baselines to compare with", "/b/one.set");
+    type_lines(&mut window, "keys of baselines", "/b/trusted key.pub");
+    window.run_steps(2);
+    type_into(&mut window, "policy to compare by", "/p/crane.toml");
     command(&mut window, Command::Compare);
     settle(&mut window);
+    let asked = fake.asked.lock().unwrap().join("\n");
+    for part in
+        ["baselines: [\"/b/one.set\"]", "baseline_keys: [\"/b/trusted key.pub\"]", "policy: Some(\"/p/crane.toml\")"]
+    {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
     let all = rows(&window);
     assert!(shows(&window, "sort by crane 2") && !all.is_empty(), "{all:?}");
     assert!(shows(&window, "3 differences"), "{all:?}");

@@ -1,6 +1,6 @@
 //! What leaves the window: mounts, saved files, reports, files looked at; and closing it while something goes on.
 use super::fixture;
-use super::gui::{Fake, Window, app, click, command, opened, settle, shows, type_into, until, window};
+use super::gui::{Fake, Window, app, click, command, opened, settle, shows, type_into, type_lines, until, window};
 use cranescope::gui::{Command, Leave, LookAt};
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -281,6 +281,11 @@ fn how_the_evidence_is_opened_is_chosen_where_it_is_examined() {
     window.run_steps(2);
     window.get_by_label(keys).type_text("luks-1=/keys/one");
     window.run_steps(2);
+    for (field, text) in
+        [("Baselines", "/b/os packages.baseline\n/b/golden.baseline"), ("Their keys", "/k/accepted.pub\n/k/vendor.pub")]
+    {
+        type_lines(&mut window, field, text);
+    }
     // The folder comes first in the form; the fake ends at once for the other image alone.
     window.query_all_by_role_and_label(Role::Button, "Remove").next().unwrap().click();
     window.run_steps(2);
@@ -292,6 +297,11 @@ fn how_the_evidence_is_opened_is_chosen_where_it_is_examined() {
     assert_eq!(plan.nand.map(|n| n.to_string()).as_deref(), Some("2048+64"));
     assert_eq!(plan.keys, [("luks-1".to_owned(), PathBuf::from("/keys/one"))]);
     assert!(plan.show_secrets && !plan.no_sandbox);
+    assert_eq!(plan.baselines, [PathBuf::from("/b/os packages.baseline"), PathBuf::from("/b/golden.baseline")]);
+    assert_eq!(plan.baseline_keys, [PathBuf::from("/k/accepted.pub"), PathBuf::from("/k/vendor.pub")]);
+    // So that the case says with what it was examined, and is judged again with the same.
+    let command = plan.command.join(" ");
+    assert!(command.contains("--baseline /b/golden.baseline --baseline-key /k/accepted.pub"), "{command}");
     assert!(
         plan.command.join(" ").contains("--show-secrets --key luks-1=/keys/one --nand 2048+64"),
         "{:?}",

@@ -35,6 +35,8 @@ pub fn json(c: &Comparison, expected: bool, to: &mut dyn Write) -> io::Result<()
         "shared": c.shared,
         "unvouched": c.unvouched.iter().map(unvouched).collect::<Vec<_>>(),
         "own_word": c.own_word,
+        "policy": (!c.policy.is_empty()).then_some(&c.policy),
+        "declared": c.declared,
         "differences": differences,
         "findings": c.findings,
         "expected": {

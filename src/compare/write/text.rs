@@ -67,6 +67,10 @@ fn unvouched(c: &Comparison, to: &mut dyn Write) -> io::Result<()> {
         let word = "further rows have the word of the machines' own package database alone, which is not independent";
         writeln!(to, "  {} {word}", c.own_word)?;
     }
+    if !c.policy.is_empty() {
+        let word = "further rows are declared on every machine by the delivery policy";
+        writeln!(to, "  {} {word} {}", c.declared, c.policy)?;
+    }
     let mut last = "";
     for u in c.unvouched.iter().take(SHOWN) {
         if u.table != last {

@@ -3,7 +3,7 @@ use super::View;
 use crate::compare::Mode;
 use crate::gui::command::Command;
 use crate::gui::comparing::{At, Contents, Matrix, TABLE};
-use crate::gui::theme;
+use crate::gui::theme::{self, Tokens};
 use crate::gui::widgets::{Cx, chip, dim, grid, heading, nothing, plural, safe, strong};
 use egui::{Key, Label, Panel, RichText, ScrollArea, Ui};
 use std::path::PathBuf;
@@ -85,12 +85,25 @@ fn form(cx: &mut Cx<'_>, ui: &mut Ui) {
         }
     }
     ui.add_space(8.0);
-    for (label, name, value) in [
-        ("Baseline that vouches for what all share (optional)", "baseline to compare with", &mut cx.comparing.baseline),
-        ("Further rules of expected variation (optional)", "rules of expected variation", &mut cx.comparing.variation),
-    ] {
-        ui.label(dim(cx.tokens, label));
-        ui.add(egui::TextEdit::singleline(value).hint_text("Path").desired_width(420.0)).accessible_name(name);
+    let edit = |ui: &mut Ui, tokens: &Tokens, (label, name): (&str, &str), value: &mut String, lines: bool| {
+        ui.label(dim(tokens, label));
+        let edit =
+            if lines { egui::TextEdit::multiline(value).desired_rows(1) } else { egui::TextEdit::singleline(value) };
+        let hint = if lines { "Paths, one a line" } else { "Path" };
+        ui.add(edit.hint_text(hint).desired_width(420.0)).accessible_name(name).changed()
+    };
+    let (tokens, form) = (cx.tokens, &mut *cx.comparing);
+    let baselines = ("Baselines that vouch for what all share (optional)", "baselines to compare with");
+    edit(ui, tokens, baselines, &mut form.baseline, true);
+    let mut keys = cx.settings.baseline_keys.clone();
+    let named = ("Public keys whose signatures under baselines count (optional)", "keys of baselines");
+    let typed = edit(ui, tokens, named, &mut keys, true);
+    let policy = ("Delivery policy: what it declares is vouched for (optional)", "policy to compare by");
+    edit(ui, tokens, policy, &mut form.policy, false);
+    let variation = ("Further rules of expected variation (optional)", "rules of expected variation");
+    edit(ui, tokens, variation, &mut form.variation, false);
+    if typed {
+        cx.ask(Command::BaselineKeys(keys));
     }
     ui.add_space(8.0);
     let ready = !cx.running && !this.is_empty() && !cx.comparing.sources.is_empty();
@@ -121,6 +134,11 @@ fn result(cx: &mut Cx<'_>, ui: &mut Ui, matrix: &Arc<Matrix>) {
         plural(c.expected.len(), "row", "rows"),
         plural(c.shared, "row is", "rows are"),
     );
+    let declared = match c.policy.as_str() {
+        "" => String::new(),
+        name => format!(" {} declared on every crane by the policy {name}.", plural(c.declared, "row is", "rows are")),
+    };
+    let words = words + &declared;
     ui.add(Label::new(dim(cx.tokens, words)).wrap());
     for machine in c.machines.iter().filter(|m| m.notes.iter().any(|n| n.starts_with("judged again"))) {
         let text = format!("{}: {}", machine.name, machine.notes.join("; "));

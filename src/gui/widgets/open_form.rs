@@ -174,7 +174,9 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
     ui.checkbox(&mut draft.overwrite, "Replace the case file if it exists");
     egui::CollapsingHeader::new("More").default_open(form.options).show(ui, |ui| {
         field(ui, tokens, "Intake", "intake file (TOML), optional", &mut draft.intake);
-        field(ui, tokens, "Baseline", "baseline, optional", &mut draft.baseline);
+        lines(ui, tokens, "Baselines", "baselines, one a line, asked in this order; optional", &mut draft.baseline);
+        let keys = "public keys whose signatures under baselines count, one a line; optional";
+        lines(ui, tokens, "Their keys", keys, &mut draft.baseline_keys);
         field(ui, tokens, "Policy", "delivery policy (TOML), optional", &mut draft.policy);
         ui.checkbox(
             &mut draft.hash_image,
@@ -211,13 +213,31 @@ fn plan(ui: &mut Ui, form: &mut OpenForm, tokens: &Tokens, commands: &mut Vec<Co
             commands.push(Command::Examine(Box::new(draft.clone())));
         }
         if ui.button("Clear").clicked() {
-            *draft = PlanDraft { examiner: draft.examiner.clone(), ..PlanDraft::default() };
+            *draft = PlanDraft {
+                examiner: draft.examiner.clone(),
+                baseline_keys: draft.baseline_keys.clone(),
+                ..PlanDraft::default()
+            };
             form.unconfined = None;
         }
     });
 }
 
 fn field(ui: &mut Ui, tokens: &Tokens, label: &str, hint: &'static str, value: &mut String) {
+    labeled(ui, tokens, label, |ui, width| {
+        ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(width))
+    });
+}
+
+/// The same for several paths: it grows by a line for each.
+fn lines(ui: &mut Ui, tokens: &Tokens, label: &str, hint: &'static str, value: &mut String) {
+    let rows = value.lines().count().saturating_add(usize::from(value.ends_with('\n'))).clamp(1, 6);
+    labeled(ui, tokens, label, |ui, width| {
+        ui.add(egui::TextEdit::multiline(value).hint_text(hint).desired_rows(rows).desired_width(width))
+    });
+}
+
+fn labeled(ui: &mut Ui, tokens: &Tokens, label: &str, edit: impl FnOnce(&mut Ui, f32) -> egui::Response) {
     ui.horizontal(|ui| {
         let layout = egui::Layout::left_to_right(egui::Align::Center);
         ui.allocate_ui_with_layout(egui::vec2(64.0, 22.0), layout, |ui| {
@@ -225,6 +245,6 @@ fn field(ui: &mut Ui, tokens: &Tokens, label: &str, hint: &'static str, value: &
             ui.label(dim(tokens, label));
         });
         let width = ui.available_width() - 4.0;
-        ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(width)).accessible_name(label);
+        edit(ui, width).accessible_name(label);
     });
 }

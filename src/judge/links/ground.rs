@@ -100,7 +100,7 @@ impl<'a> Ground<'a> {
     }
     /// Rows of a table.
     pub(in crate::judge) fn count(&self, table: &str) -> Option<usize> {
-        self.inventory.table(table).map(|t| t.len())
+        self.inventory.table(table).map(crate::inventory::AnyTable::len)
     }
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)

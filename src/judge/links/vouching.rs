@@ -2,7 +2,7 @@
 //! from outside of the system ship otherwise.
 use super::ground::Ground;
 use super::tables::{ContentLook, PackageContentLook, PackageVersionLook};
-use crate::baseline::{Kind, Likeness, Package, PackageSet, Set, Shipped, compare_versions};
+use crate::baseline::{Algorithm, Hashed, Kind, Likeness, Package, PackageSet, Set, Shipped, compare_versions};
 use crate::inventory::{File, Package as Row};
 use crate::judge::draft::Draft;
 use crate::judge::finding::{Confidence, Severity};
@@ -41,28 +41,36 @@ fn contents(ground: &Ground<'_>, rule: usize, kind: Kind, severity: Severity) ->
         return Vec::new();
     };
     let look: ContentLook<'_> = ground.look();
-    let mut found: BTreeMap<_, (Rows, Vec<&Set>)> = BTreeMap::new();
+    let mut found: BTreeMap<_, (Rows, Hashed, Vec<(&Set, Algorithm)>)> = BTreeMap::new();
     for (row, file) in look.files.iter().enumerate() {
         // The empty file is in every list.
         let Some(content) = file.sha256.as_ref().filter(|_| file.size > 0) else { continue };
         let key = (file.system, *content);
-        if let Some((rows, _)) = found.get_mut(&key) {
+        if let Some((rows, ..)) = found.get_mut(&key) {
             rows.add(row, file.path.display_text());
             continue;
         }
-        let sets: Vec<&Set> = ground.baselines.with_content(kind, content).collect();
+        let hashed = Hashed::of_file(file);
+        let sets: Vec<(&Set, Algorithm)> = ground.baselines.with_content(kind, hashed).collect();
         if !sets.is_empty() {
             let mut rows = Rows::default();
             rows.add(row, file.path.display_text());
-            found.insert(key, (rows, sets));
+            found.insert(key, (rows, hashed, sets));
         }
     }
-    let draft = |((system, content), (rows, sets)): ((Option<u32>, crate::base::Digest), (Rows, Vec<&Set>))| {
-        let names: Vec<String> = sets.iter().map(|s| s.about.name.clone()).collect();
+    type Found<'a> = ((Option<u32>, crate::base::Digest), (Rows, Hashed, Vec<(&'a Set, Algorithm)>));
+    let draft = |((system, _), (rows, content, sets)): Found<'_>| {
+        let names: Vec<String> = sets.iter().map(|(s, by)| format!("{} (by {})", s.about.name, by.word())).collect();
+        let values: BTreeSet<Algorithm> =
+            std::iter::once(Algorithm::Sha256).chain(sets.iter().map(|(_, by)| *by)).collect();
+        let told: Vec<String> = values.iter().map(|by| content.words(*by)).collect();
+        let commands: Vec<String> =
+            values.iter().map(|by| format!("{}sum", by.word().to_lowercase().replace('-', ""))).collect();
         let subject = rows.names.first().cloned().unwrap_or_default();
         let observed = format!(
-            "The content of {} (SHA-256 {content}) is in the {} set {}.",
+            "The content of {} ({}) is in the {} set {}.",
             list(&rows.names),
+            told.join(", "),
             kind.word(),
             names.join(", ")
         );
@@ -74,7 +82,7 @@ fn contents(ground: &Ground<'_>, rule: usize, kind: Kind, severity: Severity) ->
             rung: None,
             confidence: Confidence::High,
             observed,
-            check: format!("sha256sum of the file on a mounted copy: {content}."),
+            check: format!("{} of the file on a mounted copy: {}.", commands.join(", "), told.join(", ")),
             rows: rows.of(files),
             keys: Vec::new(),
             altered: true,

@@ -91,14 +91,22 @@ impl Spoken<'_> {
     }
 }
 
-/// Applies the policy: gives the findings with their conformity and those of its own, what was looked at, and what
-/// the verdict rests on. Without a policy the findings stay as they are.
-pub(in crate::judge) fn apply(
-    matter: &Matter<'_>,
-    mut made: Vec<Made>,
-) -> (Vec<Finding>, Vec<Searched>, Option<Assessment>) {
+/// What applying a policy gave.
+#[derive(Default)]
+pub(in crate::judge) struct Applied {
+    /// With their conformity, and those of the policy itself.
+    pub(in crate::judge) findings: Vec<Finding>,
+    pub(in crate::judge) searched: Vec<Searched>,
+    /// What the verdict rests on; `None` without a policy.
+    pub(in crate::judge) assessment: Option<Assessment>,
+    /// Rows that a line declares and of which nothing tells an alteration, sorted.
+    pub(in crate::judge) declared: Vec<(TableId, usize)>,
+}
+
+/// Applies the policy. Without one the findings stay as they are.
+pub(in crate::judge) fn apply(matter: &Matter<'_>, mut made: Vec<Made>) -> Applied {
     let Some(content) = &matter.policy.content else {
-        return (made.into_iter().map(|m| m.finding).collect(), Vec::new(), None);
+        return Applied { findings: made.into_iter().map(|m| m.finding).collect(), ..Applied::default() };
     };
     let mut assessment = Assessment {
         name: content.name.clone(),
@@ -115,8 +123,19 @@ pub(in crate::judge) fn apply(
     let own = breaches(matter, content, &spoken, &mut assessment);
     conform(content, &spoken, &mut made, &mut assessment.notes);
     notes(matter.as_of, content, &found, &mut assessment.notes);
+    let declared = declared(&spoken, &made);
     let findings = made.into_iter().map(|m| m.finding).chain(own).collect();
-    (findings, searched, Some(assessment))
+    Applied { findings, searched, assessment: Some(assessment), declared }
+}
+
+/// Rows that are declared, but for those that another line forbids or a finding rests on that no declaration lowers.
+fn declared(spoken: &[Spoken<'_>], made: &[Made]) -> Vec<(TableId, usize)> {
+    let is_allowed = |s: &&Spoken<'_>| matches!(s.fate, Fate::Allowed(_));
+    let (allowed, others): (Vec<&Spoken<'_>>, Vec<&Spoken<'_>>) = spoken.iter().partition(is_allowed);
+    let altered = made.iter().filter(|m| m.stays).flat_map(|m| &m.rows);
+    let not: BTreeSet<_> = others.iter().flat_map(|s| &s.thing.rows).chain(altered).collect();
+    let rows: BTreeSet<_> = allowed.iter().flat_map(|s| &s.thing.rows).filter(|row| !not.contains(row)).collect();
+    rows.into_iter().copied().collect()
 }
 
 impl Content {

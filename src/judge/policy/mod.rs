@@ -12,8 +12,8 @@ mod entry;
 mod parse;
 mod section;
 
+pub(super) use apply::{Applied, Matter, apply};
 pub use apply::{Assessment, Told};
-pub(super) use apply::{Matter, apply};
 pub use describe::manual;
 pub(super) use draft::draft;
 pub use section::Delivered;
@@ -111,6 +111,10 @@ impl Policy {
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<RuleError>> {
         let content = parse::parse(file, text)?;
         Ok(Self { content: Some(Arc::new(content)), devices: Vec::new() })
+    }
+    /// What it is called; empty where none is given.
+    pub fn name(&self) -> &str {
+        self.content.as_ref().map_or("", |c| c.name.as_str())
     }
     pub fn is_given(&self) -> bool {
         self.content.is_some()

@@ -165,6 +165,57 @@ fn what_all_share_is_not_hidden_and_a_delivery_does_not_vouch_for_it() {
         assert_eq!(list(&json, "not_vouching").len(), usize::from(!vouches));
         assert!(json["machines"][0]["notes"].to_string().contains("judged again"));
     }
+    what_the_contract_declares_is_vouched_for(&at, &cases, &json);
+}
+
+/// Declares the tunnel, and no account.
+const CONTRACT: &str = "\
+schema = \"cranescope-policy/1\"
+name = \"Quay cranes\"
+[connections]
+undeclared = \"breach\"
+[[connections.allow]]
+name = \"wg0\"
+reason = \"annex 3\"
+owner = \"Terminal IT\"
+[accounts]
+undeclared = \"breach\"
+";
+
+/// The same cases with a delivery policy, and then judged by it: what it declares on all is counted, the rest stays.
+fn what_the_contract_declares_is_vouched_for(at: &Path, cases: &[&Path], without: &Value) {
+    std::fs::write(at.join("crane.toml"), CONTRACT).unwrap();
+    let told = |json: &Value, table: &str| -> Vec<String> {
+        let rows = list(json, "unvouched").iter().filter(|u| u["table"] == table);
+        rows.map(|u| u["key"].to_string()).collect()
+    };
+    let has = |json: &Value, table: &str, word: &str| told(json, table).iter().any(|key| key.contains(word));
+    assert!(has(without, "connections", "wg0") && has(without, "keys", "authorized"), "{}", without["unvouched"]);
+    assert!(without["policy"].is_null() && without["declared"] == 0);
+    let by = |more: &[&str]| {
+        let json = compared(cases, more);
+        assert!(json["policy"].is_string() && json["declared"].as_u64() > Some(0), "{json}");
+        // No section speaks of keys, and what is not declared is not vouched for.
+        assert!(!has(&json, "connections", "wg0") && has(&json, "keys", "authorized"), "{}", json["unvouched"]);
+        assert_eq!(told(&json, "accounts"), told(without, "accounts"));
+        let notes = json["machines"][1]["notes"].to_string();
+        assert!(notes.contains("by the delivery policy") && notes.contains(": breach"), "{notes}");
+        json
+    };
+    let given = by(&["--policy", text(&at.join("crane.toml"))]);
+    for case in cases {
+        let (code, _, error) = run(at, &["judge", text(case), "--policy", "crane.toml", "--as-of", "2026-01-01"]);
+        assert_eq!(code, 0, "{error}");
+    }
+    let kept = by(&[]);
+    assert_eq!((&kept["unvouched"], &kept["declared"]), (&given["unvouched"], &given["declared"]));
+    // One that was judged by none: what was lowered in the others must not look like a difference.
+    let (code, _, error) = run(at, &["judge", text(cases[1]), "--as-of", "2026-01-01"]);
+    assert_eq!(code, 0, "{error}");
+    let mixed = compared(cases, &[]);
+    assert!(mixed["policy"].is_null(), "{mixed}");
+    assert!(mixed["machines"][0]["notes"].to_string().contains("without a delivery policy"), "{}", mixed["machines"]);
+    assert_eq!(mixed["unvouched"], without["unvouched"]);
 }
 
 #[test]

@@ -75,6 +75,18 @@ pub(super) const PLANTS: &[Plant] = &[
     ("a preloaded library", "ld.so.preload", |root| {
         plant(root, &[("/etc/ld.so.preload", "/usr/local/lib/libx.so\n")]);
     }),
+    ("another packaged program, and its list made to fit", "/usr/bin/spreader-helper", |root| {
+        let (at, list) = (root.join("usr/bin/spreader-helper"), root.join("var/lib/dpkg/info/spreader.md5sums"));
+        let sum = |path: &Path| {
+            let out = std::process::Command::new("md5sum").arg(path).output().unwrap();
+            String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
+        };
+        let before = sum(&at);
+        std::fs::write(&at, program("sleep")).unwrap();
+        let text = std::fs::read_to_string(&list).unwrap();
+        assert!(text.contains(&before), "{text}");
+        std::fs::write(&list, text.replace(&before, &sum(&at))).unwrap();
+    }),
 ];
 /// Plants that rules speak of, and the word by which each finding names its own.
 pub(super) const TEN: &[Plant] = &[
