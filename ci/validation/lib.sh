@@ -1,10 +1,20 @@
 # What the scripts of plants use. The current folder is the root of the system; $KIT keeps what is fetched and built.
 set -euo pipefail
-# unit NAME COMMAND [DESCRIPTION]: a service of systemd that is started at boot.
+# unit NAME COMMAND [DESCRIPTION]: a program that the system's own init starts at boot: systemd, procd, OpenRC, else BusyBox.
 unit() {
-  mkdir -p etc/systemd/system/multi-user.target.wants
-  printf '[Unit]\nDescription=%s\nAfter=network.target\n[Service]\nExecStart=%s\nRestart=always\n[Install]\nWantedBy=multi-user.target\n' "${3:-$1}" "$2" >"etc/systemd/system/$1.service"
-  ln -sf "/etc/systemd/system/$1.service" "etc/systemd/system/multi-user.target.wants/$1.service"
+  if [ -e usr/lib/systemd/systemd ] || [ -e lib/systemd/systemd ]; then
+    mkdir -p etc/systemd/system/multi-user.target.wants
+    printf '[Unit]\nDescription=%s\nAfter=network.target\n[Service]\nExecStart=%s\nRestart=always\n[Install]\nWantedBy=multi-user.target\n' "${3:-$1}" "$2" >"etc/systemd/system/$1.service"
+    ln -sf "/etc/systemd/system/$1.service" "etc/systemd/system/multi-user.target.wants/$1.service"
+  elif [ -e etc/rc.common ]; then
+    printf '#!/bin/sh /etc/rc.common\nSTART=95\nUSE_PROCD=1\nstart_service() {\n\tprocd_open_instance\n\tprocd_set_param command %s\n\tprocd_set_param respawn\n\tprocd_close_instance\n}\n' "$2" >"etc/init.d/$1"
+    chmod 755 "etc/init.d/$1"; ln -sf "../init.d/$1" "etc/rc.d/S95$1"
+  elif [ -d etc/runlevels ]; then
+    printf '#!/sbin/openrc-run\ndescription="%s"\ncommand=%s\ncommand_args="%s"\ncommand_background=true\n' "${3:-$1}" "${2%% *}" "${2#"${2%% *}"}" >"etc/init.d/$1"
+    chmod 755 "etc/init.d/$1"; ln -sf "/etc/init.d/$1" "etc/runlevels/default/$1"
+  else
+    printf '::respawn:%s\n' "$2" >>etc/inittab
+  fi
 }
 # script PATH: standard input, made executable.
 script() { mkdir -p "$(dirname "$1")"; cat >"$1"; chmod 755 "$1"; }

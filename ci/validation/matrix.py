@@ -2,10 +2,14 @@
 """Plants each change of plants/*.toml into each clean system, examines the result, and holds it against what has to be
 found. Needs root (overlay mounts), a Debian mirror, debootstrap, go, cc.
 
-usage: matrix.py CRANESCOPE FOLDER [--systems a,b] [--plants x,y] [--share N] [--held | --tune] [--table FILE]
+usage: matrix.py CRANESCOPE FOLDER [--systems a,b] [--plants x,y] [--share N] [--held | --tune | --clean] [--record]
+       matrix.py --report FOLDER FILE
 
-FOLDER keeps the systems (systems.sh makes them) and what is fetched and built. A third of the plants, by a hash of
-their id, is held out: its misses are counted, and never looked at when rules are made. --share N takes every Nth plant.
+FOLDER keeps the systems (systems.sh makes them), what is fetched and built, and with --record what each system gave, as
+results/NAME.json; --report writes the tables of all that is kept there. A third of the plants, by a hash of their id, is
+held out: its misses are counted, and never looked at when rules are made, so nothing that is printed names them, and what
+is kept does so by a hash. --share N takes every Nth plant, --clean none. A plant with `needs` is planted only where one of those paths is
+there.
 Exit code 0: all found, nothing else at high; 1: not."""
 import argparse, collections, hashlib, json, os, pathlib, re, subprocess, sys, tomllib
 
@@ -74,67 +78,122 @@ def judge(plant, clean, report):
     return hits, others, new
 
 
+def plant_one(name, root, plant, clean, a, work, kit):
+    """What became of one plant: a row that can be kept."""
+    row = {"key": hashlib.sha256(plant["id"].encode()).hexdigest()[:16], "held": is_held(plant["id"]), "category": plant["category"], "asked": "/".join(r or "none" for r in plant["rungs"])}
+    say = lambda text: None if row["held"] and not a.held else print(f"{name:10} {plant['id']:22} {text}", flush=True)
+    if not row["held"]:
+        row |= {"id": plant["id"], "what": plant["what"]}
+    with Merged(root, work) as at:
+        if "needs" in plant and not any(os.path.lexists(at / path) for path in plant["needs"]):
+            say(f"does not fit: no {' or '.join(plant['needs'])}")
+            return row | {"state": "does not fit"}
+        script = f'. "{HERE}/lib.sh"\n{plant["script"]}'
+        done = subprocess.run(["bash", "-c", script], cwd=at, env={**os.environ, "KIT": str(kit)}, capture_output=True, text=True)
+        if done.returncode:
+            say(f"NOT PLANTED: {done.stderr.strip()[-200:]}")
+            return row | {"state": "not planted"}
+        hits, others, new = judge(plant, clean, examine(a.tool, at, work))
+    word = "found" if len(hits) == 1 else "MISSED" if not hits else f"{len(hits)} TIMES"
+    more = f"; also at high: {[f['rule'] + ' ' + f['subject'] for f in others]}" if others else ""
+    seen = "" if len(hits) == 1 else f"; new: {[(f['rule'], f['severity'], f.get('rung'), f['subject']) for f in new]}"
+    say(word + more + seen)
+    state = "found" if len(hits) == 1 else "missed" if not hits else "more than once"
+    return row | {"state": state, "rung": (hits[0].get("rung") or "none") if hits else "", "others": len(others)}
+
+
 def main():
+    if sys.argv[1:2] == ["--report"]:
+        kept = sorted((pathlib.Path(sys.argv[2]) / "results").glob("*.json"))
+        pathlib.Path(sys.argv[3]).write_text(table([json.loads(k.read_text()) for k in kept]))
+        return
     a = argparse.ArgumentParser()
     a.add_argument("tool"), a.add_argument("folder")
     a.add_argument("--systems"), a.add_argument("--plants"), a.add_argument("--share", type=int, default=1)
-    a.add_argument("--held", action="store_true"), a.add_argument("--tune", action="store_true"), a.add_argument("--table")
+    for flag in ("held", "tune", "clean", "record"):
+        a.add_argument(f"--{flag}", action="store_true")
     a = a.parse_args()
     folder = pathlib.Path(a.folder).resolve()
     names = a.systems.split(",") if a.systems else sorted(p.name[:-5] for p in folder.glob("*.root"))
-    chosen = [p for i, p in enumerate(plants()) if i % a.share == 0]
+    chosen = [] if a.clean else [p for i, p in enumerate(plants()) if i % a.share == 0]
     chosen = [p for p in chosen if not a.plants or p["id"] in a.plants.split(",")]
     chosen = [p for p in chosen if not (a.held and not is_held(p["id"])) and not (a.tune and is_held(p["id"]))]
-    work, kit = folder / "work", folder / "kit"
-    work.mkdir(exist_ok=True), kit.mkdir(exist_ok=True)
-    rows, alarms = [], []
+    kit = folder / "kit"
+    kit.mkdir(exist_ok=True)
+    results = []
     for name in names:
-        root = folder / f"{name}.root"
-        report = examine(a.tool, root, work)
-        counts = collections.Counter(f["severity"] for f in report["findings"])
-        alarms.append((name, counts, [f for f in report["findings"] if ORDER.index(f["severity"]) >= 2]))
-        clean = {key(f) for f in report["findings"]}
-        for plant in chosen:
-            with Merged(root, work) as at:
-                script = f'. "{HERE}/lib.sh"\n{plant["script"]}'
-                done = subprocess.run(["bash", "-c", script], cwd=at, env={**os.environ, "KIT": str(kit)}, capture_output=True, text=True)
-                if done.returncode:
-                    print(f"{name:10} {plant['id']:22} NOT PLANTED: {done.stderr.strip()[-200:]}", flush=True)
-                    rows.append((name, plant, None, [], []))
-                    continue
-                hits, others, new = judge(plant, clean, examine(a.tool, at, work))
-            rows.append((name, plant, hits, others, new))
-            word = "found" if len(hits) == 1 else "MISSED" if not hits else f"{len(hits)} TIMES"
-            more = f"; also at high: {[f['rule'] + ' ' + f['subject'] for f in others]}" if others else ""
-            seen = "" if len(hits) == 1 else f"; new: {[(f['rule'], f['severity'], f.get('rung'), f['subject']) for f in new]}"
-            print(f"{name:10} {plant['id']:22} {word}{more}{'' if is_held(plant['id']) and not a.held else seen}", flush=True)
-    text = table(rows, alarms)
-    print(text)
-    if a.table:
-        pathlib.Path(a.table).write_text(text)
-    bad = any(h is None or len(h) != 1 or o for _, _, h, o, _ in rows) or any(c["high"] + c["critical"] for _, c, _ in alarms)
+        root, work = (folder / f"{name}.root").resolve(), folder / "work" / name
+        work.mkdir(parents=True, exist_ok=True)
+        findings = examine(a.tool, root, work)["findings"]
+        counts = collections.Counter(f["severity"] for f in findings)
+        told = sorted(f"{f['rule']}: {f['subject']}" for f in findings if ORDER.index(f["severity"]) >= 2)
+        print(f"{name:10} clean: {dict(counts)} {told}", flush=True)
+        clean = {key(f) for f in findings}
+        rows = [plant_one(name, root, p, clean, a, work, kit) for p in chosen]
+        subprocess.run(["rm", "-rf", work])
+        results.append({"system": name, "clean": counts, "told": told, "rows": rows})
+        if a.record:
+            keep(folder / "results" / f"{name}.json", results[-1])
+    print(table(results))
+    good = lambda r: r["state"] == "does not fit" or (r["state"] == "found" and not r["others"])
+    bad = any(r["clean"]["high"] + r["clean"]["critical"] or not all(map(good, r["rows"])) for r in results)
     sys.exit(1 if bad else 0)
 
 
-def table(rows, alarms):
+def keep(file, result):
+    """Keeps what a system gave; plants that were not run again stay as they were, those that are no more go."""
+    file.parent.mkdir(exist_ok=True)
+    rows = {row["key"]: row for row in json.loads(file.read_text())["rows"]} if file.exists() else {}
+    rows |= {row["key"]: row for row in result["rows"]}
+    known = {hashlib.sha256(p["id"].encode()).hexdigest()[:16] for p in plants()}
+    file.write_text(json.dumps({**result, "rows": [r for k, r in sorted(rows.items()) if k in known]}, indent=1))
+
+
+RUNGS = ["installed", "altered", "configured", "enabled", "seen", "used", "none"]
+
+
+def table(results):
     out = ["## Clean systems", "", "| system | high and above | medium | low | info | what stands at medium or above |", "|---|---|---|---|---|---|"]
-    for name, counts, told in alarms:
-        what = "; ".join(sorted(f"{f['rule']}: {f['subject']}" for f in told)) or "nothing"
-        out.append(f"| {name} | {counts['high'] + counts['critical']} | {counts['medium']} | {counts['low']} | {counts['info']} | {re.sub('[|]', '/', what)} |")
-    out += ["", "## Plants", "", "| part | category | planted | found once | found more than once | missed | other findings at high |", "|---|---|---|---|---|---|---|"]
+    for r in results:
+        c = collections.Counter(r["clean"])
+        what = re.sub("[|]", "/", "; ".join(r["told"])) or "nothing"
+        out.append(f"| {r['system']} | {c['high'] + c['critical']} | {c['medium']} | {c['low']} | {c['info']} | {what} |")
+    out += ["", "## Plants", "", "| system | part | planted | found once | found more than once | missed | other findings at high | does not fit | not planted |",
+            "|---|---|---|---|---|---|---|---|---|"]
+    rows = [(r["system"], row) for r in results for row in r["rows"]]
+    out += counted(rows, lambda system, row: (system, part(row)))
+    out += ["", "By category, over all systems:", "", "| category | part | planted | found once | found more than once | missed | other findings at high | does not fit | not planted |",
+            "|---|---|---|---|---|---|---|---|---|"]
+    out += counted(rows, lambda _, row: (row["category"], part(row)))
+    out += ["", "## Confusion", "", "Each plant on each system by the rungs at which it has to stand (any of those named) and the one at which it was found.", "",
+            "| category | has to stand at | " + " | ".join(RUNGS) + " | missed |", "|---|---|" + "---|" * (len(RUNGS) + 1)]
+    found = collections.defaultdict(collections.Counter)
+    for _, row in rows:
+        if row["state"] in ("found", "more than once", "missed"):
+            found[(row["category"], row["asked"])][row["rung"] or "missed"] += 1
+    out += [f"| {c} | {asked} | " + " | ".join(str(n[r] or "") for r in [*RUNGS, "missed"]) + " |" for (c, asked), n in sorted(found.items())]
+    for title, state in (("Missed", "missed"), ("Found more than once", "more than once"), ("Do not fit", "does not fit"), ("Could not be planted", "not planted")):
+        of = collections.defaultdict(set)
+        for system, row in rows:
+            if row["state"] == state and not row["held"]:
+                of[(row["id"], row["what"])].add(system)
+        out += ["", f"{title}, in use: " + ("; ".join(f"{i} ({w}): {', '.join(sorted(s))}" for (i, w), s in sorted(of.items())) or "none")]
+    return "\n".join([*out, ""])
+
+
+def part(row):
+    return "held out" if row["held"] else "in use"
+
+
+def counted(rows, group):
+    """Lines of a table: how often each state came, by group."""
     groups = collections.defaultdict(list)
-    for row in rows:
-        groups[("held out" if is_held(row[1]["id"]) else "in use", row[1]["category"])].append(row)
-    for (part, category), of in sorted(groups.items()):
-        planted = [r for r in of if r[2] is not None]
-        once, many = sum(len(r[2]) == 1 for r in planted), sum(len(r[2]) > 1 for r in planted)
-        out.append(f"| {part} | {category} | {len(planted)} | {once} | {many} | {len(planted) - once - many} | {sum(len(r[3]) for r in planted)} |")
-    out += ["", "By rung, of what was found:", "", "| category | rung | plants |", "|---|---|---|"]
-    rungs = collections.Counter((r[1]["category"], r[2][0].get("rung") or "none") for r in rows if r[2])
-    out += [f"| {category} | {rung} | {n} |" for (category, rung), n in sorted(rungs.items())]
-    missed = sorted({(r[1]["id"], r[1]["what"]) for r in rows if r[2] is not None and not r[2] and not is_held(r[1]["id"])})
-    out += ["", "Missed, in use: " + ("none" if not missed else "; ".join(f"{i} ({w})" for i, w in missed)), ""]
-    return "\n".join(out)
+    for system, row in rows:
+        groups[group(system, row)].append(row)
+    for at, of in sorted(groups.items()):
+        n = collections.Counter(row["state"] for row in of)
+        planted, others = n["found"] + n["more than once"] + n["missed"], sum(row.get("others", 0) for row in of)
+        yield "| " + " | ".join(map(str, [*at, planted, n["found"], n["more than once"], n["missed"], others, n["does not fit"], n["not planted"]])) + " |"
 
 
 if __name__ == "__main__":
