@@ -12,7 +12,7 @@ mod shipped;
 
 pub use linux::logs::log_window;
 
-use crate::base::{Gap, Gaps, ImageRun, PieceKind};
+use crate::base::{Gap, Gaps};
 use crate::evidence::{Entry, System, Text};
 use crate::inventory::Row;
 pub use ownership::{Owned, Ownership, Sum, Sums};
@@ -147,22 +147,7 @@ pub struct Sight<'a> {
 impl Sight<'_> {
     /// Bytes of the file as evidence, with the runs of the images that they lie in.
     pub fn part(&self, run: crate::base::Run) -> crate::base::Evidence {
-        let within = |piece: &ImageRun| {
-            let (start, end) = (piece.file_offset.max(run.offset), piece.file_offset.saturating_add(piece.len));
-            let end = end.min(run.end());
-            match piece.kind {
-                // How far into the file a decoder's input leads is not told by its length.
-                PieceKind::Decoded => (piece.file_offset < run.end()).then_some(*piece),
-                _ => (start < end).then(|| ImageRun {
-                    file_offset: start,
-                    offset: piece.offset.saturating_add(start.saturating_sub(piece.file_offset)),
-                    len: end.saturating_sub(start),
-                    ..*piece
-                }),
-            }
-        };
-        let image_runs = self.evidence.image_runs.iter().filter_map(within).collect();
-        crate::base::Evidence { range: Some(run), image_runs, ..self.evidence.clone() }
+        self.evidence.part(run)
     }
 }
 

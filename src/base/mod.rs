@@ -19,6 +19,7 @@ mod stage;
 mod time;
 pub mod utf16;
 mod wanted;
+pub mod yara;
 
 pub use budget::{Budget, Exceeded};
 pub use digest::{Digest, Md5, MoreHashes, Sha1, hex};

@@ -90,6 +90,28 @@ pub struct Evidence {
     pub excerpt: Option<String>,
 }
 
+impl Evidence {
+    /// Bytes of the file as evidence, with the runs of the images that they lie in.
+    pub fn part(&self, run: Run) -> Self {
+        let within = |piece: &ImageRun| {
+            let (start, end) = (piece.file_offset.max(run.offset), piece.file_offset.saturating_add(piece.len));
+            let end = end.min(run.end());
+            match piece.kind {
+                // How far into the file a decoder's input leads is not told by its length.
+                PieceKind::Decoded => (piece.file_offset < run.end()).then_some(*piece),
+                _ => (start < end).then(|| ImageRun {
+                    file_offset: start,
+                    offset: piece.offset.saturating_add(start.saturating_sub(piece.file_offset)),
+                    len: end.saturating_sub(start),
+                    ..*piece
+                }),
+            }
+        };
+        let image_runs = self.image_runs.iter().filter_map(within).collect();
+        Self { range: Some(run), image_runs, ..self.clone() }
+    }
+}
+
 /// Where a gap is; as much of it as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {

@@ -264,11 +264,15 @@ fn short_options(shown: String) -> String {
         &["-P", "-U"]
     } else if ["mysql", "mysqldump", "mariadb", "mariadb-dump", "mysqladmin", "redis-cli"].iter().any(|p| has(p)) {
         &["-p", "-a"]
-    } else if ["openssl", "snmpget", "snmpwalk", "snmpset"].iter().any(|p| has(p)) {
-        &["-k", "-c", "-A", "-X"]
+    } else if ["snmpget", "snmpwalk", "snmpset"].iter().any(|p| has(p)) {
+        &["-c", "-A", "-X"]
+    } else if has("openssl") {
+        &["-k", "-K", "-pass", "-passin", "-passout", "-psk", "-srppass", "-proxy_pass"]
     } else {
         return shown;
     };
+    // Options of these are whole words: `-connect` is no `-c`, `-key` names a file.
+    let joins = !has("openssl");
     // Words that are left to hide, and words of an access point that may still pass.
     let (mut hide, mut pass) = (0_usize, 0_usize);
     let mut out = String::with_capacity(shown.len());
@@ -284,7 +288,7 @@ fn short_options(shown: String) -> String {
             // APN, then user, password and kind of authentication.
             (hide, pass) = (3, 1);
             out.push_str(piece);
-        } else if let Some(option) = joined.filter(|o| o.len() == 2) {
+        } else if let Some(option) = joined.filter(|o| joins && o.len() == 2) {
             out.push_str(option);
             out.push_str(MASK);
             out.push_str(end);
@@ -380,6 +384,16 @@ mod tests {
             ("sshpass -phunter2 ssh -p 22 h", "sshpass -p*** ssh -p *** h"),
             ("edge -c net -k key -l h:1", "edge -c net -k *** -l h:1"),
             ("chisel client --auth u:p https://h R:1", "chisel client --auth *** https://h R:1"),
+            ("openssl s_client -quiet -connect 198.51.100.7:443", "openssl s_client -quiet -connect 198.51.100.7:443"),
+            (
+                "openssl s_client -cert c.pem -key k.pem -CAfile a.pem -connect h:1",
+                "openssl s_client -cert c.pem -key k.pem -CAfile a.pem -connect h:1",
+            ),
+            ("openssl enc -aes-256-cbc -k hunter2 -in a", "openssl enc -aes-256-cbc -k *** -in a"),
+            ("openssl rsa -passin pass:hunter2 -in a", "openssl rsa -passin *** -in a"),
+            ("openssl s_client -psk 1a2b -connect h:1", "openssl s_client -psk *** -connect h:1"),
+            ("snmpget -v2c -cpublic h sysDescr.0", "snmpget -v2c -c*** h sysDescr.0"),
+            ("snmpwalk -c public -A hunter2 h", "snmpwalk -c *** -A *** h"),
             ("gost -L=admin:pw@:8080", "gost -L=admin:***@:8080"),
             ("ssh -R 22:localhost:22 user@h", "ssh -R 22:localhost:22 user@h"),
         ] {

@@ -17,6 +17,8 @@ pub enum Stage {
     Joining,
     HashingImages,
     SecondReader,
+    /// The examiner's rules over contents.
+    ContentRules,
     Judging,
     Writing,
     Done,
@@ -32,6 +34,7 @@ impl Stage {
             Self::Joining => "joining",
             Self::HashingImages => "hashing images",
             Self::SecondReader => "second reader",
+            Self::ContentRules => "running rules over contents",
             Self::Judging => "judging",
             Self::Writing => "writing the case",
             Self::Done => "done",
@@ -40,7 +43,7 @@ impl Stage {
     /// What its progress counts.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Metadata | Self::SecondReader => "files",
+            Self::Metadata | Self::SecondReader | Self::ContentRules => "files",
             Self::Contents | Self::Remains | Self::HashingImages => "bytes",
             _ => "steps",
         }

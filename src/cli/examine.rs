@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The delivery policy (TOML): what the contract allows. Without one, conformity is not assessed.
     #[arg(long)]
     policy: Option<PathBuf>,
-    /// A folder of further rules; may be given several times.
+    /// A folder of further rules (TOML, and YARA over contents); may be given several times.
     #[arg(long)]
     rules: Vec<PathBuf>,
     /// Write the report JSON here; - for standard output.

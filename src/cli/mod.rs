@@ -97,6 +97,9 @@ fn tell_marks(data: &crate::case::CaseData) {
     for mark in data.run.baselines.iter().filter_map(crate::baseline::Used::mark) {
         complain(&mark);
     }
+    for reason in data.verdict.reasons.iter().filter(|r| r.contains(crate::judge::NEED_CONTENT)) {
+        complain(reason);
+    }
 }
 
 /// What a verb ended with: an exit code, or a failure to be told.

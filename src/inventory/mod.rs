@@ -12,6 +12,7 @@ mod sort;
 mod tables;
 mod tables_disk;
 mod tables_made;
+mod tables_matches;
 mod tables_net;
 mod tables_past;
 mod tables_starts;
@@ -29,6 +30,7 @@ pub use scene::{
 pub use tables::*;
 pub use tables_disk::*;
 pub use tables_made::*;
+pub use tables_matches::*;
 pub use tables_net::*;
 pub use tables_past::*;
 pub use tables_starts::*;
@@ -193,4 +195,5 @@ tables! {
     sessions: Session,
     traces: Trace,
     file_events: FileEvent,
+    content_matches: ContentMatch,
 }

@@ -64,7 +64,9 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole:
             .iter()
             .enumerate()
             .filter_map(|(at, rule)| match &rule.logic {
-                Logic::Rows { table, when, joins } if *table == id && (whole || !joins.iter().any(by_absent_file)) => {
+                Logic::Rows { table, when, joins, .. }
+                    if *table == id && (whole || !joins.iter().any(by_absent_file)) =>
+                {
                     Some((at, rule, when.as_slice(), joins.as_slice()))
                 }
                 _ => None,
@@ -81,6 +83,13 @@ pub(super) fn apply(rules: &[Rule], tables: &Tables<'_>, unread: &Unread, whole:
                 Entry::Occupied(mut known) => known.get_mut().matches.extend(hit.matches),
             }
         }
+        hits.retain(|(rule, ..), hit| {
+            let count = rules.get(*rule).and_then(|r| match &r.logic {
+                Logic::Rows { count, table, .. } if *table == id => count.as_ref(),
+                _ => None,
+            });
+            count.is_none_or(|c| c.holds(table, &hit.matches))
+        });
         for (at, rule, _, joins) in on_it {
             let inputs = format!("{} {}", table.len(), described.name);
             let joined = joins.iter().filter_map(|j| TABLES.get(j.table)).map(|t| t.name);

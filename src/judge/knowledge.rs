@@ -1,5 +1,6 @@
 //! Rules and knowledge, read once: the built-in ones, and rule folders the examiner names.
 use super::assets;
+use super::content::ContentRules;
 use super::links::{Facts, Ladder};
 use super::rule::{Logic, Rule, RuleError};
 use crate::base::parallel::{in_order, split, threads};
@@ -11,18 +12,22 @@ use std::path::{Path, PathBuf};
 
 /// A rule file beyond this many bytes is refused.
 const LARGEST: u64 = 1 << 20;
+/// The same for rules over contents, of which a file has many.
+const LARGEST_CONTENT: u64 = 16 << 20;
 
 /// Everything that findings are judged by.
 #[derive(Clone, Debug)]
 pub struct Knowledge {
     rules: Vec<Rule>,
+    content: ContentRules,
     facts: Facts,
     rules_sha256: String,
     facts_sha256: String,
 }
 
 impl Knowledge {
-    /// Reads the built-in rules and those in `extra_rule_dirs` (files `*.toml`, not below). A rule
+    /// Reads the built-in rules and those in `extra_rule_dirs` (files `*.toml`, and `*.yar` and
+    /// `*.yara` with rules over contents; not below). A rule
     /// there with the id of a built-in one replaces it. Errors name file, line and fault; all are
     /// collected before they are returned.
     pub fn load(extra_rule_dirs: &[PathBuf]) -> Result<Self, Vec<RuleError>> {
@@ -30,9 +35,13 @@ impl Knowledge {
         let mut texts: Vec<(String, String)> =
             assets::RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let builtin = texts.len();
+        let mut over_contents = Vec::new();
         for dir in extra_rule_dirs {
             match read_dir(dir) {
-                Ok(more) => texts.extend(more),
+                Ok(more) => {
+                    texts.extend(more.toml);
+                    over_contents.extend(more.yara);
+                }
                 Err(e) => errors.push(e),
             }
         }
@@ -55,6 +64,17 @@ impl Knowledge {
                 Err(e) => errors.push(e),
             }
         }
+        let content_names: Vec<(String, String)> = over_contents.clone();
+        let content = ContentRules::load(over_contents).map_or_else(
+            |more| {
+                errors.extend(more);
+                ContentRules::default()
+            },
+            |(content, more)| {
+                rules.extend(more.into_iter().map(|(file, rule)| (false, file, rule)));
+                content
+            },
+        );
         let added: BTreeSet<String> = rules.iter().filter(|(b, ..)| !b).map(|(.., r)| r.id.clone()).collect();
         rules.retain(|(builtin, _, rule)| !builtin || !added.contains(&rule.id));
         rules.sort_by(|a, b| a.2.id.cmp(&b.2.id));
@@ -80,13 +100,19 @@ impl Knowledge {
             Ok(_) => return Err(errors),
             Err(more) => return Err([errors, more].concat()),
         };
-        let rules_sha256 = digest(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        let rules_sha256 =
+            digest(texts.iter().chain(&content_names).map(|(name, text)| (name.as_str(), text.as_str())));
         Ok(Self {
             rules: rules.into_iter().map(|(.., rule)| rule).collect(),
+            content,
             facts,
             rules_sha256,
             facts_sha256: digest(assets::KNOWLEDGE.iter().copied()),
         })
+    }
+    /// The rules over contents, which a worker runs.
+    pub fn content_rules(&self) -> &ContentRules {
+        &self.content
     }
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -118,6 +144,7 @@ impl Knowledge {
                         super::links::CODES.iter().find(|(name, ..)| name == code).map(|(.., tables)| *tables);
                     tables.extend(looks_at.unwrap_or_default());
                 }
+                Logic::Content => drop(tables.insert("content_matches")),
             }
         }
         tables.into_iter().collect()
@@ -132,7 +159,7 @@ impl Knowledge {
     }
 }
 
-fn digest<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn digest<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut hash = Sha256::new();
     for (name, text) in files {
         for part in [name, text] {
@@ -143,24 +170,35 @@ fn digest<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     crate::base::Digest(hash.finalize().into()).to_string()
 }
 
-fn read_dir(dir: &Path) -> Result<Vec<(String, String)>, RuleError> {
+/// Files of rules: names and texts.
+#[derive(Default)]
+struct RuleFiles {
+    toml: Vec<(String, String)>,
+    yara: Vec<(String, String)>,
+}
+
+fn read_dir(dir: &Path) -> Result<RuleFiles, RuleError> {
     let fail = |path: &Path, what: String| RuleError { file: path.display().to_string(), line: 0, what };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| fail(dir, format!("cannot be read: {e}")))? {
         let path = entry.map_err(|e| fail(dir, format!("cannot be read: {e}")))?.path();
-        if path.extension().is_some_and(|e| e == "toml") {
-            files.push(path);
-        }
+        let is_yara = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("toml") => false,
+            Some("yar" | "yara") => true,
+            _ => continue,
+        };
+        files.push((path, is_yara));
     }
     files.sort();
-    let mut texts = Vec::new();
-    for path in files {
+    let mut read = RuleFiles::default();
+    for (path, is_yara) in files {
         let size = std::fs::metadata(&path).map_err(|e| fail(&path, format!("cannot be read: {e}")))?.len();
-        if size > LARGEST {
+        if size > if is_yara { LARGEST_CONTENT } else { LARGEST } {
             return Err(fail(&path, format!("{size} bytes are too many for a rule")));
         }
         let text = std::fs::read_to_string(&path).map_err(|e| fail(&path, format!("cannot be read: {e}")))?;
-        texts.push((path.display().to_string(), text));
+        let to = if is_yara { &mut read.yara } else { &mut read.toml };
+        to.push((path.display().to_string(), text));
     }
-    Ok(texts)
+    Ok(read)
 }

@@ -5,6 +5,8 @@
 //! link, then baselines speak, and what another rule tells better is dropped; at last the delivery policy says
 //! what it allows (`policy`). Nothing here depends on time, threads or hash order.
 mod assets;
+mod content;
+mod count;
 mod draft;
 mod engine;
 mod finding;
@@ -22,6 +24,7 @@ mod unexamined;
 mod unread;
 
 pub use crate::baseline::{BaselineVerdict, Standing};
+pub use content::{ContentRules, NEED_CONTENT, content_targets};
 pub use finding::{Category, Confidence, Conformity, Finding, Review, Rung, Searched, Severity, Unexamined};
 pub use knowledge::Knowledge;
 pub use policy::{
@@ -125,6 +128,11 @@ impl Court<'_> {
             (applied, beside.ok().and_then(|b| b.join().ok()).unwrap_or_else(correlate))
         });
         searched.extend(correlated);
+        if whole {
+            let (more, looked) = content::apply(knowledge, self.inventory, self.baselines, &unread);
+            drafts.extend(more);
+            searched.extend(looked);
+        }
         drafts.extend(hits.into_iter().filter_map(|hit| Draft::of_hit(knowledge, tables, hit)));
         let drafts = draft::drop_told_elsewhere(knowledge, tables, drafts);
         let finish = |d: Draft| d.finish(knowledge, self.baselines, self.scene, tables);
@@ -159,6 +167,9 @@ impl Court<'_> {
             reasons.push(format!("{bounded} {rules} found nothing, with gaps in what feeds them"));
         }
         reasons.extend(self.baselines.limits(&self.inventory.files));
+        if self.whole {
+            reasons.extend(content::missing(self.knowledge, self.inventory, self.baselines));
+        }
         searched.extend(by_policy.into_iter().map(|searched| Bounded { searched, bounded: false }));
         searched.sort_by(|a, b| a.searched.rule.cmp(&b.searched.rule));
         let searched = searched.into_iter().map(|s| s.searched).collect();

@@ -3,11 +3,12 @@
 //! `where` holds conditions on columns of `table` (all of them; several `[[where]]` are
 //! alternatives); `[[join]]` asks for rows of other tables, equal in the columns named by `on`
 //! (joined column = own column; without `on`: any row of the same system), and with `none = true`
-//! for their absence. Rows of deleted files count only where a rule names the column `deleted`, and what a
+//! for their absence. `[count]` asks for several rows of one subject, within a time (`judge/count.rs`). Rows of deleted files count only where a rule names the column `deleted`, and what a
 //! layer or a mount covers only where it names `covered`.
 //! `permit = "never"`: no declaration of a delivery policy lowers what it finds (always so in the categories integrity
 //! and anti-forensics).
 //! A rule whose logic is correlation in code names it by `code` and has no `table`.
+use super::count::{Count, RawCount};
 use super::finding::{Category, Confidence, Severity};
 use super::predicate::Predicate;
 use super::rows::{TableId, table_id};
@@ -87,8 +88,15 @@ pub struct Words {
 
 #[derive(Clone, Debug)]
 pub(super) enum Logic {
-    Rows { table: TableId, when: Vec<Conditions>, joins: Vec<Join> },
+    Rows {
+        table: TableId,
+        when: Vec<Conditions>,
+        joins: Vec<Join>,
+        count: Option<Count>,
+    },
     Code(String),
+    /// A rule over contents: a worker ran it, and `content_matches` has what it found.
+    Content,
 }
 
 /// Column and condition; all must hold. Cheap ones come first.
@@ -185,6 +193,7 @@ struct Raw {
     when: Option<toml::Value>,
     #[serde(default, rename = "join")]
     joins: Vec<RawJoin>,
+    count: Option<RawCount>,
     #[serde(default)]
     observed: String,
     supports: String,
@@ -274,9 +283,10 @@ impl Raw {
                     tables.extend(table_id(&join.table).and_then(|t| TABLES.get(t)).copied());
                 }
                 let when = self.when.as_ref().ok_or_else(|| ("`where` is missing".to_owned(), "table".to_owned()))?;
-                (Logic::Rows { table, when: conditions(own, when)?, joins }, own, tables)
+                let count = self.count.as_ref().map(|c| c.check(own).map_err(at("[count]"))).transpose()?;
+                (Logic::Rows { table, when: conditions(own, when)?, joins, count }, own, tables)
             }
-            (None, Some(code)) if self.when.is_none() && self.joins.is_empty() => {
+            (None, Some(code)) if self.when.is_none() && self.joins.is_empty() && self.count.is_none() => {
                 (Logic::Code(code.clone()), None, Vec::new())
             }
             _ => return Err(("exactly one of `table` (with `where`) and `code` is needed".into(), "id".into())),

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// The tables that a reader fills. A reader that is not listed bears on every table.
 #[rustfmt::skip] // one line a reader
 const FILLS: &[(&str, &[&str])] = &[
-    ("contents", &["files", "binaries", "drivers", "packages", "components", "certificates"]),
+    ("contents", &["files", "binaries", "drivers", "packages", "components", "certificates", "content_matches"]),
+    ("content-rules", &["content_matches"]),
     ("executables", &["binaries", "components"]),
     ("linux.modules", &["drivers"]),
     ("packages", &["packages", "files", "components", "starts"]),

@@ -79,12 +79,14 @@ pub fn examine_and(plan: &Plan, watch: &Watch, report: &Report<'_>) -> Result<Ex
     taking.gaps.add(intake.size_gaps(&images));
     let outcome = supervisor::examine(plan, &asked, &images, &intake.stored, watch, &behind, &mut taking);
     taking.data.run.scratch = plan.scratch.told().unwrap_or_default();
-    finish(outcome, taking, &images, &intake, path, came, report)
+    finish(outcome, taking, plan, &images, &intake, path, came, report)
 }
 
+#[allow(clippy::too_many_arguments)]
 fn finish(
     outcome: Result<bool, Failure>,
     mut taking: Taking<'_>,
+    plan: &Plan,
     images: &[OpenedImage],
     intake: &Intake,
     path: PathBuf,
@@ -103,6 +105,7 @@ fn finish(
     taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
     taking.data.inventory.sort();
+    let outcome = outcome.and_then(|finished| taking.content_rules(plan, images).map(|()| finished));
     inventory::join_logs(&mut taking.data.scene.systems, &taking.data.inventory);
     taking.data.gaps = taking.gaps.list();
     taking.stage(Stage::Judging, 0)?;
@@ -169,6 +172,7 @@ fn write_all(case: &Case, data: &CaseData, ids: &Ids, examiner: &str, finished: 
         case.replace_table(&*data.inventory.components, ids)?;
         case.replace_table(&*data.inventory.certificates, ids)?;
         case.replace_table(&*data.inventory.endpoints, ids)?;
+        case.replace_table(&*data.inventory.content_matches, ids)?;
         case.finish()?;
     }
     let word = if finished { "finished" } else { "stopped" };
@@ -241,6 +245,21 @@ impl<'a> Taking<'a> {
         self.reviews = resume::reviews(&data);
         self.gaps.add(std::mem::take(&mut behind.gaps));
         self.data = data;
+    }
+    /// Runs the examiner's rules over contents, if there are any and anything to run them over.
+    fn content_rules(&mut self, plan: &Plan, images: &[OpenedImage]) -> Result<(), Failure> {
+        self.data.inventory.content_matches = Arc::default();
+        let targets = judge::content_targets(&self.data.inventory, self.baselines);
+        if self.knowledge.content_rules().is_empty() || targets.is_empty() {
+            return Ok(());
+        }
+        self.stage(Stage::ContentRules, targets.len() as u64)?;
+        let inventory = &self.data.inventory;
+        let ran = super::content_rules::run(plan, self.knowledge, images, inventory, &targets, self.watch)?;
+        self.data.inventory.content_matches = Arc::new(ran.rows);
+        self.data.inventory.sort();
+        self.gaps.add(ran.gaps);
+        Ok(())
     }
     /// `whole`: every content was read.
     fn judge(&mut self, intake: Option<&Intake>, whole: bool) {

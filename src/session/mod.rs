@@ -4,6 +4,7 @@ mod attributes;
 mod baselines;
 mod beneath;
 mod changed;
+mod content_rules;
 mod evidence_of;
 mod examine;
 mod export;

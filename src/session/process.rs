@@ -133,8 +133,12 @@ impl<'a> Worker<'a> {
 
     /// With another limit of silence.
     pub(super) fn silent_for(mut self, silence: Duration) -> Self {
-        self.silence = silence;
+        self.may_be_silent_for(silence);
         self
+    }
+    /// Another limit from the next message on.
+    pub(super) fn may_be_silent_for(&mut self, silence: Duration) {
+        self.silence = silence;
     }
     /// Bytes of everything that it said and that was taken.
     pub(super) fn taken(&self) -> u64 {

@@ -234,6 +234,7 @@ fn live(
                 | Report::Formats(_)
                 | Report::Checked(_)
                 | Report::Package(_)
+                | Report::Matched { .. }
                 | Report::Ready { .. }
                 | Report::Entry(_)
                 | Report::EntryEnd { .. }

@@ -2,7 +2,7 @@
 use super::descriptors::receive_files;
 use super::protocol::{FormatInfo, Given, ImageSpec, Job, Order, Report, SegmentSpec, encode, receive};
 use super::scratch::TemporaryFile;
-use super::{confine, export, look, mount, verify};
+use super::{confine, export, look, mount, rules, verify};
 use crate::base::{Cancelled, Gap, MoreHashes, Opener, Progress, Stage, Wanted};
 use crate::extract::{self, Input, Request, Sink};
 use crate::image::{self, OpenFile, Scratch, Segment, Store};
@@ -112,6 +112,12 @@ fn carry_out(
         Job::Verify => {
             let told = verify::verify(inputs, link, progress)?;
             link.send(&told.map_or_else(|what| Report::Failed { what }, Report::Checked));
+            Ok(())
+        }
+        Job::Rules { rules, files } => {
+            if let Err(what) = rules::run(inputs, &rules, &files, request, link, progress)? {
+                link.send(&Report::Failed { what });
+            }
             Ok(())
         }
         Job::List { place } => {

@@ -16,6 +16,8 @@ mod look;
 mod mount;
 pub mod protocol;
 #[cfg(unix)]
+mod rules;
+#[cfg(unix)]
 mod scratch;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod syscalls;

@@ -2,7 +2,8 @@
 //!
 //! The worker is not trusted: frames are capped, decoding cannot allocate more than a frame holds, and
 //! everything in a frame is data. Descriptors of the evidence travel beside the first order.
-use crate::base::{Folder, Gap, Key, MoreHashes, Nand, Stage, Wanted};
+use crate::base::yara::{Match, RuleText};
+use crate::base::{Folder, FsId, Gap, Key, MoreHashes, Nand, NodeId, Stage, Wanted};
 use crate::inventory::{PackageManifest, Row, Scene, StoredHash};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -119,8 +120,19 @@ pub enum Job {
     Verify,
     /// Packages of distributions: each image is one. Answered by `Package`, in their order.
     Packages,
+    /// Rules over the contents of files, in the order of both. Of each file: `Take`, then `Enter` where the rules begin,
+    /// then `Matched`.
+    Rules { rules: Vec<RuleText>, files: Vec<RuledFile> },
     /// A file system written as text, through the whole pipeline (rule tests).
     Text { tree: String },
+}
+
+/// A file that rules are run over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RuledFile {
+    pub filesystem: FsId,
+    pub node: NodeId,
+    pub deleted: bool,
 }
 
 /// A line of `ls`.
@@ -231,6 +243,15 @@ pub enum Report {
     Bytes(Vec<u8>),
     Formats(Vec<FormatInfo>),
     Checked(Vec<Checked>),
+    /// What the rules say of a file, by its position in the order. `cut`: they were not run to the end.
+    Matched {
+        file: u32,
+        #[serde(deserialize_with = "bounded")]
+        matches: Vec<Match>,
+        cut: bool,
+        /// Why the file was not looked at; empty if it was.
+        unread: String,
+    },
     /// A package, or why it is not used.
     Package(Result<Box<PackageManifest>, String>),
     /// Indexed: a [`Serve`] answers it, with the kernel's descriptor and those of the requests in hand beside it.

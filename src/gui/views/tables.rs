@@ -18,7 +18,13 @@ macro_rules! view {
         };
     };
 }
-view!(BINARIES, "binaries", "Binaries", "Executables, libraries and objects, and what they reveal", ["binaries"]);
+view!(
+    BINARIES,
+    "binaries",
+    "Binaries",
+    "Executables, libraries and objects, and what they reveal",
+    ["binaries", "content_matches"]
+);
 view!(
     SERVICES,
     "services",

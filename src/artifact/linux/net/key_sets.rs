@@ -37,8 +37,25 @@ const MAX_FILE: u64 = 256 << 10;
 /// Files and bytes that one sweep may read.
 const MAX_FILES: usize = 40_000;
 const MAX_BYTES: u64 = 512 << 20;
-/// Endings that a configuration may have; a name without one counts as well.
-const ENDINGS: &[&[u8]] = &[b"ini", b"toml", b"yaml", b"yml", b"json", b"conf", b"cfg", b"cnf", b"config"];
+/// Endings that a configuration may have; a name without one counts as well. Not those of manuals and of copies that
+/// editors leave: what stands there is read by no program.
+const ENDINGS: &[&[u8]] = &[
+    b"ini",
+    b"toml",
+    b"yaml",
+    b"yml",
+    b"json",
+    b"conf",
+    b"cfg",
+    b"cnf",
+    b"config",
+    b"properties",
+    b"env",
+    b"local",
+    b"dat",
+    b"data",
+    b"cache",
+];
 /// Directories of bulk data and of what other readers know better.
 const NOT: &[&[u8]] = &[
     b"/var/lib/dpkg/",
