@@ -1,6 +1,7 @@
 //! Rules over contents (YARA files in `--rules`): run over what nothing vouches for, inside the confined worker, found
 //! again without the image, told where they could not be run.
 #![cfg(unix)]
+#![cfg_attr(not(feature = "yara"), allow(dead_code, unused_imports))]
 use crate::common::{SMALL_SYSTEM, ext4, have, plant, report, run};
 use serde_json::Value;
 use std::path::Path;

