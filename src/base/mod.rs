@@ -31,5 +31,5 @@ pub use nand::{Bch, Nand};
 pub use place::{Evidence, FsId, ImageRun, NodeId, Piece, PieceKind, Place, Run};
 pub use progress::{Cancelled, Progress};
 pub use stage::Stage;
-pub use time::Time;
+pub use time::{Digits, Time};
 pub use wanted::{Key, Secret, Wanted};

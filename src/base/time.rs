@@ -10,15 +10,62 @@ pub struct Time {
     pub seconds: i64,
     /// 0 to 999,999,999.
     pub nanos: u32,
-    pub digits: u8,
+    pub digits: Digits,
+}
+
+/// A number of fractional digits, 0 to 9. It is no plain byte, so that a time which may be absent needs no more memory
+/// than a time: there are five beside each of a million files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum Digits {
+    #[default]
+    None,
+    One,
+    Two,
+    Three,
+    Four,
+    Five,
+    Six,
+    Seven,
+    Eight,
+    Nine,
+}
+impl Digits {
+    const ALL: [Self; 10] = [
+        Self::None,
+        Self::One,
+        Self::Two,
+        Self::Three,
+        Self::Four,
+        Self::Five,
+        Self::Six,
+        Self::Seven,
+        Self::Eight,
+        Self::Nine,
+    ];
+    /// More than nine are nine: that is what nanoseconds have.
+    pub fn of(count: usize) -> Self {
+        Self::ALL.get(count).copied().unwrap_or(Self::Nine)
+    }
+}
+impl From<Digits> for u8 {
+    fn from(digits: Digits) -> Self {
+        digits as Self
+    }
+}
+impl TryFrom<u8> for Digits {
+    type Error = &'static str;
+    fn try_from(count: u8) -> Result<Self, Self::Error> {
+        Self::ALL.get(usize::from(count)).copied().ok_or("a time has at most nine fractional digits")
+    }
 }
 
 impl Time {
     pub const fn seconds(seconds: i64) -> Self {
-        Self { seconds, nanos: 0, digits: 0 }
+        Self { seconds, nanos: 0, digits: Digits::None }
     }
     pub const fn nanos(seconds: i64, nanos: u32) -> Self {
-        Self { seconds, nanos, digits: 9 }
+        Self { seconds, nanos, digits: Digits::Nine }
     }
     /// Hundreds of nanoseconds since 1601-01-01 UTC; 0 means that no time was recorded.
     pub fn from_filetime(raw: u64) -> Option<Self> {
@@ -27,7 +74,7 @@ impl Time {
         }
         let seconds = i64::try_from(raw / 10_000_000).ok()?.checked_sub(11_644_473_600)?;
         let nanos = u32::try_from(raw % 10_000_000).ok()?.saturating_mul(100);
-        Some(Self { seconds, nanos, digits: 7 })
+        Some(Self { seconds, nanos, digits: Digits::Seven })
     }
     /// The present, for `run` and the log only: findings never depend on it.
     pub fn now() -> Self {
@@ -35,7 +82,7 @@ impl Time {
         Self {
             seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
             nanos: since.subsec_millis().saturating_mul(1_000_000),
-            digits: 3,
+            digits: Digits::Three,
         }
     }
     /// Reads what [`fmt::Display`] wrote.
@@ -45,7 +92,7 @@ impl Time {
         Some(Self {
             seconds: at.as_second(),
             nanos: u32::try_from(at.subsec_nanosecond()).ok()?,
-            digits: u8::try_from(digits).ok()?,
+            digits: Digits::of(digits),
         })
     }
 }
@@ -69,7 +116,7 @@ impl Time {
         {
             decimal(text.get_mut(at..at + digits).unwrap_or_default(), number);
         }
-        let len = match usize::from(self.digits.min(9)) {
+        let len = match usize::from(u8::from(self.digits)) {
             0 => 19,
             n => 20 + n,
         };
@@ -115,6 +162,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[test]
+    fn digits_are_counted_and_cost_no_memory() {
+        assert_eq!([0, 3, 9, 12].map(|n| u8::from(Digits::of(n))), [0, 3, 9, 9]);
+        assert!((0..=9).all(|n| Digits::try_from(n).map(u8::from) == Ok(n)) && Digits::try_from(10).is_err());
+        assert_eq!(size_of::<Option<Time>>(), size_of::<Time>());
+    }
     #[test]
     fn shows_the_source_precision() {
         assert_eq!(Time::seconds(0).to_string(), "1970-01-01T00:00:00Z");

@@ -125,6 +125,10 @@ impl Folder {
         if let Err(e) = fs.read_dir(self.node, &mut |e| found.push(e)) {
             self.gaps(gaps).add("walk", format!("directory not read: {e}"), 0);
         }
+        // A folder of a million names may give them by their hashes: their inodes then lie anywhere in the tables.
+        if found.len() > MANY {
+            found.sort_by_key(|e| e.node);
+        }
         let mut odd: Option<(u64, Name)> = None;
         let mut listed = Vec::with_capacity(found.len());
         for item in found {
@@ -148,6 +152,8 @@ impl Folder {
     }
 }
 
+/// Of so many names the inodes are asked for in their own order.
+const MANY: usize = 4096;
 /// Levels with fewer folders are not worth a second thread.
 const FEW: usize = 16;
 /// Folders whose lists wait at once to be taken: a level may hold a million entries.

@@ -67,11 +67,12 @@ pub(super) fn file_row(system: Option<u32>, tree: &Tree, entry: &Entry, content:
     row.deleted_at = stat.times.deleted;
     row.flags = stat.flags.iter().map(|f| (*f).to_owned()).collect();
     let value = |wanted: &[u8]| stat.xattrs.iter().find(|(name, _)| name.bytes() == wanted).map(|(_, v)| v.as_slice());
-    row.name_times = value(NAME_TIMES).map(name_times).unwrap_or_default();
-    (row.owner_sid, row.group_sid) = value(OWNERS).map(owners).unwrap_or_default();
+    row.name_times = value(NAME_TIMES).map(name_times).unwrap_or_default().into();
+    let (owner, group) = value(OWNERS).map(owners).unwrap_or_default();
+    (row.owner_sid, row.group_sid) = (owner.into(), group.into());
     row.xattrs = stat.xattrs.iter().filter(|(n, _)| !is_told(n.bytes())).map(|(name, _)| name.display()).collect();
-    row.acl = acl::text(value);
-    row.capabilities = value(b"security.capability").map(capabilities).unwrap_or_default();
+    row.acl = acl::text(value).into();
+    row.capabilities = value(b"security.capability").map(capabilities).unwrap_or_default().into();
     if stat.kind == NodeKind::Symlink && !entry.deleted {
         row.target = tree.fs.read_link(entry.node).ok().map(Name::from);
     }

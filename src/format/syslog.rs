@@ -1,6 +1,6 @@
 //! Heads of log lines: RFC 3164 (no year), RFC 3339 and RFC 5424, kernel uptime, and what programs
 //! that write their own logs put first. Bytes in, because logs hold any bytes.
-use crate::base::Time;
+use crate::base::{Digits, Time};
 
 /// A moment as a line states it; what is missing is filled in by the reader of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +148,7 @@ fn iso(line: &[u8]) -> Option<(Stamp, &[u8])> {
     let stamp = match offset {
         Some(offset) => {
             let seconds = days * 86_400 + i64::from(second) - offset;
-            Stamp::Exact(Time { seconds, nanos, digits })
+            Stamp::Exact(Time { seconds, nanos, digits: Digits::of(digits.into()) })
         }
         None => Stamp::Local(year, clock),
     };

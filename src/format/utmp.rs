@@ -1,7 +1,7 @@
 //! Login records of glibc: utmp(5) for wtmp and btmp, and lastlog(8). The layout is that of
 //! `bits/types/struct_utmp`: 384 bytes with 32-bit times (x86, x86-64, 32-bit ARM), 400 bytes on 64-bit
 //! ARM and other machines whose times there are 64 bits wide. Little endian.
-use crate::base::Time;
+use crate::base::{Digits, Time};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Length of a record with 32-bit times.
@@ -83,7 +83,7 @@ impl Record {
             (v4, true) => Some(IpAddr::V4(Ipv4Addr::from(*v4))),
             _ => Some(IpAddr::V6(Ipv6Addr::from(raw))),
         };
-        let time = Time { seconds, nanos: micros.checked_mul(1000)?, digits: if micros == 0 { 0 } else { 6 } };
+        let time = Time { seconds, nanos: micros.checked_mul(1000)?, digits: if micros == 0 { Digits::None } else { Digits::Six } };
         let pid = int(bytes, 4)?;
         Some(Self { kind, pid, line, user, host, time, address })
     }

@@ -20,9 +20,9 @@ record! {
         uid: u32,
         gid: u32,
         /// NTFS: the owner by the file's security descriptor (`S-1-5-32-544`); uid and gid are those of Linux there, 0 where none were set.
-        owner_sid: String,
+        owner_sid: Arc<str>,
         /// NTFS: the primary group by the file's security descriptor.
-        group_sid: String,
+        group_sid: Arc<str>,
         /// Number of hard links.
         links: u32,
         modified: Option<Time>,
@@ -32,13 +32,13 @@ record! {
         created: Option<Time>,
         deleted_at: Option<Time>,
         /// NTFS: the times beside the file's name ($FILE_NAME), where they differ from those above.
-        name_times: String,
+        name_times: Arc<str>,
         /// immutable, append, nodump …
         flags: Vec<String>,
         /// File capabilities as getcap writes them.
-        capabilities: String,
+        capabilities: Arc<str>,
         /// Access control list, as `getfacl` writes its entries: user:1000:rwx … with those for new files as default:….
-        acl: String,
+        acl: Arc<str>,
         /// Names of all extended attributes.
         xattrs: Vec<String>,
         /// Target of a symlink, as stored.

@@ -62,6 +62,9 @@ pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Er
 
 /// The text, out of those met before if it is among them.
 fn shared(text: &str) -> Arc<str> {
+    if text.is_empty() {
+        return Arc::default();
+    }
     if text.len() > LONGEST {
         return text.into();
     }

@@ -2,7 +2,7 @@
 //! microseconds) and lastlog2(8) (`Lastlog2`: the last login of each account, in seconds). Both are SQLite.
 use super::sqlite_tables::{Named, evidence, rows};
 use crate::artifact::{Artifact, Os, Out};
-use crate::base::{Evidence, Run, Time};
+use crate::base::{Digits, Evidence, Run, Time};
 use crate::evidence::{Entry, System};
 use crate::inventory::{Event, Session};
 
@@ -33,7 +33,7 @@ struct Login {
 
 fn micros(raw: i64) -> Option<Time> {
     let nanos = u32::try_from(raw.rem_euclid(1_000_000)).ok()?.checked_mul(1000)?;
-    (raw > 0).then(|| Time { seconds: raw.div_euclid(1_000_000), nanos, digits: 6 })
+    (raw > 0).then(|| Time { seconds: raw.div_euclid(1_000_000), nanos, digits: Digits::Six })
 }
 
 fn extract(system: &System, out: &Out) {

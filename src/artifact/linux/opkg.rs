@@ -44,7 +44,7 @@ pub(in crate::artifact) fn ownership(system: &System, out: &Out) -> Option<Owner
             maintainer: stanza.text("Maintainer"),
             source: stanza.text("Source"),
             automatic: Some(stanza.text("Auto-Installed") == "yes"),
-            installed: seconds.map(|seconds| Time { seconds, nanos: 0, digits: 0 }),
+            installed: seconds.map(Time::seconds),
             evidence: text.line_at(stanza.line, stanza.run),
             ..Package::default()
         };

@@ -109,7 +109,7 @@ fn package(text: &Text<'_>) -> Package {
         source: said("BASE"),
         // Said of packages that something else needed only.
         automatic: Some(said("REASON") == "1"),
-        installed: seconds.map(|seconds| Time { seconds, nanos: 0, digits: 0 }),
+        installed: seconds.map(Time::seconds),
         evidence: text.line(line),
         ..Package::default()
     }

@@ -148,7 +148,7 @@ fn package(header: &Header<'_>, evidence: Evidence) -> Package {
         section: header.text(tag::GROUP),
         maintainer: maker.unwrap_or_default(),
         source: header.text(tag::SOURCE_RPM),
-        installed: seconds.map(|seconds| Time { seconds, nanos: 0, digits: 0 }),
+        installed: seconds.map(Time::seconds),
         scripts: tag::SCRIPTS
             .iter()
             // One may be a program alone, without a text.

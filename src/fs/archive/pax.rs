@@ -1,6 +1,6 @@
 //! Records of pax extended headers: `length key=value`, a line each.
 //! Format: POSIX.1-2017 "pax", extended header; the keys of GNU tar, star and libarchive by their manuals.
-use crate::base::{Name, Time};
+use crate::base::{Digits, Name, Time};
 use crate::fs::Times;
 use base64::Engine as _;
 use std::collections::BTreeMap;
@@ -141,7 +141,7 @@ fn time(text: &[u8]) -> Option<Time> {
         (true, 1..) => (seconds.checked_sub(1)?, 1_000_000_000_u32.checked_sub(nanos)?),
         _ => (seconds, nanos),
     };
-    Some(Time { seconds, nanos, digits: u8::try_from(digits.len()).unwrap_or(9) })
+    Some(Time { seconds, nanos, digits: Digits::of(digits.len()) })
 }
 
 /// `%41` as in addresses of the web.

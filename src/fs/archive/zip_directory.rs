@@ -1,6 +1,6 @@
 //! The central directory of a zip archive, and where it stands.
 //! Format: PKWARE's APPNOTE.TXT, sections 4.3 to 4.5; the extra fields of Info-ZIP by its proginfo/extrafld.txt.
-use crate::base::{Name, Time};
+use crate::base::{Digits, Name, Time};
 use crate::fs::raw::{size, u16_at, u32_at, u64_at};
 use crate::image::{Source, read_exact};
 
@@ -181,7 +181,7 @@ fn extra(id: u16, field: &[u8], entry: &mut Entry) {
 fn windows_time(n: u64) -> Option<Time> {
     let seconds = i64::try_from(n / 10_000_000).ok()?.checked_sub(11_644_473_600)?;
     let nanos = u32::try_from(n % 10_000_000).ok()?.checked_mul(100)?;
-    Some(Time { seconds, nanos, digits: 7 })
+    Some(Time { seconds, nanos, digits: Digits::Seven })
 }
 
 /// Date and time as DOS has them: two seconds exact, in the zone of whoever wrote it.

@@ -1,5 +1,5 @@
 //! Fields, and the clock of DOS.
-use crate::base::Time;
+use crate::base::{Digits, Time};
 pub(super) use crate::fs::raw::{corrupt, size, u8_at, u16_at, u32_at, u64_at};
 
 /// What a clock of DOS showed: day and time of two seconds' resolution, and hundredths beyond it
@@ -18,7 +18,7 @@ pub(super) fn clock(date: u16, time: u16, hundredths: Option<u8>, offset: i16) -
     Some(Time {
         seconds: whole.checked_add(i64::from(extra / 100))?.checked_sub(i64::from(offset).checked_mul(60)?)?,
         nanos: (extra % 100).checked_mul(10_000_000)?,
-        digits: if hundredths.is_some() { 2 } else { 0 },
+        digits: if hundredths.is_some() { Digits::Two } else { Digits::None },
     })
 }
 

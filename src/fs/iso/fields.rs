@@ -1,6 +1,6 @@
 //! Numbers, moments and names as ISO 9660 records them: numbers in both byte orders, moments in two forms.
 //! Format: ECMA-119, chapter 7 ("Descriptor Fields and Directory Records").
-use crate::base::Time;
+use crate::base::{Digits, Time};
 use crate::fs::raw::{be16_at, be32_at, u8_at, u16_at, u32_at};
 
 /// A number that stands in little-endian and then in big-endian order. Where the two differ, the little-endian one
@@ -33,7 +33,7 @@ fn moment(date: [i64; 3], clock: [i64; 3], hundredths: Option<u32>, zone: i8) ->
     }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - i64::from(zone) * 900;
     Some(match hundredths {
-        Some(n) => Time { seconds, nanos: n.min(99) * 10_000_000, digits: 2 },
+        Some(n) => Time { seconds, nanos: n.min(99) * 10_000_000, digits: Digits::Two },
         None => Time::seconds(seconds),
     })
 }

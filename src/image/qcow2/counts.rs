@@ -65,10 +65,16 @@ impl Marks {
 pub(super) fn check(image: &Image<'_>, gaps: &Gaps) {
     let Some(cluster) = 1_u64.checked_shl(image.bits) else { return };
     let count = image.file.len().div_ceil(cluster);
-    if count > MAX_CLUSTERS || image.order > 6 {
-        return;
+    let tables: BTreeSet<u64> = image.l1.iter().map(|entry| entry & OFFSET).filter(|at| *at != 0).collect();
+    if count > MAX_CLUSTERS || (tables.len() as u64).saturating_mul(cluster) > MAX_TABLES {
+        let what = "budget: clusters of the file; what its tables lead to is not held against its counts of use";
+        return gaps.add_at(BY, "image_offset", image.counts.0, what, 0);
     }
-    let (Some(used), Some(counted)) = (used(image, cluster, count), counted(image, cluster, count)) else { return };
+    let Some(used) = used(image, tables, cluster, count) else { return };
+    let Some(counted) = counted(image, cluster, count) else {
+        let what = "the counts of use of its clusters cannot be read: what its tables lead to is not held against them";
+        return gaps.add_at(BY, "image_offset", image.counts.0, what, 0);
+    };
     // Who keeps no counts at all is no writer whose counts tell anything.
     if counted.words.iter().all(|word| *word == 0) {
         return;
@@ -87,15 +93,10 @@ pub(super) fn check(image: &Image<'_>, gaps: &Gaps) {
     tell(used.without(&counted), "are used, and counted as free: tables or counts were changed");
 }
 
-/// Clusters that something leads to; `None` where a table cannot be read, which its readers tell, and where they are too
-/// many.
-fn used(image: &Image<'_>, cluster: u64, count: u64) -> Option<Marks> {
+/// Clusters that something leads to; `None` where a table cannot be read, which its readers tell.
+fn used(image: &Image<'_>, tables: BTreeSet<u64>, cluster: u64, count: u64) -> Option<Marks> {
     let mut marks = Marks::new(count, cluster);
     image.taken.iter().for_each(|run| marks.set_run(*run));
-    let tables: BTreeSet<u64> = image.l1.iter().map(|entry| entry & OFFSET).filter(|at| *at != 0).collect();
-    if (tables.len() as u64).saturating_mul(cluster) > MAX_TABLES {
-        return None;
-    }
     for at in tables {
         marks.set(at / cluster);
         let table = read_exact(&**image.file, at, usize::try_from(cluster).ok()?).ok()??;
@@ -111,7 +112,7 @@ fn used(image: &Image<'_>, cluster: u64, count: u64) -> Option<Marks> {
     Some(marks)
 }
 
-/// Clusters with a count that is not zero, and the blocks of counts themselves.
+/// Clusters with a count that is not zero; `None` where a count cannot be read, or is wider than any.
 fn counted(image: &Image<'_>, cluster: u64, count: u64) -> Option<Marks> {
     let mut marks = Marks::new(count, cluster);
     let width = 1_u64.checked_shl(image.order)?;

@@ -239,6 +239,31 @@ fn parts_elsewhere_and_what_is_not_read() {
 }
 
 #[test]
+fn counts_that_are_not_held_against_the_tables_are_told() {
+    if !have("qemu-img") {
+        return;
+    }
+    use std::os::unix::fs::FileExt;
+    let folder = folder();
+    let (path, bytes) = raw(folder.path());
+    let image = folder.path().join("a.qcow2");
+    convert(&path, &image, "qcow2", &["-o", "cluster_size=512"]);
+    let told = |what: &str| open(&image).unwrap().gaps.iter().any(|g| g.what.contains(what));
+    assert!(!told("counts of use"));
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&image).unwrap();
+    // More clusters than are looked at: the file got longer, and holds nothing there.
+    let len = file.metadata().unwrap().len();
+    file.set_len(40 << 30).unwrap();
+    assert!(told("budget: clusters of the file"));
+    same(&open(&image).unwrap().disk, &bytes, "long");
+    file.set_len(len).unwrap();
+    // The table of counts lies behind the file's end; the disk does not need it.
+    file.write_all_at(&(1_u64 << 40).to_be_bytes(), 48).unwrap();
+    assert!(told("the counts of use of its clusters cannot be read"));
+    same(&open(&image).unwrap().disk, &bytes, "without counts");
+}
+
+#[test]
 fn damage_is_an_error_with_a_place() {
     if !have("qemu-img") {
         return;

@@ -3,7 +3,7 @@
 //! The year comes from the end of the file backwards: its last line is no later than the file's last
 //! change and no later than the first line of the next newer file of the rotation; where the month jumps
 //! back between two lines, a year began.
-use crate::base::Time;
+use crate::base::{Digits, Time};
 use crate::format::syslog::{Clock, Stamp, days};
 use jiff::tz::TimeZone;
 
@@ -93,7 +93,7 @@ fn local(zone: &TimeZone, year: i32, clock: Clock) -> Option<Time> {
     let part = |n: u32| i8::try_from(n).ok();
     let time = date.ok()?.at(part(second / 3600)?, part(second / 60 % 60)?, part(second % 60)?, 0);
     let at = zone.to_ambiguous_timestamp(time).compatible().ok()?;
-    Some(Time { seconds: at.as_second(), nanos, digits })
+    Some(Time { seconds: at.as_second(), nanos, digits: Digits::of(digits.into()) })
 }
 
 #[cfg(test)]

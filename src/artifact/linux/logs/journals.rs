@@ -4,7 +4,7 @@ use super::scan::{Scan, Spot};
 use super::talk::Origin;
 use super::{File, TOTAL_BUDGET};
 use crate::artifact::Out;
-use crate::base::{Name, Time};
+use crate::base::{Digits, Name, Time};
 use crate::evidence::{Entry, System};
 use crate::format::journal;
 
@@ -66,7 +66,7 @@ pub(super) fn read<'p>(
         let time = Time {
             seconds: micros.div_euclid(1_000_000),
             nanos: u32::try_from(micros.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000),
-            digits: 6,
+            digits: Digits::Six,
         };
         let spot = Spot { line: 0, offset: message.offset, len: message.len, seqnum: found.seqnum };
         if message.bytes.len() > MESSAGE {
