@@ -1,17 +1,17 @@
 //! Certificates, wherever they lie → `certificates`: files of PEM and DER, and the databases of NSS (`cert9.db`: SQLite,
-//! table `nssPublic`, a certificate's DER in the column of CKA_VALUE).
+//! table `nssPublic`, a certificate's DER in the column of CKA_VALUE), and Java's key stores.
 use super::{Content, Out, Sight};
 use crate::base::Evidence;
 use crate::evidence::Entry;
 use crate::format::bytes::Bytes;
 use crate::format::sqlite::{Database, MAGIC, Value};
-use crate::format::x509;
+use crate::format::{jks, x509};
 use crate::inventory::Certificate;
 use memchr::memmem;
 
 pub(super) const CONTENT: Content = Content {
     name: "certificates",
-    about: "X.509 certificates in PEM and DER, and in NSS databases: whom they name, their key, their time, the store they lie in",
+    about: "X.509 certificates in PEM and DER, in NSS databases and Java's key stores (JKS): whom they name, their key, their time, the store they lie in",
     wants,
     consume,
 };
@@ -36,6 +36,7 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
         && !head.starts_with(b"\x7fELF")
         && !head.starts_with(b"#!")
         && (x509::has_pem(head)
+            || jks::is_store(head)
             || (is_named(path) && x509::is_der(head))
             || (!store(path).is_empty() && !head.contains(&0))
             || (is_nss(path) && head.starts_with(MAGIC)))
@@ -68,7 +69,10 @@ fn store(path: &[u8]) -> &'static str {
         "source"
     } else if is_nss(path) {
         "nss"
-    } else if path.ends_with(b"/certifi/cacert.pem") || path.ends_with(b"/ca-bundle.crt") {
+    } else if path.ends_with(b"/certifi/cacert.pem")
+        || path.ends_with(b"/lib/security/cacerts")
+        || path.ends_with(b"/ca-bundle.crt")
+    {
         "program"
     } else {
         ""
@@ -80,6 +84,10 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     let path = entry.path.bytes();
     if content.starts_with(MAGIC) {
         nss(sight, content, out);
+        return;
+    }
+    if jks::is_store(content) {
+        java(sight, content, out);
         return;
     }
     if x509::is_der(content) && !x509::has_pem(content) {
@@ -131,6 +139,37 @@ fn row(sight: &Sight<'_>, number: u32, read: x509::Certificate, private_key: boo
         covered: sight.entry.covered.as_str().into(),
         evidence,
         ..Certificate::default()
+    }
+}
+
+/// A key store of Java.
+fn java(sight: &Sight<'_>, content: &[u8], out: &Out) {
+    let (found, fault) = jks::certificates(content);
+    for (number, stored) in (1_u32..).zip(&found) {
+        if number as usize > x509::MAX {
+            out.gap(sight.entry, "budget: certificates; the rest was not listed");
+            break;
+        }
+        let at = usize::try_from(stored.run.offset).unwrap_or(usize::MAX);
+        let end = usize::try_from(stored.run.end()).unwrap_or(usize::MAX);
+        match x509::read(content.get(at..end).unwrap_or_default()) {
+            Ok(read) => {
+                let evidence = Evidence { key: Some(format!("alias {}", stored.alias)), ..sight.part(stored.run) };
+                out.push(row(sight, number, read, stored.private_key, evidence));
+            }
+            Err(what) => {
+                out.gap_in(
+                    sight.entry,
+                    stored.run.offset,
+                    format!("no certificate that can be read: {what}"),
+                    stored.run.len,
+                );
+            }
+        }
+    }
+    if let Some((at, what)) = fault {
+        let rest = (content.len() as u64).saturating_sub(at);
+        out.gap_in(sight.entry, at, format!("the key store was not read from here on: {what}"), rest);
     }
 }
 
@@ -187,6 +226,68 @@ mod tests {
     use crate::inventory::Row;
     use std::path::Path;
     use std::process::Command;
+
+    /// A store of Java as its own tool makes it, whole and cut.
+    #[test]
+    fn what_keytool_puts_into_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        if made(dir.path()).is_none() {
+            return;
+        }
+        let (pem, store) = (dir.path().join("c.pem"), dir.path().join("cacerts"));
+        for alias in ["own-root", "twice"] {
+            let done = Command::new("timeout")
+                .args([
+                    "120",
+                    "keytool",
+                    "-importcert",
+                    "-noprompt",
+                    "-storetype",
+                    "JKS",
+                    "-storepass",
+                    "changeit",
+                    "-alias",
+                    alias,
+                ])
+                .args([Path::new("-file"), &pem, Path::new("-keystore"), &store])
+                .output();
+            if !done.is_ok_and(|d| d.status.success()) {
+                eprintln!("skipped: no keytool on this machine");
+                return;
+            }
+        }
+        let bytes = std::fs::read(&store).unwrap();
+        let of = |content: &[u8]| {
+            let mut fs = MemFs::default();
+            fs.add("/etc/ssl/certs/java/cacerts", content.to_vec());
+            let system = system_of(fs);
+            let entry = system.get("/etc/ssl/certs/java/cacerts").unwrap();
+            assert!(wants(entry, &content[..content.len().min(4096)]));
+            let out = Out::new(Some(0), CONTENT.name);
+            consume(&Sight { entry, system: Some(&system), evidence: system.evidence(entry) }, content, &out);
+            out.take()
+        };
+        let (rows, gaps) = of(&bytes);
+        assert!(gaps.is_empty(), "{gaps:?}");
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|r| match r {
+                Row::Certificate(c) => {
+                    (c.subject.as_str(), &*c.store, c.private_key, c.evidence.key.clone().unwrap_or_default())
+                }
+                other => unreachable!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("CN=own root", "system", false, "alias own-root".to_owned()),
+                ("CN=own root", "system", false, "alias twice".to_owned())
+            ]
+        );
+        let (rows, gaps) = of(&bytes[..bytes.len() - 200]);
+        assert_eq!((rows.len(), gaps.len()), (1, 1), "{gaps:?}");
+    }
 
     /// A certificate of its own authority, made by openssl.
     fn made(at: &Path) -> Option<Vec<u8>> {

@@ -5,6 +5,7 @@ mod components;
 mod executables;
 mod linux;
 mod loose;
+mod operators;
 mod ownership;
 pub(crate) mod remains;
 mod secrets;
@@ -132,6 +133,7 @@ pub const CONTENTS: &[&Content] = &[
     &loose::modem_talk::CONTENT,
     &loose::plc::CONTENT,
     &loose::remains::CONTENT,
+    &loose::removed::CONTENT,
     &loose::router::CONTENT,
 ];
 

@@ -2,6 +2,7 @@
 //! settings and numbers: `assets/knowledge/remains.toml`; what logs say: the patterns of logs, for lines that begin with
 //! a time, or that a journal holds as a message. Text in ASCII, UTF-8 and GBK, and in UTF-16 (little endian).
 use super::linux::logs::{known_lines, line_needles};
+use super::operators;
 use crate::format::at::luhn;
 use crate::format::lines::decode;
 use crate::format::search::{SHORTEST, Search};
@@ -28,6 +29,8 @@ pub(crate) struct Trace {
     pub(crate) class: Arc<str>,
     /// The number, or what was captured.
     pub(crate) value: String,
+    /// Of an IMSI.
+    pub(crate) operator: String,
     pub(crate) text: String,
     /// Where the line begins, and its bytes.
     pub(crate) offset: usize,
@@ -38,7 +41,6 @@ pub(crate) struct Trace {
 #[serde(deny_unknown_fields)]
 struct Asset {
     schema: u32,
-    mcc: BTreeSet<String>,
     trace: Vec<Draft>,
 }
 #[derive(Deserialize)]
@@ -65,7 +67,6 @@ struct Known {
     wide: usize,
     numbers: packed::Searcher,
     kinds: Vec<Kind>,
-    mcc: BTreeSet<String>,
     imei: Regex,
     iccid: Regex,
     imsi: Regex,
@@ -106,7 +107,6 @@ fn read() -> Result<Known, String> {
         wide: count,
         numbers,
         kinds,
-        mcc: asset.mcc,
         imei: regex(r"(?i)\b(?:imei|equipment id(?:entifier)?)\b[^0-9\n]{1,16}(?P<n>\d{15})(?:[^0-9]|$)")?,
         iccid: regex(r"(?i)(?:\biccid\b[^0-9\n]{1,16}|\bsim-id=)(?P<n>89\d{16,18})(?:[^0-9]|$)")?,
         imsi: regex(r"(?i)\bimsi\b[^0-9\n]{1,16}(?P<n>\d{14,15})(?:[^0-9]|$)")?,
@@ -115,7 +115,7 @@ fn read() -> Result<Known, String> {
 
 /// Why nothing can be looked for; a fault of this program.
 pub(crate) fn fault() -> Option<&'static str> {
-    KNOWN.as_ref().err().map(String::as_str)
+    KNOWN.as_ref().err().map(String::as_str).or_else(operators::fault)
 }
 
 /// Calls `found` for every telling line of which a literal begins in `from..to`; the bytes around may be of the line.
@@ -189,6 +189,7 @@ impl Known {
         let trace = |kind: &Arc<str>, class: &Arc<str>, value: String| Trace {
             kind: kind.clone(),
             class: class.clone(),
+            operator: if &**kind == "imsi" { operators::operator(&value).unwrap_or_default() } else { String::new() },
             value,
             text: decode(&line.text).trim().chars().take(SHOWN).collect(),
             offset: line.from,
@@ -213,7 +214,7 @@ impl Known {
                 };
                 let one_digit = number.bytes().all(|b| number.bytes().next() == Some(b));
                 let holds = match name {
-                    "imsi" => number.get(..3).is_some_and(|mcc| self.mcc.contains(mcc)),
+                    "imsi" => operators::is_imsi(number),
                     _ => luhn(number),
                 };
                 if holds && !one_digit {
@@ -233,7 +234,8 @@ mod tests {
         let mut all = Vec::new();
         scan(bytes, (0, bytes.len()), &mut |t| {
             assert!(bytes.len() >= t.offset + t.len);
-            all.push(format!("{} {} @{}", t.kind, t.value, t.offset));
+            let operator = if t.operator.is_empty() { String::new() } else { format!(" {}", t.operator) };
+            all.push(format!("{} {}{operator} @{}", t.kind, t.value, t.offset));
         });
         all
     }
@@ -264,7 +266,7 @@ mod tests {
         assert_eq!(at("IMEI: 490154203237518\n"), ["imei 490154203237518 @700"]);
         assert_eq!(at("IMEI: 490154203237519\n"), [""; 0], "its check digit does not fit");
         assert_eq!(at("490154203237518\n"), [""; 0], "nothing names it");
-        assert_eq!(at("imsi=460001234567890;"), ["imsi 460001234567890 @700"]);
+        assert_eq!(at("imsi=460001234567890;"), ["imsi 460001234567890 China Mobile (cn) @700"]);
         assert_eq!(at("imsi=999991234567890;"), [""; 0], "no such country");
         assert_eq!(at("\"iccid\":\"8986012345678901235\""), [""; 0]);
         assert_eq!(at("\"iccid\":\"89860123456789012341\"").len(), usize::from(luhn("89860123456789012341")));

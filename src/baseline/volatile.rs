@@ -5,7 +5,7 @@ use crate::inventory::{AnyTable, CellRef, Table};
 use sha2::{Digest as _, Sha256};
 
 /// Tables that record the past instead of a state.
-const RECORDS: &[&str] = &["events", "sessions", "traces", "file_events", "content_matches"];
+const RECORDS: &[&str] = &["events", "sessions", "traces", "removed", "file_events", "content_matches"];
 
 /// Columns of files that follow from other columns or other tables.
 pub const DERIVED_OF_FILES: &[&str] = &[

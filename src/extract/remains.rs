@@ -1,9 +1,10 @@
 //! Space that no file has: the unallocated runs of every file system that knows them, swap, and areas of a disk that no
-//! partition claims, searched for lines that tell of modems and tunnels (`artifact::remains`). It comes last, when all
-//! contents are read; zeros are stepped over. A line ends where its run does: what lies in two is not put together.
+//! partition claims, searched for lines that tell of modems and tunnels (`artifact::remains`), by all threads. It comes last,
+//! when all contents are read; zeros are stepped over. A line ends where its run does: what lies in two is not put together.
 //! What belongs to a deleted file whose content was read is told there, and not here again.
 use super::{Request, Sink, item_key};
 use crate::artifact::{Out, remains};
+use crate::base::parallel::{in_order, split};
 use crate::base::{Cancelled, Evidence, FsId, Gap, ImageRun, PieceKind, Place, Progress, Run, Stage};
 use crate::evidence::{System, Tree};
 use crate::extract::Layout;
@@ -25,6 +26,11 @@ const MAX_ALL: usize = 2000;
 const MAX_DELETED: usize = 200_000;
 /// Bytes of a run whose places are looked up at once.
 const SLICE: u64 = 1 << 30;
+/// Bytes that one thread searches at a time, whatever their number, so that it does not show in the results: windows.
+const PART: u64 = 4 * WINDOW as u64;
+/// Parts and bytes that are searched before what they gave is put together.
+const PARTS: usize = 4096;
+const AT_ONCE: u64 = 32 << 20;
 /// Blocks that are compared with zeros.
 const BLOCK: usize = 4096;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
@@ -65,8 +71,16 @@ pub(super) fn run(
         if sink.is_done(key) || !sink.enter(key, &format!("{} space of {id}", area.name)) {
             continue;
         }
-        let mut search =
-            Search { area, id: &id, found: BTreeMap::new(), kinds: BTreeMap::new(), more: 0, unread: (0, None) };
+        let mut search = Search {
+            area,
+            id: &id,
+            threads: request.threads.max(1),
+            parts: Vec::new(),
+            found: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            more: 0,
+            unread: (0, None),
+        };
         search.run(progress)?;
         let (rows, gaps) = search.rows(request.show_secrets);
         sink.commit(&[key], rows, gaps);
@@ -125,11 +139,39 @@ fn areas(
     Ok(all)
 }
 
+/// Kind, value, text.
+type Key = (Arc<str>, String, String);
+
+/// One line as a part of a run shows it.
+struct Line {
+    trace: remains::Trace,
+    /// Where it is first that no deleted file has it; `None` where all places are such.
+    at: Option<u64>,
+    /// Times, before that place and from it on.
+    before: u32,
+    count: u32,
+    /// Bytes of those that no deleted file has.
+    bytes: u64,
+}
+
+/// What one part of a run gave.
+#[derive(Default)]
+struct Part {
+    /// In the order in which they stand there.
+    lines: Vec<Line>,
+    index: BTreeMap<Key, usize>,
+    more: u64,
+    unread: (u64, Option<u64>),
+}
+
 /// The search of one area.
 struct Search<'a> {
     area: &'a Area,
     id: &'a str,
-    found: BTreeMap<(Arc<str>, String, String), (remains::Trace, u64, u32)>,
+    threads: usize,
+    /// That wait: the run, and the part of it.
+    parts: Vec<(Run, Run)>,
+    found: BTreeMap<Key, (remains::Trace, u64, u32)>,
     kinds: BTreeMap<Arc<str>, usize>,
     more: u64,
     /// Bytes that could not be read, and the first place.
@@ -139,7 +181,6 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&mut self, progress: &Progress) -> Result<(), Cancelled> {
         let mut left = MOST;
-        let mut buffer = vec![0; WINDOW.saturating_add(KEPT)];
         let mut runs: Vec<Run> = self.area.runs.clone();
         runs.sort_unstable();
         for run in runs {
@@ -159,7 +200,7 @@ impl Search<'_> {
                         Some(open) if open.end() == stored.offset => open.len = open.len.saturating_add(stored.len),
                         _ => {
                             if let Some(whole) = open.replace(stored) {
-                                self.window(whole, &mut buffer, progress)?;
+                                self.take(whole, progress)?;
                             }
                         }
                     }
@@ -167,10 +208,10 @@ impl Search<'_> {
                 at = slice.end();
             }
             if let Some(whole) = open {
-                self.window(whole, &mut buffer, progress)?;
+                self.take(whole, progress)?;
             }
         }
-        Ok(())
+        self.search(progress)
     }
     /// Parts of a run for which there are bytes, those side by side together.
     fn stored(&self, run: Run) -> Vec<Run> {
@@ -187,18 +228,61 @@ impl Search<'_> {
         }
         all
     }
-    /// Reads a run window by window. `kept` bytes before a window are those of the window before it.
-    fn window(&mut self, run: Run, buffer: &mut [u8], progress: &Progress) -> Result<(), Cancelled> {
-        let (mut at, mut kept) = (run.offset, 0_usize);
-        // Up to here literals were looked for.
-        let mut looked = run.offset;
+    /// Puts a run's parts beside those that wait, and searches them when they are enough for all threads.
+    fn take(&mut self, run: Run, progress: &Progress) -> Result<(), Cancelled> {
+        let most = AT_ONCE.saturating_mul(self.threads as u64);
+        let mut waiting = self.parts.iter().map(|(_, part)| part.len).fold(0, u64::saturating_add);
+        let mut at = run.offset;
         while at < run.end() {
-            let want = usize::try_from(run.end().saturating_sub(at)).unwrap_or(usize::MAX).min(WINDOW);
+            let part = Run::new(at, PART.min(run.end().saturating_sub(at)));
+            self.parts.push((run, part));
+            waiting = waiting.saturating_add(part.len);
+            at = part.end();
+            if waiting >= most || self.parts.len() >= PARTS {
+                self.search(progress)?;
+                waiting = 0;
+            }
+        }
+        Ok(())
+    }
+    /// Searches what waits, side by side, and puts together what it gave in the order of the places.
+    fn search(&mut self, progress: &Progress) -> Result<(), Cancelled> {
+        let parts = std::mem::take(&mut self.parts);
+        // Shares of the same bytes, whatever is fragments and whatever is whole.
+        let ranges = split(parts.len(), self.threads.saturating_mul(4));
+        let shared: &Self = self;
+        let work = |range: std::ops::Range<usize>| -> Result<Vec<Part>, Cancelled> {
+            let mut buffer = vec![0; WINDOW.saturating_add(KEPT)];
+            let some = parts.get(range).unwrap_or_default();
+            some.iter().map(|(run, part)| shared.part(*run, *part, &mut buffer, progress)).collect()
+        };
+        let mut given = Vec::new();
+        for turn in ranges.chunks(self.threads) {
+            given.extend(in_order("remains", turn, &work));
+        }
+        for some in given {
+            some?.into_iter().for_each(|part| self.note(part));
+        }
+        Ok(())
+    }
+    /// Reads a part of a run window by window. `kept` bytes before a window are those of the window before it.
+    fn part(&self, run: Run, part: Run, buffer: &mut [u8], progress: &Progress) -> Result<Part, Cancelled> {
+        let mut given = Part::default();
+        let mut at = part.offset;
+        // A line that began in the part before, and goes on, is this part's.
+        let before = usize::try_from(at.saturating_sub(run.offset)).unwrap_or(usize::MAX).min(KEPT);
+        let room = buffer.get_mut(..before).unwrap_or_default();
+        let is_read = matches!(self.area.source.read_at(at.saturating_sub(before as u64), room), Ok(n) if n == before);
+        let mut kept = if is_read { before } else { 0 };
+        // Up to here literals were looked for.
+        let mut looked = if kept > 0 { at.saturating_sub(remains::AROUND as u64) } else { at };
+        while at < part.end() {
+            let want = usize::try_from(part.end().saturating_sub(at)).unwrap_or(usize::MAX).min(WINDOW);
             let room = buffer.get_mut(kept..kept.saturating_add(want)).unwrap_or_default();
             let n = match self.area.source.read_at(at, room) {
                 Ok(n) if n > 0 => n,
                 _ => {
-                    self.unread = (self.unread.0.saturating_add(want as u64), self.unread.1.or(Some(at)));
+                    given.unread = (given.unread.0.saturating_add(want as u64), given.unread.1.or(Some(at)));
                     at = at.saturating_add(want as u64);
                     (kept, looked) = (0, at);
                     progress.step(want as u64)?;
@@ -218,33 +302,62 @@ impl Search<'_> {
             let from = usize::try_from(looked.saturating_sub(base)).unwrap_or(0);
             // A line that may go on is looked at with the next window.
             let to = if is_last { filled } else { filled.saturating_sub(remains::AROUND) };
-            let mut hits = Vec::new();
-            remains::scan(bytes, (from, to), &mut |trace| hits.push(trace));
-            hits.into_iter().for_each(|trace| self.note(trace, base));
+            remains::scan(bytes, (from, to), &mut |trace| self.line(trace, base, &mut given));
             looked = base.saturating_add(to as u64);
             let keep = filled.min(KEPT);
             buffer.copy_within(filled.saturating_sub(keep)..filled, 0);
             (at, kept) = (at.saturating_add(n as u64), keep);
         }
-        Ok(())
+        given.index.clear();
+        Ok(given)
     }
-    fn note(&mut self, trace: remains::Trace, base: u64) {
+    /// A line of a part.
+    fn line(&self, trace: remains::Trace, base: u64, part: &mut Part) {
         let at = base.saturating_add(trace.offset as u64);
+        let is_told = self.is_told(Run::new(at, trace.len as u64));
+        let len = trace.len as u64;
         let key = (trace.kind.clone(), trace.value.clone(), trace.text.clone());
-        if let Some((_, _, count)) = self.found.get_mut(&key) {
-            *count = count.saturating_add(1);
-            return;
+        let number = match part.index.get(&key).copied() {
+            Some(number) => number,
+            // Of very many only as many are kept as can be listed.
+            None if part.lines.len() >= MAX_ALL.saturating_mul(2) => {
+                part.more = part.more.saturating_add(if is_told { 0 } else { len });
+                return;
+            }
+            None => {
+                part.index.insert(key, part.lines.len());
+                part.lines.push(Line { trace: trace.clone(), at: None, before: 0, count: 0, bytes: 0 });
+                part.lines.len().saturating_sub(1)
+            }
+        };
+        let Some(line) = part.lines.get_mut(number) else { return };
+        if !is_told {
+            line.bytes = line.bytes.saturating_add(len);
+            if line.at.is_none() {
+                (line.at, line.trace) = (Some(at), trace);
+            }
         }
-        if self.is_told(Run::new(at, trace.len as u64)) {
-            return;
+        let times = if line.at.is_some() { &mut line.count } else { &mut line.before };
+        *times = times.saturating_add(1);
+    }
+    fn note(&mut self, part: Part) {
+        self.more = self.more.saturating_add(part.more);
+        self.unread = (self.unread.0.saturating_add(part.unread.0), self.unread.1.or(part.unread.1));
+        for line in part.lines {
+            let key = (line.trace.kind.clone(), line.trace.value.clone(), line.trace.text.clone());
+            if let Some((_, _, count)) = self.found.get_mut(&key) {
+                *count = count.saturating_add(line.before).saturating_add(line.count);
+                continue;
+            }
+            let Some(at) = line.at else { continue };
+            let known = self.kinds.entry(line.trace.kind.clone()).or_default();
+            if *known >= MAX_KIND || self.found.len() >= MAX_ALL {
+                self.more = self.more.saturating_add(line.bytes);
+                continue;
+            }
+            *known = known.saturating_add(1);
+            self.found.insert(key, (line.trace, at, line.count));
         }
-        let known = self.kinds.entry(trace.kind.clone()).or_default();
-        if *known >= MAX_KIND || self.found.len() >= MAX_ALL {
-            self.more = self.more.saturating_add(trace.len as u64);
-            return;
-        }
-        *known = known.saturating_add(1);
-        self.found.insert(key, (trace, at, 1));
     }
     /// Whether a deleted file that was read has these bytes.
     fn is_told(&self, run: Run) -> bool {
@@ -267,6 +380,7 @@ impl Search<'_> {
                 kind: trace.kind,
                 class: trace.class,
                 value: trace.value,
+                operator: trace.operator,
                 area: self.area.name.into(),
                 image_offset: first.map(|r| r.offset),
                 count,

@@ -10,6 +10,7 @@ pub mod euicc;
 pub mod gobuild;
 pub mod ini;
 pub mod jar;
+pub mod jks;
 pub mod journal;
 pub mod kernel_image;
 pub mod keytab;

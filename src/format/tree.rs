@@ -162,6 +162,24 @@ mod tests {
         tree.leaves.iter().map(|l| format!("{}:{}={}", l.line, l.dotted(), l.value)).collect()
     }
 
+    /// As cloud-init's own `05_logging.cfg` on Ubuntu has them.
+    #[test]
+    fn texts_as_items_of_a_list() {
+        let yaml = b"_log:\n - &base |\n   [loggers]\n   keys=root: x\n\n   - no item\n - >-2\n   folded\n - plain | text\nlog_cfgs:\n - [ *base, x ]\nanchored: &a |\n  text\n  key: v\nafter: 1\n";
+        let tree = Tree::yaml(yaml);
+        assert!(tree.problems.is_empty(), "{:?}", tree.problems);
+        assert_eq!(
+            shown(&tree).iter().filter(|l| !l.contains("log_cfgs")).collect::<Vec<_>>(),
+            [
+                "2:_log.0=[loggers]\nkeys=root: x\n\n- no item",
+                "7:_log.1=folded",
+                "9:_log.2=plain | text",
+                "12:anchored=text\nkey: v",
+                "15:after=1"
+            ]
+        );
+    }
+
     #[test]
     fn one_model_for_three_languages() {
         let toml = b"serverAddr = \"h\" # x\nauth.token=\"t\"\n[[proxies]]\nname = 'a'\nports = [1,\n 2]\n[[proxies]]\nname = \"b\"\ntransport = { kind = \"kcp\", n = 1 }\n";

@@ -20,7 +20,7 @@ mod value;
 mod wire;
 
 pub use join::{is_initramfs, join};
-pub use log_window::{LOG_EXTENT, join_logs, log_spans, log_window};
+pub use log_window::{CARD_NOT_SEEN, LOG_EXTENT, OTHER_MACHINE, join_logs, log_spans, log_window};
 pub use packaged::{PackageManifest, PackagedFile};
 pub use record::{Column, Record, Table};
 pub use scene::{
@@ -194,6 +194,7 @@ tables! {
     events: Event,
     sessions: Session,
     traces: Trace,
+    removed: Removed,
     file_events: FileEvent,
     content_matches: ContentMatch,
 }

@@ -299,6 +299,8 @@ record! {
         last_seen: Option<Time>,
         /// How often it was recorded.
         count: u32,
+        /// Where the log tells that another machine recorded it: `machine-id …`, `DMI …`, `MAC …`. Such a device is recorded on this disk, and not shown to have been at this machine.
+        recorded_as: String,
     }
 }
 record! {
@@ -453,7 +455,7 @@ record! {
         /// Times the same kind of line with the same fields stands in the log (this one is the first).
         count: u32,
         last: Option<Time>,
-        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`. Such a line is recorded on this disk, and not shown to be of this machine.
+        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`, `DMI …` (of its board), `MAC …` (of its network cards). Such a line is recorded on this disk, and not shown to be of this machine.
         recorded_as: String,
     }
 }

@@ -43,7 +43,7 @@ record! {
         lines: u32,
         /// The lines, `path:line: text`; of many the first and the last.
         log: Vec<String>,
-        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`, `DMI …`. Such a period is recorded on this disk, and not shown to be of this machine.
+        /// Where the log tells that another machine recorded it, or this one under another name: `machine-id …`, `host …`, `DMI …` (of its board), `MAC …` (of its network cards). Such a period is recorded on this disk, and not shown to be of this machine.
         recorded_as: String,
         /// What bounds what the row says: the clock was set meanwhile, an end before its start.
         notes: Vec<String>,
@@ -58,6 +58,8 @@ record! {
         class: Arc<str>,
         /// The number, or what was captured: `address=10.1.2.3`.
         value: String,
+        /// Of an IMSI: the network that gave it out, by its codes of country and network.
+        operator: String,
         /// The line, as far as it lies in one piece.
         text: String,
         /// deleted-file, unallocated (of a file system), swap, unclaimed (of no partition).
@@ -68,5 +70,24 @@ record! {
         image_offset: Option<u64>,
         /// Times the same stands in the same area (this one is the first).
         count: u32,
+    }
+}
+record! {
+    /// What deleted configuration said, as far as its content can still be read: what the reader of such files would give for one that is there. None of it is part of the system as it is.
+    Removed in "removed", key [table, path, kind, name, values] {
+        /// The table that has such rows of files that are there: connections, keys, services …
+        table: Arc<str>,
+        kind: String,
+        name: String,
+        /// The deleted file.
+        path: Name,
+        /// path (of its directory entry), content (nothing tells its name: what it is shows in what it holds).
+        told_by: Arc<str>,
+        /// The columns that say something: `apn=cmnet`.
+        values: Vec<String>,
+        /// `None` where the file system does not keep it.
+        deleted_at: Option<Time>,
+        /// A file of this name is there now.
+        replaced: bool,
     }
 }

@@ -58,6 +58,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.histories", &["events"]),
     ("remains", &["traces"]),
     ("loose.remains", &["traces"]),
+    ("loose.removed", &["removed"]),
     ("linux.package-log", &["events"]),
     ("file-events", &["file_events"]),
     ("linux.listeners", &["listeners"]),

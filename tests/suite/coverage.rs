@@ -35,7 +35,7 @@ fn readers() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
 }
 
 /// The patterns that a pattern with `{a,b}` stands for; the innermost choice first.
-fn choices(pattern: &str) -> Vec<String> {
+pub(crate) fn choices(pattern: &str) -> Vec<String> {
     let close = pattern.find('}');
     let open = close.and_then(|close| pattern[..close].rfind('{'));
     match open.zip(close) {
@@ -47,7 +47,7 @@ fn choices(pattern: &str) -> Vec<String> {
     }
 }
 /// A path that fits a pattern without choices.
-fn example(pattern: &str) -> String {
+pub(crate) fn example(pattern: &str) -> String {
     pattern.replace("**", "x").replace('*', "x")
 }
 

@@ -102,9 +102,12 @@ fn files(list: &[u8], folder: &[u8], record: &Entry, builder: &mut Builder<'_>, 
             continue;
         };
         let sum = if let Some(encoded) = digest.strip_prefix(b"sha256=") {
-            let raw = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|d| d.try_into().ok());
-            bad = bad.or(raw.is_none().then_some(number));
-            raw.map(|d| Sum::Sha256(Digest(d)))
+            // The specification has base64; Debian's and Ubuntu's packages of importlib-metadata have hex.
+            let hex = std::str::from_utf8(encoded).ok().filter(|e| e.len() == 64).and_then(Digest::parse);
+            let raw = || URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|d| d.try_into().ok()).map(Digest);
+            let sum = hex.or_else(raw);
+            bad = bad.or(sum.is_none().then_some(number));
+            sum.map(Sum::Sha256)
         } else {
             other = other.or((!digest.is_empty()).then_some(number));
             None
@@ -214,7 +217,8 @@ mod tests {
             sum("ok\n"),
             sum("ok\n"),
             sum("c\n"),
-            sum("run\n"),
+            // As Debian's importlib-metadata has them.
+            Digest(Sha256::digest("run\n").into()),
         )
     }
 

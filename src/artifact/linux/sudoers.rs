@@ -326,14 +326,17 @@ fn logical(text: &Text<'_>) -> Vec<Line> {
     let mut all = Vec::new();
     let mut open: Option<Line> = None;
     for (number, raw, run) in text.lines() {
+        let goes_on = open.is_some();
         let mut line = open.take().unwrap_or(Line { text: String::new(), number, run });
         line.run.len = run.end().saturating_sub(line.run.offset);
+        // As sudo does: blanks at the start of a line that goes on are none of it.
+        let raw = if goes_on { raw.trim_start() } else { &raw };
         if let Some(start) = raw.strip_suffix('\\') {
             line.text.push_str(start);
             open = Some(line);
             continue;
         }
-        line.text.push_str(&raw);
+        line.text.push_str(raw);
         all.push(line);
     }
     all.extend(open);

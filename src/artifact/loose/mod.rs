@@ -4,6 +4,7 @@ pub(super) mod modem_firmware;
 pub(super) mod modem_talk;
 pub(super) mod plc;
 pub(super) mod remains;
+pub(super) mod removed;
 pub(super) mod router;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,6 @@
 //! Transcripts of AT commands and listings of SIMs and eUICCs: modem, SIM, operator and ways into the network.
 //! Formats: see [`crate::format::at`].
-use super::super::{Content, Out, Sight, TEXT_LIMIT};
+use super::super::{Content, Out, Sight, TEXT_LIMIT, operators};
 use crate::base::{Evidence, utf16};
 use crate::evidence::Entry;
 use crate::format::at::{self, Context, Modem, Seen};
@@ -117,7 +117,9 @@ fn details(modem: &Modem) -> Vec<String> {
         ("profile-server", &modem.servers),
         ("phone-book", &modem.phone_book),
     ];
-    all.iter().flat_map(|(key, list)| list.iter().map(move |s| format!("{key}={}", s.text))).collect()
+    let networks = modem.imsi.iter().filter_map(|s| operators::operator(&s.text)).map(|o| format!("sim-network={o}"));
+    let told = all.iter().flat_map(|(key, list)| list.iter().map(move |s| format!("{key}={}", s.text)));
+    told.chain(networks).collect()
 }
 
 fn connection(context: &Context, details: &[String], evidence: Evidence) -> Connection {

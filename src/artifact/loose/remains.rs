@@ -12,7 +12,7 @@ const MAX_KIND: usize = 50;
 
 pub(crate) const CONTENT: Content = Content {
     name: "loose.remains",
-    about: "deleted files: lines of settings, logs and histories that tell of modems and tunnels; IMEI and ICCID by name and check digit, IMSI by name and country",
+    about: "deleted files: lines of settings, logs and histories that tell of modems and tunnels; IMEI and ICCID by name and check digit, IMSI by name and country, with its network",
     wants,
     consume,
 };
@@ -54,6 +54,7 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
             kind: trace.kind,
             class: trace.class,
             value: trace.value,
+            operator: trace.operator,
             area: "deleted-file".into(),
             path: sight.entry.path.clone(),
             image_offset: first.map(|r| r.offset),

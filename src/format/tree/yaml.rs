@@ -57,6 +57,7 @@ pub(super) fn document(bytes: &[u8], tree: &mut Tree) {
             continue;
         }
         let mut indent = indent;
+        let mut dash = None;
         // `- - key: value`: each dash opens a list level of its own.
         while rest == "-" || rest.starts_with("- ") {
             if levels.len() > MAX_DEPTH {
@@ -64,6 +65,7 @@ pub(super) fn document(bytes: &[u8], tree: &mut Tree) {
                 return;
             }
             item(&mut levels, indent);
+            dash = Some(indent);
             let after = rest.get(1..).unwrap_or_default();
             let blank = after.len().saturating_sub(after.trim_start().len());
             indent = indent.saturating_add(1).saturating_add(blank.max(1));
@@ -73,6 +75,12 @@ pub(super) fn document(bytes: &[u8], tree: &mut Tree) {
             }
         }
         if rest.is_empty() || rest.starts_with('#') {
+            continue;
+        }
+        // An item that is a text of its own: `- |`, `- &anchor |`.
+        if let Some(indent) = dash.filter(|_| is_block(rest)) {
+            let leaf = Leaf { path: path(&levels, None), value: String::new(), line: line.number, run: line.run };
+            block = Some(Block { indent, leaf });
             continue;
         }
         let inside_list = levels.last().is_some_and(|l| l.item.is_some() && l.indent < indent);
@@ -106,7 +114,7 @@ pub(super) fn document(bytes: &[u8], tree: &mut Tree) {
         let full = path(&levels, Some(key));
         if value.is_empty() || value.starts_with('#') || (value.starts_with(['&', '!']) && !value.contains(' ')) {
             levels.push(Level { indent, key: key.to_owned(), item: None });
-        } else if value.starts_with(['|', '>']) {
+        } else if is_block(value) {
             let leaf = Leaf { path: full, value: String::new(), line: line.number, run: line.run };
             block = Some(Block { indent, leaf });
             levels.push(Level { indent, key: key.to_owned(), item: None });
@@ -121,6 +129,14 @@ pub(super) fn document(bytes: &[u8], tree: &mut Tree) {
     if let Some(done) = block {
         tree.push(done.leaf);
     }
+}
+
+/// The head of a block scalar: `|`, `>-`, `|2`, with an anchor or a tag before it.
+fn is_block(value: &str) -> bool {
+    let mut words = value.split_whitespace().skip_while(|w| w.starts_with(['&', '!']));
+    let head = words.next().unwrap_or_default();
+    let rest = head.strip_prefix(['|', '>']).is_some_and(|r| r.chars().all(|c| matches!(c, '+' | '-' | '0'..='9')));
+    rest && words.next().is_none_or(|w| w.starts_with('#'))
 }
 
 /// Opens the next item of the list at this indentation.

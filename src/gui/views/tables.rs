@@ -65,7 +65,7 @@ view!(
     "events",
     "Events",
     "What logs recorded that bears on links out and in, periods of use, what is left where no file has it, and what file systems recorded of their files",
-    ["events", "sessions", "traces", "file_events"]
+    ["events", "sessions", "traces", "removed", "file_events"]
 );
 
 /// Tabs where there are several tables, then the table and the detail of its row.

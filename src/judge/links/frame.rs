@@ -151,6 +151,13 @@ impl Link {
     pub(super) fn name(&self) -> String {
         self.pieces.iter().filter_map(|p| p.name.as_ref()).min().map(|(_, n)| n.clone()).unwrap_or_default()
     }
+    /// What another machine recorded lowers a link only where nothing of this one's says the same.
+    pub(super) fn own_records(&mut self) {
+        let recorded = |p: &&mut Piece| p.rung >= Some(Rung::Seen);
+        if self.pieces.iter_mut().filter(recorded).any(|p| p.lowers.is_empty()) {
+            self.pieces.iter_mut().filter(recorded).for_each(|p| p.lowers.clear());
+        }
+    }
     /// The one finding of this link.
     pub(super) fn draft(mut self, knowledge: &Knowledge, rule: usize, system: Option<u32>) -> Option<Draft> {
         let rung = self.rung()?;

@@ -36,7 +36,7 @@ pub(super) fn told(s: &Session) -> String {
 
 /// What lines of another machine are worth: of one that only bears another name nothing is known.
 pub(super) fn foreign(recorded_as: &str) -> Option<String> {
-    let other = recorded_as.contains("machine-id ") || recorded_as.contains("DMI ");
+    let other = ["machine-id ", "DMI ", "MAC "].iter().any(|mark| recorded_as.contains(mark));
     other.then(|| {
         format!("its log names {recorded_as}, which is not this system: recorded on this disk, not shown to be of this machine")
     })
@@ -100,6 +100,22 @@ mod tests {
             assert_eq!(found[0].rung, Some(Rung::Used));
             assert!(found[0].observed.contains("to 2023-11-14T23:13:20Z"), "{}", found[0].observed);
         }
+    }
+    #[test]
+    fn what_another_machine_recorded_weighs_less_unless_this_one_did_too() {
+        let of = |recorded_as: &str, from: i64| {
+            let Row::Session(s) = session("tun3", "203.0.113.1") else { unreachable!("a session") };
+            Row::from(Session { recorded_as: recorded_as.into(), start: Some(Time::seconds(from)), ..*s })
+        };
+        let severity = |rows: Vec<Row>| {
+            let found = judged([vec![vpn("maker", "tun3")], rows].concat());
+            (found[0].severity, found[0].observed.contains("not shown to be of this machine"))
+        };
+        let own = severity(vec![of("", 1_700_000_000)]);
+        let other = severity(vec![of("MAC 00:22:68:00:00:01", 1_600_000_000)]);
+        assert!(other.0 < own.0 && other.1 && !own.1, "{own:?} {other:?}");
+        let both = severity(vec![of("MAC 00:22:68:00:00:01", 1_600_000_000), of("", 1_700_000_000)]);
+        assert_eq!(both, own);
     }
     #[test]
     fn a_period_of_another_machine_says_so() {

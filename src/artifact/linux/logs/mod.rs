@@ -5,7 +5,10 @@
 //! count of an event is the highest that one log and its rotations give. Periods of use: `talk` and `periods`.
 mod cited;
 mod clock;
+mod emit;
 mod journals;
+mod machines;
+mod named;
 mod patterns;
 mod periods;
 mod scan;
@@ -16,17 +19,14 @@ mod usb;
 mod window;
 
 use crate::artifact::{Artifact, Os, Out};
-use crate::base::{Evidence, Name, Time};
+use crate::base::{Name, Time};
 use crate::evidence::{Entry, System};
-use crate::format::usbids;
-use crate::inventory::{Device, Event};
-use cited::Cited;
 use clock::{Resolver, When};
 use jiff::tz::TimeZone;
+use machines::Segment;
 use patterns::Patterns;
-use scan::{Hit, OTHERS, Scan, Spot};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use scan::{Hit, Scan, Spot};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 pub use window::log_window;
 
@@ -176,8 +176,12 @@ struct Source {
 
 #[derive(Default)]
 struct Gathered {
-    events: BTreeMap<scan::Key, Merged>,
-    devices: BTreeMap<(String, String, String), (usb::Seen, Merged)>,
+    /// With the machine, of `segments`.
+    events: BTreeMap<(scan::Key, usize), Merged>,
+    devices: BTreeMap<(usb::Ids, usize), (usb::Seen, Merged)>,
+    segments: Vec<Segment>,
+    /// By file: its first segment.
+    bases: BTreeMap<usize, usize>,
     spans: Vec<(Time, Time, Source)>,
     /// What tells of periods of use.
     told: sessions::Logs,
@@ -226,6 +230,7 @@ fn extract(system: &System, out: &Out) {
         if main {
             spans(&scan, &resolver, at, &mut gathered);
         }
+        segments(&mut scan, &resolver, at, file, &mut gathered);
         sessions::talks(&mut scan, &resolver, at, file, &mut gathered, out);
         gather(scan, &resolver, at, family, &mut gathered);
     }
@@ -235,10 +240,11 @@ fn extract(system: &System, out: &Out) {
         let Some(mut scan) = journals::read(system, file, patterns, &mut spent, out) else { continue };
         let resolver = Resolver::new(&zone, scan.last, None);
         spans(&scan, &resolver, at, &mut gathered);
+        segments(&mut scan, &resolver, at, file, &mut gathered);
         sessions::talks(&mut scan, &resolver, at, file, &mut gathered, out);
         gather(scan, &resolver, at, family, &mut gathered);
     }
-    emit(system, patterns, &files, gathered, out);
+    emit::emit(system, patterns, &files, gathered, out);
 }
 
 fn is_main(family: &Name) -> bool {
@@ -306,6 +312,27 @@ fn spans(scan: &Scan<'_>, resolver: &Resolver<'_>, file: usize, gathered: &mut G
     gathered.spans.extend(window::union(days).into_iter().map(|(a, b)| (a, b, source)));
 }
 
+/// Whose lines the file holds.
+fn segments(scan: &mut Scan<'_>, resolver: &Resolver<'_>, at: usize, file: &File<'_>, gathered: &mut Gathered) {
+    gathered.bases.insert(at, gathered.segments.len());
+    let mut began: Vec<Option<Time>> = scan.began.iter().map(|w| resolver.time(*w)).collect();
+    if let (Some(first), Some((day, _))) = (began.first_mut(), scan.days.first()) {
+        *first = resolver.time(*day);
+    }
+    let end = resolver.time(scan.last);
+    for (number, machine) in std::mem::take(&mut scan.machines.all).into_iter().enumerate() {
+        gathered.segments.push(Segment {
+            file: at,
+            log: (file.family.clone(), sessions::is_of_user(file)),
+            age: std::cmp::Reverse(file.age),
+            first: began.get(number).copied().flatten(),
+            last: began.get(number.saturating_add(1)).copied().flatten().or(end),
+            machine,
+            foreign: scan.machine.clone(),
+        });
+    }
+}
+
 fn gather(scan: Scan<'_>, resolver: &Resolver<'_>, file: usize, family: usize, gathered: &mut Gathered) {
     let new = |first: When, last: When, count: u32, spot: Spot, text: String| {
         let (a, b) = (resolver.time(first), resolver.time(last));
@@ -317,8 +344,10 @@ fn gather(scan: Scan<'_>, resolver: &Resolver<'_>, file: usize, family: usize, g
             text,
         }
     };
-    for (key, Hit { first, last, count, at, text }) in scan.hits {
+    let base = gathered.bases.get(&file).copied().unwrap_or_default();
+    for ((key, machine), Hit { first, last, count, at, text }) in scan.hits {
         let fresh = new(first, last, count, at, text);
+        let key = (key, base.saturating_add(machine));
         match gathered.events.get_mut(&key) {
             Some(known) => known.join(fresh),
             None => {
@@ -326,17 +355,23 @@ fn gather(scan: Scan<'_>, resolver: &Resolver<'_>, file: usize, family: usize, g
             }
         }
     }
-    for (key, seen) in scan.usb.devices {
+    for ((ids, machine), seen) in scan.usb.devices {
+        let key = (ids, base.saturating_add(machine));
         let fresh = new(seen.first, seen.last, seen.count, seen.at, seen.text.clone());
-        match gathered.devices.get_mut(&key) {
-            Some((known, merged)) => {
-                merged.join(fresh);
-                known.drivers.extend(seen.drivers);
-                known.nodes.extend(seen.nodes);
-            }
-            None => {
-                gathered.devices.insert(key, (seen, fresh));
-            }
+        put(&mut gathered.devices, key, seen, fresh);
+    }
+}
+
+/// Adds what one file, or one machine, shows of a device to what is known of it.
+fn put<K: Ord>(all: &mut BTreeMap<K, (usb::Seen, Merged)>, key: K, seen: usb::Seen, merged: Merged) {
+    match all.get_mut(&key) {
+        Some((known, old)) => {
+            old.join(merged);
+            known.drivers.extend(seen.drivers);
+            known.nodes.extend(seen.nodes);
+        }
+        None => {
+            all.insert(key, (seen, merged));
         }
     }
 }
@@ -360,124 +395,8 @@ impl Merged {
     }
 }
 
-fn emit(system: &System, patterns: &Patterns, files: &[File<'_>], gathered: Gathered, out: &Out) {
-    let cited: RefCell<BTreeMap<usize, Cited>> = RefCell::default();
-    let evidence = |source: Source, text: &str| match files.get(source.file) {
-        Some(file) => {
-            let mut cited = cited.borrow_mut();
-            cited.entry(source.file).or_insert_with(|| Cited::new(system, file.entry)).line(source.spot, text)
-        }
-        None => Evidence::default(),
-    };
-    let mut distinct: BTreeMap<usize, u32> = BTreeMap::new();
-    let mut others: BTreeMap<usize, Merged> = BTreeMap::new();
-    let event = |pattern: usize, program: String, fields: Vec<String>, m: Merged| {
-        let Some(p) = patterns.all.get(pattern) else { return };
-        let recorded_as = recorded_as(&fields);
-        let fields = fields.into_iter().filter(|f| !f.starts_with(scan::LOGGED_BY)).collect();
-        out.push(Event {
-            time: m.first,
-            kind: p.id.clone(),
-            class: p.class.clone(),
-            program,
-            count: m.count(),
-            last: m.last,
-            evidence: evidence(m.evidence, &m.text),
-            text: m.text,
-            fields,
-            recorded_as,
-            ..Event::default()
-        });
-    };
-    for ((pattern, program, fields), merged) in gathered.events {
-        let rest = fields.first().is_some_and(|f| f == OTHERS);
-        let n = distinct.entry(pattern).or_insert(0);
-        *n = n.saturating_add(u32::from(!rest));
-        if !rest && *n <= scan::DISTINCT {
-            event(pattern, program, fields, merged);
-        } else if let Some(known) = others.get_mut(&pattern) {
-            known.join(merged);
-        } else {
-            others.insert(pattern, merged);
-        }
-    }
-    for (pattern, merged) in others {
-        event(pattern, String::new(), vec![OTHERS.to_owned()], merged);
-    }
-    for (seen, merged) in gathered.devices.into_values() {
-        device(seen, merged, &evidence, out);
-    }
-    sessions::sessions(files, gathered.told, &evidence, out);
-    let joined = window::union(gathered.spans.iter().map(|s| (s.0, s.1)).collect());
-    for (from, to) in joined {
-        let source = gathered.spans.iter().find(|s| s.0 == from).map(|s| s.2);
-        out.push(Event {
-            time: Some(from),
-            kind: window::EXTENT.into(),
-            class: "log".into(),
-            text: format!("the system's logs have lines from {from} to {to}, with no day between without any"),
-            count: 1,
-            last: Some(to),
-            evidence: source.map(|s| evidence(s, "")).unwrap_or_default(),
-            ..Event::default()
-        });
-    }
-}
-
-/// What the fields of an event say of the machine that recorded it.
-fn recorded_as(fields: &[String]) -> String {
-    let named = |f: &String| match f.strip_prefix("machine_id=") {
-        Some(id) => Some(format!("machine-id {id}")),
-        None => f.strip_prefix(scan::LOGGED_BY).map(|h| format!("host {h}")),
-    };
-    fields.iter().filter_map(named).collect::<Vec<_>>().join(", ")
-}
-
-/// The row of a USB device, and the event that it was found.
-fn device(seen: usb::Seen, merged: Merged, evidence: &dyn Fn(Source, &str) -> Evidence, out: &Out) {
-    let known = usbids::usb(&seen.vid, &seen.pid);
-    let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
-    let name = [seen.maker, seen.product].iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>().join(" ");
-    let name = if name.is_empty() { known.name.to_owned() } else { name };
-    let count = merged.count();
-    let evidence = evidence(merged.evidence, &merged.text);
-    let modem = matches!(known.class, "cellular" | "cellular-vendor" | "satellite");
-    let mut fields = vec![format!("vid={}", seen.vid), format!("pid={}", seen.pid)];
-    for (key, value) in [("name", &name), ("serial", &seen.serial)] {
-        if !value.is_empty() {
-            fields.push(format!("{key}={value}"));
-        }
-    }
-    out.push(Event {
-        time: merged.first,
-        kind: "usb-new-device".into(),
-        class: if modem { "modem-hardware" } else { "device" }.into(),
-        program: "kernel".to_owned(),
-        text: merged.text,
-        fields,
-        count,
-        last: merged.last,
-        evidence: evidence.clone(),
-        ..Event::default()
-    });
-    out.push(Device {
-        bus: "usb".into(),
-        class: Arc::from(known.class),
-        vendor: seen.vid,
-        product: seen.pid,
-        name,
-        serial: seen.serial,
-        driver: list(seen.drivers),
-        node: list(seen.nodes),
-        source: "log".into(),
-        first_seen: merged.first,
-        last_seen: merged.last,
-        count,
-        evidence,
-        ..Device::default()
-    });
-}
-
+#[cfg(test)]
+mod machine_tests;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(super) struct Pattern {
 
 pub(super) struct Patterns {
     needles: AhoCorasick,
-    /// The pattern that each literal belongs to; those of [`USB`] and of `talk` have none.
+    /// The pattern that each literal belongs to; those of [`USB`], of machines and of `talk` have none.
     owners: Vec<usize>,
     pub(super) all: Vec<Pattern>,
 }
@@ -78,7 +78,7 @@ fn read() -> Result<Patterns, String> {
         .iter()
         .flat_map(|p| &p.needle)
         .map(String::as_str)
-        .chain(USB.iter().copied())
+        .chain(USB.iter().chain(super::machines::NEEDLES).copied())
         .chain(talk.iter().map(String::as_str))
         .collect();
     // A table automaton costs a few MiB and runs at one step a byte.

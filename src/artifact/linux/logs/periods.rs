@@ -27,6 +27,8 @@ const MAX_PERIODS: usize = 20_000;
 pub(super) struct Told {
     pub(super) time: Option<Time>,
     pub(super) source: Source,
+    /// The machine of its file that it is of.
+    pub(super) segment: usize,
     pub(super) mark: Mark,
 }
 
@@ -43,8 +45,6 @@ pub(super) struct Period {
     lines: u32,
     log: Vec<(Source, String)>,
     recorded_as: BTreeSet<String>,
-    /// The machine by the kernel's word, when it began.
-    machine: String,
     notes: BTreeSet<&'static str>,
 }
 
@@ -58,13 +58,11 @@ struct Walk<'a> {
     processes: BTreeMap<(Arc<str>, u32), Id>,
     waiting: BTreeMap<Id, Vec<&'a Told>>,
     done: Vec<Period>,
-    machine: String,
 }
 
 /// The periods that the lines of one log tell of.
-pub(super) fn periods(lines: &[Line], told: &[Told]) -> (Vec<Period>, Option<(Option<Time>, String)>) {
+pub(super) fn periods(lines: &[Line], told: &[Told]) -> Vec<Period> {
     let mut walk = Walk::default();
-    let mut last = None;
     for one in told {
         let Some(line) = lines.get(one.mark.line) else { continue };
         match line.does {
@@ -72,10 +70,6 @@ pub(super) fn periods(lines: &[Line], told: &[Told]) -> (Vec<Period>, Option<(Op
             Does::Clock => walk.open.values_mut().filter(|p| p.ended.is_empty()).for_each(|p| {
                 p.notes.insert("the clock was set while it lasted");
             }),
-            Does::Machine => {
-                walk.machine = one.mark.fields.first().map(|(_, v)| v.clone()).unwrap_or_default();
-                last = Some((one.time, walk.machine.clone()));
-            }
             Does::Before => walk.wait(line, one),
             Does::Tells => match walk.find(line, &one.mark).filter(|id| walk.is_running(id)) {
                 Some(id) => walk.add(&id, one),
@@ -86,7 +80,7 @@ pub(super) fn periods(lines: &[Line], told: &[Told]) -> (Vec<Period>, Option<(Op
         }
     }
     walk.close();
-    (walk.done, last)
+    walk.done
 }
 
 impl<'a> Walk<'a> {
@@ -155,7 +149,6 @@ impl<'a> Walk<'a> {
             group: BTreeSet::from([line.group.clone()]),
             kind: line.kind.clone(),
             start: told.time,
-            machine: self.machine.clone(),
             ..Period::default()
         };
         self.open.insert(id.clone(), period);
@@ -191,14 +184,8 @@ impl<'a> Walk<'a> {
             let id = (line.group.clone(), told.mark.id.clone());
             let group = BTreeSet::from([line.group.clone()]);
             let kind = if line.group.contains("VPN") { "tunnel" } else { "line" };
-            let mut period = Period {
-                group,
-                kind: kind.into(),
-                end: told.time,
-                ended: "recorded",
-                machine: self.machine.clone(),
-                ..Period::default()
-            };
+            let mut period =
+                Period { group, kind: kind.into(), end: told.time, ended: "recorded", ..Period::default() };
             period.notes.insert("the log does not hold its start");
             period.add(told);
             self.open.insert(id, period);
@@ -366,18 +353,15 @@ impl Period {
     pub(super) fn evidence(&self) -> Option<(Source, &str)> {
         self.log.first().map(|(source, text)| (*source, text.as_str()))
     }
-    /// The row; `own` is the system's machine by the kernel's last word, `place` names a line.
-    pub(super) fn row(&self, own: Option<&str>, place: &dyn Fn(Source) -> String) -> Session {
+    /// The row; `place` names a line.
+    pub(super) fn row(&self, place: &dyn Fn(Source) -> String) -> Session {
         let list = |name: &str| self.fields.get(name).cloned().unwrap_or_default();
         let one = |name: &str| list(name).join(", ");
         let sum = |name: &str| {
             let all: Option<Vec<u64>> = list(name).iter().map(|v| v.parse().ok()).collect();
             all.and_then(|a| a.into_iter().max())
         };
-        let mut recorded_as: Vec<String> = self.recorded_as.iter().cloned().collect();
-        if own.is_some_and(|own| !self.machine.is_empty() && self.machine != own) {
-            recorded_as.push(format!("DMI {}", self.machine));
-        }
+        let recorded_as: Vec<String> = self.recorded_as.iter().cloned().collect();
         let own_device = |d: String| if self.device().is_empty() { d } else { d.replace("/dev/", "") };
         let devices = list("device");
         let known: Vec<String> =

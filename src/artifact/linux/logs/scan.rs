@@ -1,5 +1,6 @@
 //! One log file, window by window: which lines say something, and on which days there are lines.
 use super::clock::{Turns, When};
+use super::machines::Machines;
 use super::patterns::Patterns;
 use super::talk::{Origin, Talk, is_same, origin};
 use super::usb::Usb;
@@ -48,7 +49,17 @@ pub(super) struct Scan<'p> {
     day: Vec<u8>,
     /// The head of the last line of the window before.
     carried: Vec<u8>,
-    pub(super) hits: BTreeMap<Key, Hit>,
+    /// Lines since the kernel started last: of which machine they are shows at the next start.
+    fresh: BTreeMap<Key, Hit>,
+    /// With the machine, of `machines`.
+    pub(super) hits: BTreeMap<(Key, usize), Hit>,
+    pub(super) machines: Machines,
+    /// When each of them began.
+    pub(super) began: Vec<When>,
+    /// When the kernel started last.
+    start: When,
+    /// The first line about periods that was taken since.
+    fresh_marks: usize,
     distinct: Vec<u32>,
     /// The machine whose lines the file holds, if it says another than the system's: `machine-id …`.
     pub(super) machine: Option<String>,
@@ -75,7 +86,12 @@ impl<'p> Scan<'p> {
             turns: Turns::default(),
             day: Vec::new(),
             carried: Vec::new(),
+            fresh: BTreeMap::new(),
             hits: BTreeMap::new(),
+            machines: Machines::default(),
+            began: vec![When::default()],
+            start: When::default(),
+            fresh_marks: 0,
             distinct: vec![0; patterns.all.len()],
             machine: None,
             usb: Usb::default(),
@@ -159,7 +175,31 @@ impl<'p> Scan<'p> {
                 open.1 = self.last;
             }
         }
-        self.usb.finish();
+        self.settle(self.last);
+    }
+    /// The kernel starts, or the file ends: what was told since the last start is put to its machine.
+    fn settle(&mut self, now: When) {
+        let at = self.machines.settle();
+        for (key, hit) in std::mem::take(&mut self.fresh) {
+            match self.hits.get_mut(&(key.clone(), at)) {
+                Some(known) => {
+                    known.count = known.count.saturating_add(hit.count);
+                    known.last = hit.last;
+                }
+                None => {
+                    self.hits.insert((key, at), hit);
+                }
+            }
+        }
+        for mark in self.talk.marks.iter_mut().skip(self.fresh_marks) {
+            mark.machine = at;
+        }
+        self.fresh_marks = self.talk.marks.len();
+        self.usb.settle_all(at);
+        while self.began.len() <= at {
+            self.began.push(self.start);
+        }
+        self.start = now;
     }
     fn line(&mut self, line: &[u8], at: Spot) {
         let parsed = parse(line);
@@ -197,6 +237,10 @@ impl<'p> Scan<'p> {
         text: &dyn Fn() -> String,
     ) {
         let program = origin.program;
+        if Machines::is_start(program, message) {
+            self.settle(when);
+        }
+        self.machines.line(program, message, at, text);
         self.talk.line((origin, self.path), message, (when, at), self.machine.as_deref(), text);
         if program == b"kernel" || program.is_empty() {
             self.usb.line(message, when, at, text);
@@ -206,7 +250,9 @@ impl<'p> Scan<'p> {
             fields.extend(origin.host.map(|h| format!("{LOGGED_BY}{}", String::from_utf8_lossy(h))));
             let program = String::from_utf8_lossy(program).into_owned();
             let mut key = (pattern, program, fields);
-            if !self.hits.contains_key(&key)
+            let last = self.machines.all.len().saturating_sub(1);
+            if !self.fresh.contains_key(&key)
+                && !self.hits.contains_key(&(key.clone(), last))
                 && let Some(n) = self.distinct.get_mut(pattern)
             {
                 *n = n.saturating_add(1);
@@ -215,7 +261,7 @@ impl<'p> Scan<'p> {
                 }
             }
             let hit =
-                self.hits.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: text() });
+                self.fresh.entry(key).or_insert_with(|| Hit { first: when, last: when, count: 0, at, text: text() });
             hit.count = hit.count.saturating_add(count);
             hit.last = when;
         }

@@ -1,5 +1,6 @@
 //! Periods of use as rows: what each file tells is put beside what the other files of its log tell.
 use super::clock::Resolver;
+use super::machines::Verdict;
 use super::periods::{self, Told};
 use super::scan::Scan;
 use super::{File, Gathered, Source, talk};
@@ -33,28 +34,46 @@ pub(super) fn talks(
         out.gap_bytes(file.entry, format!("budget: periods of use; {dropped} lines about them were not used"), 0);
     }
     gathered.marks = gathered.marks.saturating_add(marks.len());
-    let told =
-        |mark: talk::Mark| Told { time: resolver.time(mark.when), source: Source { file: at, spot: mark.at }, mark };
+    let base = gathered.bases.get(&at).copied().unwrap_or_default();
+    let told = |mark: talk::Mark| Told {
+        time: resolver.time(mark.when),
+        source: Source { file: at, spot: mark.at },
+        segment: base.saturating_add(mark.machine),
+        mark,
+    };
     let told: Vec<Told> = marks.into_iter().map(told).collect();
     let Some(first) = told.first() else { return };
     let order = (std::cmp::Reverse(file.age), first.time, at);
-    // The journals of users have their own order.
+    gathered.told.entry((file.family.clone(), is_of_user(file))).or_default().push((order, told));
+}
+
+/// The journals of users have their own order.
+pub(super) fn is_of_user(file: &File<'_>) -> bool {
     let name = file.entry.path.file_name();
-    let is_user = name.starts_with(b"user-") && name.windows(8).any(|w| w == b".journal");
-    gathered.told.entry((file.family.clone(), is_user)).or_default().push((order, told));
+    name.starts_with(b"user-") && name.windows(8).any(|w| w == b".journal")
 }
 
 /// The rows of all periods.
-pub(super) fn sessions(files: &[File<'_>], told: Logs, evidence: &dyn Fn(Source, &str) -> Evidence, out: &Out) {
+pub(super) fn sessions(
+    files: &[File<'_>],
+    told: Logs,
+    verdict: &Verdict,
+    evidence: &dyn Fn(Source, &str) -> Evidence,
+    out: &Out,
+) {
     let lines = talk::lines().unwrap_or_default();
     let mut all = Vec::new();
-    let mut own: Option<(Option<Time>, String)> = None;
     for mut parts in told.into_values() {
         parts.sort_by_key(|p| p.0);
-        let told: Vec<Told> = parts.into_iter().flat_map(|(_, told)| told).collect();
-        let (found, machine) = periods::periods(lines, &told);
-        all.extend(found);
-        own = own.max(machine);
+        let mut told: Vec<Told> = parts.into_iter().flat_map(|(_, told)| told).collect();
+        for one in &mut told {
+            let label = verdict.label(one.segment, one.time, one.time);
+            let known = &mut one.mark.recorded_as;
+            if !label.is_empty() && !known.contains(label) {
+                *known = if known.is_empty() { label.to_owned() } else { format!("{known}, {label}") };
+            }
+        }
+        all.extend(periods::periods(lines, &told));
     }
     let (all, more) = periods::bounded(periods::joined(all));
     if let (true, Some(file)) = (more > 0, files.first()) {
@@ -69,6 +88,6 @@ pub(super) fn sessions(files: &[File<'_>], told: Logs, evidence: &dyn Fn(Source,
     };
     for period in all {
         let evidence = period.evidence().map(|(source, text)| evidence(source, text)).unwrap_or_default();
-        out.push(Session { evidence, ..period.row(own.as_ref().map(|o| o.1.as_str()), &place) });
+        out.push(Session { evidence, ..period.row(&place) });
     }
 }

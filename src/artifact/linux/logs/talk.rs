@@ -24,7 +24,6 @@ pub(super) enum Does {
     Before,
     Boot,
     Clock,
-    Machine,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +117,8 @@ pub(super) struct Mark {
     pub(super) fields: Vec<(String, String)>,
     /// The machine that the line is of, if it says another than the system.
     pub(super) recorded_as: String,
+    /// The machine of its file that it is of, by what the lines around it tell.
+    pub(super) machine: usize,
     pub(super) text: String,
 }
 
@@ -191,6 +192,7 @@ impl Talk {
                 id: id.join(" "),
                 fields: fields.collect(),
                 recorded_as,
+                machine: 0,
                 text: text().chars().take(SHOWN).collect(),
             });
         }

@@ -1,9 +1,10 @@
 //! Text logs on text trees: times, patterns, rotation, hostile lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 use super::super::testing::{rows, system, system_of};
+use super::scan::OTHERS;
 use super::*;
 use crate::fs::MemFs;
-use crate::inventory::Row;
+use crate::inventory::{Device, Event, Row};
 use std::io::Write;
 
 fn events(rows: &[Row]) -> Vec<&Event> {

@@ -28,11 +28,17 @@ pub(super) struct Seen {
     pub(super) text: String,
 }
 
+/// Vendor, product, serial number.
+pub(super) type Ids = (String, String, String);
+
 #[derive(Default)]
 pub(super) struct Usb {
     /// By port: `1-1.2`.
     ports: BTreeMap<String, Seen>,
-    pub(super) devices: BTreeMap<(String, String, String), Seen>,
+    /// Since the kernel started last: by vendor, product and serial number.
+    fresh: BTreeMap<Ids, Seen>,
+    /// With the machine that they were seen on.
+    pub(super) devices: BTreeMap<(Ids, usize), Seen>,
     pub(super) dropped: u64,
 }
 
@@ -103,20 +109,36 @@ impl Usb {
     fn settle(&mut self, port: &str) {
         let Some(seen) = self.ports.remove(port) else { return };
         let key = (seen.vid.clone(), seen.pid.clone(), seen.serial.clone());
-        if let Some(known) = self.devices.get_mut(&key) {
-            known.count = known.count.saturating_add(1);
-            known.last = seen.last;
-            known.drivers.extend(seen.drivers);
-            known.nodes.extend(seen.nodes);
-        } else if self.devices.len() < MAX_DEVICES {
-            self.devices.insert(key, seen);
+        if let Some(known) = self.fresh.get_mut(&key) {
+            known.join(seen);
+        } else if self.fresh.len().saturating_add(self.devices.len()) < MAX_DEVICES {
+            self.fresh.insert(key, seen);
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
     }
-    pub(super) fn finish(&mut self) {
+    /// The kernel starts anew, or the file ends: what was seen since was seen on this machine.
+    pub(super) fn settle_all(&mut self, machine: usize) {
         for port in self.ports.keys().cloned().collect::<Vec<_>>() {
             self.settle(&port);
         }
+        for (ids, seen) in std::mem::take(&mut self.fresh) {
+            match self.devices.get_mut(&(ids.clone(), machine)) {
+                Some(known) => known.join(seen),
+                None => {
+                    self.devices.insert((ids, machine), seen);
+                }
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// The same device, seen later.
+    fn join(&mut self, later: Self) {
+        self.count = self.count.saturating_add(later.count);
+        self.last = later.last;
+        self.drivers.extend(later.drivers);
+        self.nodes.extend(later.nodes);
     }
 }

@@ -2,6 +2,7 @@
 //! ModemManager's hooks, qmi-network and mbim-network. Formats: the programs' manuals.
 use super::{BY_UNIT, cite, ini, is_no, is_yes, list, once};
 use crate::artifact::linux::net::bounded;
+use crate::artifact::operators::operator;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Time;
 use crate::base::secret::is_secret;
@@ -258,7 +259,10 @@ fn ofono(text: &Text<'_>, out: &Out) {
             apn: apn.value.clone(),
             username: s.get("Username").unwrap_or_default().to_owned(),
             default_route: s.get("Type").is_none_or(|t| t == "internet"),
-            details: vec![format!("imsi={imsi}"), format!("type={}", s.get("Type").unwrap_or_default())],
+            details: [format!("imsi={imsi}"), format!("type={}", s.get("Type").unwrap_or_default())]
+                .into_iter()
+                .chain(operator(&imsi).map(|o| format!("sim-network={o}")))
+                .collect(),
             evidence: cite(text, apn.line, apn.run, &format!("{}.AccessPointName", s.name)),
             ..Connection::default()
         };

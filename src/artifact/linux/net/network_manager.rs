@@ -3,6 +3,7 @@
 mod ip;
 
 use super::{cite, ini, is_no, list, once};
+use crate::artifact::operators::operator;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Time;
 use crate::base::secret::is_secret;
@@ -327,6 +328,10 @@ fn specifics<'p>(p: &'p Profile<'_>, kind: &str, c: &mut Connection) -> Option<(
             );
             details("bluetooth", &["type"]);
             details("serial", &["baud"]);
+            for key in ["sim-operator-id", "network-id"] {
+                let network = p.get("gsm", key).and_then(operator);
+                c.details.extend(network.map(|n| format!("{}={n}", key.replace("-id", "-name"))));
+            }
             let section = if kind == "cdma" { "cdma" } else { "gsm" };
             c.apn = p.text("gsm", "apn");
             c.number = p.text(section, "number");

@@ -60,6 +60,7 @@ impl View<'_> {
                 keys,
                 name: Some((0, format!("modem {id}"))),
                 told,
+                lowers: super::super::periods::foreign(&d.recorded_as).into_iter().collect(),
                 ..Piece::default()
             });
         }

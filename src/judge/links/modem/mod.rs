@@ -83,13 +83,7 @@ impl View<'_> {
         let mut links = join(pieces);
         bind(&mut links);
         links.retain(|l| l.rung().is_some());
-        // What another machine recorded lowers a link only where nothing of this one's says the same.
-        for link in &mut links {
-            let recorded = |p: &&mut Piece| p.rung >= Some(Rung::Seen);
-            if link.pieces.iter_mut().filter(recorded).any(|p| p.lowers.is_empty()) {
-                link.pieces.iter_mut().filter(recorded).for_each(|p| p.lowers.clear());
-            }
-        }
+        links.iter_mut().for_each(Link::own_records);
         for link in links.iter_mut().filter(|l| l.rung() >= Some(Rung::Configured)) {
             link.pieces.extend(context.iter().cloned());
         }

@@ -369,6 +369,7 @@ impl<'a> View<'a> {
         let mut links = join(self.pieces);
         links.retain(|l| l.rung().is_some());
         for link in &mut links {
+            link.own_records();
             // A default start counts once there is something of this machine that it starts.
             if link.pieces.iter().any(|p| p.rung == Some(Rung::Configured)) {
                 for piece in

@@ -243,6 +243,7 @@ impl View<'_> {
                 keys,
                 name: Some((6, recorded(tool))),
                 told: format!("{when}{}: {}{times}", e.program, e.text),
+                lowers: periods::foreign(&e.recorded_as).into_iter().collect(),
                 ..Piece::default()
             });
         }

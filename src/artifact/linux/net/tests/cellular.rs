@@ -77,6 +77,7 @@ fn dialers_sms_and_subscribers() {
             r#"sms smstools GSM1 /dev/ttyUSB2  ["pin"]"#,
         ]
     );
+    assert!(inv.connections[0].details.contains(&"sim-network=China Mobile (cn)".to_owned()));
     assert!(inv.connections[4].details.contains(&"eventhandler=/usr/local/bin/sms.sh".to_owned()));
     assert!(inv.connections[3].details.contains(&"RunOnReceive=/opt/run.sh".to_owned()));
     assert!(inv.settings.iter().any(|s| s.scope == "fcc-unlock.d" && s.name == "2c7c"));
