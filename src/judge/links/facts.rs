@@ -206,6 +206,9 @@ pub(super) struct Tool {
     pub(super) class: String,
     #[serde(default)]
     pub(super) stock: bool,
+    /// The program in whose place it stands on many systems: as ordinary as that one where that one is not there.
+    #[serde(default, rename = "in-place-of")]
+    pub(super) in_place_of: Option<String>,
     #[serde(default)]
     programs: Vec<String>,
     #[serde(default)]

@@ -6,6 +6,8 @@ mod hosts;
 mod modem;
 mod periods;
 mod remote_access;
+#[cfg(test)]
+mod system_tests;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,10 @@ use crate::inventory::{
 };
 use crate::judge::{Finding, Knowledge, Policy, Rung, Severity, judge, judge_so_far};
 
-fn at(path: &str, line: u32) -> Evidence {
+pub(super) fn at(path: &str, line: u32) -> Evidence {
     Evidence { path: path.into(), line: Some(line), ..Evidence::default() }
 }
-fn file(path: &str, check: &str) -> Row {
+pub(super) fn file(path: &str, check: &str) -> Row {
     let package = matches!(check, "ok" | "differs").then(|| "pkg".into());
     File {
         system: Some(0),
@@ -25,7 +25,7 @@ fn file(path: &str, check: &str) -> Row {
     }
     .into()
 }
-fn driver(name: &str, path: &str) -> Driver {
+pub(super) fn driver(name: &str, path: &str) -> Driver {
     Driver {
         system: Some(0),
         name: name.into(),
@@ -66,7 +66,7 @@ fn modem(vendor: &str, product: &str, name: &str) -> Device {
         ..Device::default()
     }
 }
-fn service(name: &str, command: &str, program: &str, enabled: bool) -> Service {
+pub(super) fn service(name: &str, command: &str, program: &str, enabled: bool) -> Service {
     Service {
         system: Some(0),
         name: name.into(),
@@ -79,20 +79,23 @@ fn service(name: &str, command: &str, program: &str, enabled: bool) -> Service {
         ..Service::default()
     }
 }
-fn findings(rows: Vec<Row>) -> Vec<Finding> {
+pub(super) fn findings(mut rows: Vec<Row>) -> Vec<Finding> {
+    // Something that a package owns: there is a database.
+    rows.push(file("/usr/bin/true", "ok"));
+    findings_without_database(rows)
+}
+pub(super) fn findings_without_database(rows: Vec<Row>) -> Vec<Finding> {
     let mut inventory = Inventory::default();
     for row in rows {
         inventory.push(row);
     }
-    // Something that a package owns: there is a database.
-    inventory.push(file("/usr/bin/true", "ok"));
     inventory.sort();
     let knowledge = Knowledge::load(&[]).unwrap();
     let judged =
         judge(&knowledge, &Baselines::default(), &Policy::default(), "2026-01-01", &Scene::default(), &inventory, &[]);
     judged.findings.into_iter().filter(|f| f.rung.is_some()).collect()
 }
-fn one(rows: Vec<Row>) -> Finding {
+pub(super) fn one(rows: Vec<Row>) -> Finding {
     let mut all = findings(rows);
     assert_eq!(all.len(), 1, "{all:#?}");
     all.remove(0)

@@ -3,6 +3,7 @@ use super::{CAPABLE, INSTALLED, View, usb_ids};
 use crate::inventory::Device;
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::Piece;
+use std::collections::BTreeSet;
 
 impl View<'_> {
     fn is_modem(&self, d: &Device) -> bool {
@@ -66,6 +67,13 @@ impl View<'_> {
         }
     }
     pub(super) fn drivers(&mut self) {
+        // Kernels that mark their own modules: where none has the mark, and nobody vouches, its lack says nothing.
+        let marked: BTreeSet<_> = self
+            .of(self.look.drivers, |d| d.system)
+            .into_iter()
+            .filter(|(_, d)| d.intree == Some(true))
+            .map(|(_, d)| d.kernel.clone())
+            .collect();
         for (row, d) in self.of(self.look.drivers, |d| d.system) {
             if !d.covered.is_empty() {
                 continue;
@@ -83,10 +91,11 @@ impl View<'_> {
             if !d.builtin && vouched.is_altered() {
                 reasons.push(vouched.words().to_owned());
             }
+            let telling = self.ground.has_database(self.system) || marked.contains(&d.kernel);
+            if !d.builtin && d.outside && d.intree != Some(true) && telling {
+                reasons.push("outside the kernel's own tree, without its mark".into());
+            }
             if !d.builtin && self.ground.has_database(self.system) {
-                if d.outside && d.intree != Some(true) {
-                    reasons.push("outside the kernel's own tree, without its mark".into());
-                }
                 if d.ordered == Some(false) && !vouched.is_stock() {
                     reasons.push("not in the kernel's modules.order".into());
                 }

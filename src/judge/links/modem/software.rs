@@ -111,6 +111,11 @@ impl View<'_> {
             if c.evidence.path.bytes().ends_with(b".service") {
                 keys.push(format!("unit:{}", c.evidence.path.lossy()));
             }
+            // The one link that a script sets up is what the script is told for.
+            let beside = |o: &&Connection| o.system == c.system && o.evidence.path == c.evidence.path;
+            if &*c.manager == "command" && self.look.connections.iter().filter(beside).count() == 1 {
+                keys.push(format!("prog:{}", c.evidence.path.lossy()));
+            }
             keys.extend(self.node_key(&c.device));
             keys.extend(self.node_key(&c.interface));
             keys.extend((!c.uuid.is_empty()).then(|| format!("uuid:{}", c.uuid)));

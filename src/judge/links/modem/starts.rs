@@ -27,7 +27,8 @@ impl View<'_> {
             }
             let how =
                 if s.enabled { format!("is started by {}", s.enabled_by.join(", ")) } else { "is not enabled".into() };
-            let mut follows = vec![format!("unit:{}", s.evidence.path.lossy())];
+            // A list of starts holds several: the line tells which.
+            let mut follows = vec![format!("unit:{}", s.evidence.path.lossy()), line_key(&s.evidence)];
             follows.extend(s.program.as_ref().map(program_key));
             self.start(row, follows, &s.commands, s.enabled, &format!("the service {}", s.name), &how);
         }

@@ -1,6 +1,7 @@
 //! Ways in and out for people and programs elsewhere: start → program → identity → configuration →
 //! keys → records, one finding a path. Programs are recognised by what they are built from,
 //! whatever they are called.
+mod abilities;
 mod starts;
 
 use super::facts::{Tool, Tools, Traces};
@@ -109,6 +110,11 @@ impl<'a> View<'a> {
     fn vouched(&self, path: &Name) -> Vouched {
         self.ground.vouched(self.system, path)
     }
+    /// A server that stands where another one usually does is as ordinary as that one, if that one is not there too.
+    fn is_stock(&self, tool: &Tool) -> bool {
+        let alone = |other: &String| self.ground.file(self.system, &Name::from(other.as_str())).is_none();
+        tool.stock || tool.in_place_of.as_ref().is_some_and(alone)
+    }
     fn identity(&self, b: &Binary, vouched: Vouched) -> Option<Identity<'a>> {
         let tools = self.tools;
         if let Some(tool) = tools.by_go(&b.go_module) {
@@ -142,7 +148,10 @@ impl<'a> View<'a> {
             if &*b.format == "script" && vouched != Vouched::Owned && !is_packaging(&b.path) {
                 self.script(row, b, vouched);
             }
-            let Some(Identity { tool, by }) = self.identity(b, vouched) else { continue };
+            let Some(Identity { tool, by }) = self.identity(b, vouched) else {
+                self.abilities(row, b, vouched);
+                continue;
+            };
             let mut rows = vec![(self.ids.binaries, row)];
             rows.extend(self.ground.file(self.system, &b.path).map(|(f, _)| (self.ids.files, f)));
             let base = Piece {
@@ -155,7 +164,7 @@ impl<'a> View<'a> {
             if vouched == Vouched::Owned {
                 let package = self.ground.package(self.system, &b.path).unwrap_or("?");
                 let told = format!("{} of the package {package}", b.path);
-                if tool.stock {
+                if self.is_stock(tool) {
                     self.stock.push(Piece { told, ..base });
                 } else {
                     self.pieces.push(Piece { rung: Some(Rung::Installed), told, ..base });
@@ -246,7 +255,7 @@ impl<'a> View<'a> {
                 told: format!("the package {} {} ({}) is installed", p.name, p.version, tool.class),
                 ..Piece::default()
             };
-            if tool.stock {
+            if self.is_stock(tool) {
                 self.stock.push(piece);
             } else {
                 self.pieces.push(Piece { rung: Some(Rung::Installed), ..piece });

@@ -66,6 +66,7 @@ impl View<'_> {
             } else {
                 follows.extend(paths_in(&s.commands));
                 follows.push(format!("file:{}", s.evidence.path.lossy()));
+                follows.push(line_key(&s.evidence)); // what a list of starts sets up in the same line
                 self.start(row, &commands, follows, s.enabled, &what, &how);
             }
         }
@@ -119,8 +120,8 @@ impl View<'_> {
         if known.is_none() && tool.is_none() {
             return;
         }
-        let stock =
-            self.stock.iter().any(|p| p.keys.iter().any(|k| follows.contains(k))) || tool.is_some_and(|t| t.stock);
+        let stock = self.stock.iter().any(|p| p.keys.iter().any(|k| follows.contains(k)))
+            || tool.is_some_and(|t| self.is_stock(t));
         let told = format!("{what} is {} by its package's default", if enabled { "enabled" } else { "not enabled" });
         let piece = Piece { rows: vec![row], chain: 0, told, passive: !enabled, ..Piece::default() };
         if stock {
@@ -205,7 +206,7 @@ impl View<'_> {
                 keys: vec![key(tool)],
                 ..Piece::default()
             };
-            if tool.stock {
+            if self.is_stock(tool) {
                 self.stock.push(piece);
             } else {
                 self.pieces.push(Piece { follows: piece.keys.clone(), keys: Vec::new(), ..piece });
