@@ -268,7 +268,8 @@ fn in_time_a_hand_is_named_only_where_something_names_it() {
 fn every_state_table_is_in_it() {
     let documented: Vec<&str> = documented().into_iter().map(|(name, ..)| name).collect();
     for table in TABLES {
-        let is_record = ["events", "sessions", "traces", "removed", "file_events", "content_matches"].contains(&table.name);
+        let is_record =
+            ["events", "sessions", "traces", "removed", "file_events", "content_matches"].contains(&table.name);
         assert_eq!(documented.contains(&table.name), !is_record, "{}", table.name);
     }
     // The manual has the same keys.

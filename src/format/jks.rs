@@ -58,10 +58,12 @@ impl<'a> Reader<'a> {
         Ok(Run::new(from, u64::from(len)))
     }
     /// A certificate, before which later versions name its kind.
-    fn certificate(&mut self, version: u32) -> Result<Option<Run>, &'static str> {
-        let kind = if version >= 2 { self.text()? } else { "X.509".to_owned() };
-        let run = self.bytes()?;
-        Ok(matches!(kind.as_str(), "X.509" | "X509").then_some(run))
+    /// One that is of another kind is told by who reads the certificate.
+    fn certificate(&mut self, version: u32) -> Result<Run, &'static str> {
+        if version >= 2 {
+            self.text()?;
+        }
+        self.bytes()
     }
     fn store(&mut self, all: &mut Vec<Stored>) -> Result<(), &'static str> {
         self.take(4)?;
@@ -80,7 +82,7 @@ impl<'a> Reader<'a> {
                     let chain = self.number()?;
                     for _ in 0..chain.min(CHAIN) {
                         let run = self.certificate(version)?;
-                        all.extend(run.map(|run| Stored { alias: alias.clone(), run, private_key: true }));
+                        all.push(Stored { alias: alias.clone(), run, private_key: true });
                     }
                     if chain > CHAIN {
                         return Err("budget: a chain of certificates");
@@ -88,7 +90,7 @@ impl<'a> Reader<'a> {
                 }
                 2 => {
                     let run = self.certificate(version)?;
-                    all.extend(run.map(|run| Stored { alias, run, private_key: false }));
+                    all.push(Stored { alias, run, private_key: false });
                 }
                 3 => return Err("a secret key, whose length only Java's own reader knows"),
                 _ => return Err("an entry of an unknown kind"),

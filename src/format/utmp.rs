@@ -83,7 +83,11 @@ impl Record {
             (v4, true) => Some(IpAddr::V4(Ipv4Addr::from(*v4))),
             _ => Some(IpAddr::V6(Ipv6Addr::from(raw))),
         };
-        let time = Time { seconds, nanos: micros.checked_mul(1000)?, digits: if micros == 0 { Digits::None } else { Digits::Six } };
+        let time = Time {
+            seconds,
+            nanos: micros.checked_mul(1000)?,
+            digits: if micros == 0 { Digits::None } else { Digits::Six },
+        };
         let pid = int(bytes, 4)?;
         Some(Self { kind, pid, line, user, host, time, address })
     }

@@ -28,7 +28,7 @@ fn ran(system: &Arc<System>, artifact: &'static Artifact) -> (Vec<Row>, Vec<Gap>
         (artifact.extract)(&system, &out);
         drop(tell.send(out.take()));
     });
-    told.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|e| panic!("{}: {e}", artifact.name))
+    told.recv_timeout(Duration::from_mins(2)).unwrap_or_else(|e| panic!("{}: {e}", artifact.name))
 }
 
 /// Those that may say nothing of a binary: where a program may lie as well (hooks, shells), what another reader tells of

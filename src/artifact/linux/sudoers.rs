@@ -192,6 +192,11 @@ impl<'a> Reader<'a, '_> {
                     self.out.gap_line(spec.entry, spec.line.number, "not a rule of sudoers(5)");
                     continue;
                 };
+                // A list of run-as users that does not end: sudo refuses the file.
+                if items(commands).iter().any(|item| item.starts_with('(') && !item.contains(')')) {
+                    self.out.gap_line(spec.entry, spec.line.number, "not a rule of sudoers(5)");
+                    continue;
+                }
                 let hosts = self.resolve('H', &items(hosts));
                 for group in self.commands(commands) {
                     count = count.saturating_add(1);

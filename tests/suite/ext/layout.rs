@@ -169,7 +169,10 @@ fn what_only_debugfs_can_make() {
     assert_eq!(stat.xattrs.len(), 4);
     // 2023 plus one epoch of 2^32 seconds; 0x1dcd6501 >> 2 nanoseconds.
     let modified = stat.times.modified.unwrap();
-    assert_eq!((modified.seconds, modified.nanos, u8::from(modified.digits)), (0x6553_f100 + (1 << 32), 0x0773_5940, 9));
+    assert_eq!(
+        (modified.seconds, modified.nanos, u8::from(modified.digits)),
+        (0x6553_f100 + (1 << 32), 0x0773_5940, 9)
+    );
     let created = stat.times.created.unwrap();
     assert_eq!((created.seconds, created.nanos), (-(1 << 31), 1));
     assert_eq!((stat.uid, stat.gid), (70_000, 65_537));

@@ -95,10 +95,9 @@ impl View<'_> {
             if !d.builtin && d.outside && d.intree != Some(true) && telling {
                 reasons.push("outside the kernel's own tree, without its mark".into());
             }
-            if !d.builtin && self.ground.has_database(self.system) {
-                if d.ordered == Some(false) && !vouched.is_stock() {
-                    reasons.push("not in the kernel's modules.order".into());
-                }
+            let known = !d.builtin && self.ground.has_database(self.system);
+            if known && d.ordered == Some(false) && !vouched.is_stock() {
+                reasons.push("not in the kernel's modules.order".into());
             }
             let mut rows = vec![(self.ids.drivers, row)];
             rows.extend(self.ground.file(self.system, &d.path).map(|(f, _)| (self.ids.files, f)));

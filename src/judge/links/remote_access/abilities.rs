@@ -29,7 +29,7 @@ impl View<'_> {
             return;
         }
         let has = |any: &&[&str]| b.imports.iter().find(|i| any.contains(&i.as_str()));
-        let found: Vec<&str> = SHELL_TO_CALLERS.iter().filter_map(|any| has(any)).map(String::as_str).collect();
+        let found: Vec<&str> = SHELL_TO_CALLERS.iter().filter_map(has).map(String::as_str).collect();
         if found.len() < SHELL_TO_CALLERS.len() || self.has_many_names(&b.path) {
             return;
         }
