@@ -272,6 +272,25 @@ impl Out {
             }
         }
     }
+    /// As [`Self::read`], of what is to be text: a binary in its place is a gap, and is not read.
+    pub fn text<'a>(&self, system: &'a System, entry: &'a Entry) -> Option<Text<'a>> {
+        self.read(system, entry).filter(|text| self.is_text(text))
+    }
+    /// As [`Self::each`], of what is to be text.
+    pub fn each_text<'a>(&self, system: &'a System, patterns: &[&str], mut then: impl FnMut(&Text<'a>)) {
+        self.each(system, patterns, |text| {
+            if self.is_text(text) {
+                then(text);
+            }
+        });
+    }
+    fn is_text(&self, text: &Text<'_>) -> bool {
+        let is_text = crate::format::lines::is_text(&text.bytes);
+        if !is_text {
+            self.gap(text.entry, "a binary in place of a text; not read");
+        }
+        is_text
+    }
     pub fn take(&self) -> (Vec<Row>, Vec<Gap>) {
         let rows = std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
         (rows, self.gaps.take())

@@ -101,16 +101,16 @@ fn extract(system: &System, out: &Out) {
     }
     trusted(system, out);
     for (path, name) in [("/etc/hosts.allow", "allow"), ("/etc/hosts.deny", "deny")] {
-        out.each(system, &[path], |text| {
+        out.each_text(system, &[path], |text| {
             plain(text, |_, line, evidence| out.push(setting("tcp-wrappers", "", name, line, evidence)));
         });
     }
-    out.each(system, &["/etc/securetty"], |text| {
+    out.each_text(system, &["/etc/securetty"], |text| {
         plain(text, |_, line, evidence| out.push(setting("securetty", "", "tty", line, evidence)));
     });
     login_defs(system, out);
     let mut sources = BTreeMap::new();
-    out.each(system, &["/etc/nsswitch.conf"], |text| {
+    out.each_text(system, &["/etc/nsswitch.conf"], |text| {
         plain(text, |_, line, evidence| {
             if let Some((database, services)) = line.split_once(':') {
                 let bare = services.split(['[', ']']).step_by(2).flat_map(str::split_whitespace);
@@ -143,7 +143,7 @@ fn extract(system: &System, out: &Out) {
 
 /// Libraries are separated by blanks or colons; `#` starts a comment (glibc).
 fn preload(system: &System, out: &Out) {
-    out.each(system, &["/etc/ld.so.preload"], |text| {
+    out.each_text(system, &["/etc/ld.so.preload"], |text| {
         plain(text, |_, line, evidence| {
             for library in line.split([' ', '\t', ':']).filter(|l| !l.is_empty()) {
                 out.push(setting("ld.so", "preload", "ld.so.preload", library, evidence.clone()));
@@ -187,7 +187,7 @@ fn library_paths<'a>(system: &'a System, first: &'a Entry, seen: &mut BTreeSet<N
 
 fn trusted(system: &System, out: &Out) {
     for path in ["/etc/hosts.equiv", "/etc/shosts.equiv", "/etc/ssh/shosts.equiv"] {
-        out.each(system, &[path], |text| {
+        out.each_text(system, &[path], |text| {
             plain(text, |_, line, evidence| out.push(setting("rhosts", "", "trusts", line, evidence)));
         });
     }
@@ -201,7 +201,7 @@ fn trusted(system: &System, out: &Out) {
 }
 
 fn login_defs(system: &System, out: &Out) {
-    out.each(system, &["/etc/login.defs"], |text| {
+    out.each_text(system, &["/etc/login.defs"], |text| {
         plain(text, |_, line, evidence| {
             let (name, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
             if LOGIN_DEFS.contains(&name) {

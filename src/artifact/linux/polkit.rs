@@ -27,9 +27,9 @@ const MAX: usize = 1_000;
 const MAX_NAMES: usize = 100;
 
 fn extract(system: &System, out: &Out) {
-    out.each(system, &["/{etc,run,usr/local/share,usr/share}/polkit-1/rules.d/*.rules"], |text| rules(text, out));
+    out.each_text(system, &["/{etc,run,usr/local/share,usr/share}/polkit-1/rules.d/*.rules"], |text| rules(text, out));
     let grants = ["/etc/polkit-1/localauthority/**.pkla", "/var/lib/polkit-1/**.pkla"];
-    out.each(system, &grants, |text| grants_of(text, out));
+    out.each_text(system, &grants, |text| grants_of(text, out));
 }
 
 struct Patterns {

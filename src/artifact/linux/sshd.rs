@@ -196,7 +196,7 @@ fn extract(system: &System, out: &Out) {
         ("/etc/dropbear/dropbear.conf", "dropbear"),
         ("/etc/config/dropbear", "dropbear"),
     ] {
-        out.each(system, &[path], |text| options(text, program, out));
+        out.each_text(system, &[path], |text| options(text, program, out));
     }
 }
 

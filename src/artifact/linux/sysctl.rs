@@ -31,15 +31,15 @@ fn extract(system: &System, out: &Out) {
         let Some(entry) = system.resolve(part.entry.path.bytes()) else { continue };
         // Debian applies sysctl.conf through a link 99-sysctl.conf.
         main_read |= main.is_some_and(|m| m.path == entry.path) && !part.masked;
-        if let Some(text) = out.read(system, entry) {
+        if let Some(text) = out.text(system, entry) {
             read(&text, part.masked, &mut lines);
         }
     }
     // Without the link, `sysctl --system` and init scripts read it last.
-    if let Some(text) = main.filter(|_| !main_read).and_then(|e| out.read(system, e)) {
+    if let Some(text) = main.filter(|_| !main_read).and_then(|e| out.text(system, e)) {
         read(&text, false, &mut lines);
     }
-    out.each(system, &["/etc/ufw/sysctl.conf"], |text| read(text, false, &mut lines));
+    out.each_text(system, &["/etc/ufw/sysctl.conf"], |text| read(text, false, &mut lines));
     let last: BTreeMap<String, usize> =
         lines.iter().enumerate().filter(|(_, l)| !l.masked).map(|(at, l)| (l.key.clone(), at)).collect();
     for (at, line) in lines.into_iter().enumerate() {

@@ -31,12 +31,14 @@ const MAX_ROWS: usize = 5_000;
 
 fn extract(system: &System, out: &Out) {
     let local = ["/etc/udev/rules.d/*.rules", "/run/udev/rules.d/*.rules", "/usr/local/lib/udev/rules.d/*.rules"];
-    out.each(system, &local, |text| rules(text, true, out));
+    out.each_text(system, &local, |text| rules(text, true, out));
     // Shipped rules describe thousands of devices that were never here; what they do still counts.
     let shipped = ["/usr/lib/udev/rules.d/*.rules", "/lib/udev/rules.d/*.rules"];
-    out.each(system, &shipped, |text| rules(text, false, out));
-    out.each(system, &["/etc/usb_modeswitch.d/*"], |text| modeswitch(text, out));
-    out.each(system, &["/etc/usb_modeswitch.conf", "/etc/usb_modeswitch.setup"], |text| modeswitch_main(text, out));
+    out.each_text(system, &shipped, |text| rules(text, false, out));
+    out.each_text(system, &["/etc/usb_modeswitch.d/*"], |text| modeswitch(text, out));
+    out.each_text(system, &["/etc/usb_modeswitch.conf", "/etc/usb_modeswitch.setup"], |text| {
+        modeswitch_main(text, out)
+    });
 }
 
 /// `key`, `operator`, `value` of one item of a rule.

@@ -22,7 +22,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 };
 
 fn extract(system: &System, out: &Out) {
-    out.each(system, &["/etc/firewalld/firewalld.conf"], |text| {
+    out.each_text(system, &["/etc/firewalld/firewalld.conf"], |text| {
         for line in bounded(text, out) {
             if let Some((key @ ("DefaultZone" | "FirewallBackend" | "Lockdown"), value)) =
                 line.text.trim().split_once('=')
@@ -38,7 +38,7 @@ fn extract(system: &System, out: &Out) {
             }
         }
     });
-    out.each(
+    out.each_text(
         system,
         &["/etc/firewalld/zones/*.xml", "/etc/firewalld/policies/*.xml", "/etc/firewalld/direct.xml"],
         |text| zone(text, out),

@@ -29,15 +29,15 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 
 fn extract(system: &System, out: &Out) {
     let mut stored = false;
-    out.each(system, &["/etc/ipsec.secrets", "/etc/ipsec.d/*.secrets"], |text| {
+    out.each_text(system, &["/etc/ipsec.secrets", "/etc/ipsec.d/*.secrets"], |text| {
         stored |= bounded(text, out).any(|l| {
             !l.text.trim().starts_with('#') && l.text.contains(" : ") || l.text.trim_start().starts_with(": ")
         });
     });
-    out.each(system, &["/etc/ipsec.conf", "/etc/ipsec.d/*.conf"], |text| conf(text, out, stored));
-    out.each(system, &["/etc/swanctl/swanctl.conf", "/etc/swanctl/conf.d/*.conf"], |text| swanctl(text, out));
-    out.each(system, &["/etc/xl2tpd/xl2tpd.conf"], |text| l2tp(text, out));
-    out.each(system, &["/etc/pptpd.conf"], |text| pptpd(text, out));
+    out.each_text(system, &["/etc/ipsec.conf", "/etc/ipsec.d/*.conf"], |text| conf(text, out, stored));
+    out.each_text(system, &["/etc/swanctl/swanctl.conf", "/etc/swanctl/conf.d/*.conf"], |text| swanctl(text, out));
+    out.each_text(system, &["/etc/xl2tpd/xl2tpd.conf"], |text| l2tp(text, out));
+    out.each_text(system, &["/etc/pptpd.conf"], |text| pptpd(text, out));
 }
 
 /// Name, line and settings of a section: `(key, value, line, bytes)`.

@@ -45,10 +45,10 @@ fn extract(system: &System, out: &Out) {
         if entry.kind() == NodeKind::Symlink && system.resolve(entry.path.bytes()).is_none_or(|e| !e.is_file()) {
             continue;
         }
-        let Some(text) = out.read(system, entry) else { continue };
+        let Some(text) = out.text(system, entry) else { continue };
         let mut parts = vec![text];
         for (_, drop) in drops.iter().filter(|((of, _), _)| *of == name) {
-            parts.extend(out.read(system, drop));
+            parts.extend(out.text(system, drop));
         }
         let unit = Unit { parts: parts.iter().map(|t| (ini(t, out), t)).collect() };
         match name.rsplit(|b| *b == b'.').next() {

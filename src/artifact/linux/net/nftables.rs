@@ -29,7 +29,7 @@ fn extract(system: &System, out: &Out) {
         .chain(system.glob("/etc/nftables/**"))
         .chain(system.glob("/etc/nftables.d/**"))
     {
-        if let Some(text) = out.read(system, entry) {
+        if let Some(text) = out.text(system, entry) {
             file(system, out, &text, &mut read, MAX_DEPTH);
         }
     }
@@ -67,7 +67,7 @@ fn file(system: &System, out: &Out, text: &Text<'_>, read: &mut Seen, depth: u32
             let path = path.trim().trim_matches(['"', '\'', ';']);
             let full = if path.starts_with('/') { path.to_owned() } else { format!("/etc/{path}") };
             for entry in system.glob(&full).into_iter().take(1000) {
-                if let Some(next) = out.read(system, entry) {
+                if let Some(next) = out.text(system, entry) {
                     file(system, out, &next, read, depth);
                 }
             }

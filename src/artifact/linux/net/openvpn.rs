@@ -5,7 +5,7 @@ use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Evidence;
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, is_text, unquote, words};
+use crate::format::lines::{decode, unquote, words};
 use crate::inventory::{Connection, Listener};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -34,7 +34,7 @@ fn start(system: &System, out: &Out) -> Start {
     .iter()
     .any(|p| system.resolve(p).is_some());
     let mut list = None;
-    out.each(system, &["/etc/default/openvpn"], |text| {
+    out.each_text(system, &["/etc/default/openvpn"], |text| {
         for line in bounded(text, out) {
             if let Some(value) = line.text.trim().strip_prefix("AUTOSTART=") {
                 list = Some(unquote(value).to_owned());
@@ -61,11 +61,7 @@ fn extract(system: &System, out: &Out) {
         "/srv/**.ovpn",
         "/usr/local/**.ovpn",
     ];
-    out.each(system, &patterns, |text| {
-        if is_text(&text.bytes) {
-            config(text, out, &start);
-        }
-    });
+    out.each_text(system, &patterns, |text| config(text, out, &start));
 }
 
 fn config(text: &Text<'_>, out: &Out, start: &Start) {

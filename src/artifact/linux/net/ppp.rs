@@ -441,7 +441,7 @@ fn extract(system: &System, out: &Out) {
         out.push(row);
     }
     for file in ["pap-secrets", "chap-secrets", "srp-secrets"] {
-        out.each(system, &[&format!("/etc/ppp/{file}")], |text| {
+        out.each_text(system, &[&format!("/etc/ppp/{file}")], |text| {
             for line in bounded(text, out) {
                 let w = words(&line.text);
                 let parts: Vec<&str> = line.text.split_whitespace().collect();

@@ -28,9 +28,9 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 const MAX_NETWORKS: usize = 5000;
 
 fn extract(system: &System, out: &Out) {
-    out.each(system, &["/etc/wpa_supplicant/*.conf", "/etc/wpa_supplicant.conf"], |text| supplicant(text, out));
-    out.each(system, &["/var/lib/iwd/*.{psk,open,8021x}"], |text| iwd(text, out));
-    out.each(system, &["/etc/hostapd/*.conf", "/etc/hostapd.conf"], |text| hostapd(text, out));
+    out.each_text(system, &["/etc/wpa_supplicant/*.conf", "/etc/wpa_supplicant.conf"], |text| supplicant(text, out));
+    out.each_text(system, &["/var/lib/iwd/*.{psk,open,8021x}"], |text| iwd(text, out));
+    out.each_text(system, &["/etc/hostapd/*.conf", "/etc/hostapd.conf"], |text| hostapd(text, out));
 }
 
 /// `"text"` as it is, hex otherwise.
