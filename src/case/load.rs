@@ -46,6 +46,7 @@ impl Case {
     /// The same as it lies there: what an examination goes on with. Rows that were joined with half of the others
     /// must not be taken for joined with all.
     pub fn load_as_taken(&self) -> Result<CaseData, CaseError> {
+        self.check_columns()?;
         let mut data = CaseData::default();
         data.scene.images = self.list("images")?;
         data.scene.volumes = self.list("volumes")?;
@@ -74,6 +75,24 @@ impl Case {
         data.tool = self.document("tool")?;
         data.verdict = self.document("verdict")?;
         Ok(data)
+    }
+
+    /// Refuses tables whose columns are not those of this build.
+    fn check_columns(&self) -> Result<(), CaseError> {
+        for table in TABLES {
+            let name = format!("rows_{}", table.name);
+            let there = self.query(&format!("SELECT name FROM pragma_table_info('{name}') ORDER BY cid"), &name, |r| text(r, 0))?;
+            let here = std::iter::once("system").chain(table.columns.iter().map(|c| c.name)).chain(["evidence"]);
+            if !here.eq(there.iter().map(String::as_str)) {
+                return Err(CaseError::NotACase(format!(
+                    "{}: its table {} has other columns than this build of the program writes: open the case with the \
+                     build that made it, or examine the images again",
+                    self.path().display(),
+                    table.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What the examination has behind it; the scene must be the case's own.

@@ -1,6 +1,7 @@
 //! The case survives: kills, full disks, two programs at once, a changed log. Each test here has a share in every
 //! run; with `CRANESCOPE_LONG` set it goes the whole way and prints its figure.
 #![cfg(unix)]
+mod columns;
 mod full;
 mod kills;
 mod log;
