@@ -218,17 +218,20 @@ fn in_time_a_hand_is_named_only_where_something_names_it() {
         ..Package::default()
     };
     let quiet = Package { name: "quiet".into(), ..package("1") };
-    let before = Inventory { packages: vec![package("1"), quiet.clone()].into(), ..Inventory::default() };
+    // Its last line in the log is that of its installation.
+    let marked = Package { name: "marked".into(), ..package("5") };
+    let kept = Package { automatic: Some(true), ..marked.clone() };
+    let before = Inventory { packages: vec![marked, package("1"), quiet.clone()].into(), ..Inventory::default() };
     let changed = |path: &str, at| File { changed: time(at), ..file(path, 1, 0o644) };
     let after = Inventory {
-        packages: vec![package("2"), Package { version: "9".into(), ..quiet }].into(),
+        packages: vec![kept, package("2"), Package { version: "9".into(), ..quiet }].into(),
         files: vec![changed("/etc/by-login", 1500), changed("/etc/by-nobody", 9_000_000)].into(),
         events: vec![Event {
             system: Some(0),
             class: "package".into(),
             time: time(100),
             program: "dpkg".into(),
-            fields: vec!["action=upgrade".into(), "changed=tool 2".into()],
+            fields: vec!["action=upgrade".into(), "changed=tool 2".into(), "changed=marked 5".into()],
             evidence: at("/var/log/dpkg.log"),
             ..Event::default()
         }]
@@ -256,6 +259,7 @@ fn in_time_a_hand_is_named_only_where_something_names_it() {
         [
             ("/etc/by-login".to_owned(), Whose::Login),
             ("/etc/by-nobody".to_owned(), Whose::Unknown),
+            ("marked | ".to_owned(), Whose::Unknown),
             ("quiet | ".to_owned(), Whose::PackageUnlogged),
             ("tool | ".to_owned(), Whose::PackageManager),
         ]
