@@ -81,7 +81,10 @@ impl Case {
     fn check_columns(&self) -> Result<(), CaseError> {
         for table in TABLES {
             let name = format!("rows_{}", table.name);
-            let there = self.query(&format!("SELECT name FROM pragma_table_info('{name}') ORDER BY cid"), &name, |r| text(r, 0))?;
+            let there =
+                self.query(&format!("SELECT name FROM pragma_table_info('{name}') ORDER BY cid"), &name, |r| {
+                    text(r, 0)
+                })?;
             let here = std::iter::once("system").chain(table.columns.iter().map(|c| c.name)).chain(["evidence"]);
             if !here.eq(there.iter().map(String::as_str)) {
                 return Err(CaseError::NotACase(format!(

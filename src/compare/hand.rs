@@ -80,8 +80,8 @@ impl<'a> Hands<'a> {
             && let Some((_, name)) = d.key.first()
         {
             // Marks such as "automatic" are changed without a line of the log; its last line is about something else.
-            let same = d.rows.iter().all(Option::is_some)
-                && !d.columns.iter().any(|(c, _)| matches!(*c, "version" | "state"));
+            let same =
+                d.rows.iter().all(Option::is_some) && !d.columns.iter().any(|(c, _)| matches!(*c, "version" | "state"));
             if same {
                 let by = vec![format!("{name} is of the same version; its entry in the package database differs")];
                 return Hand { whose: Whose::Unknown, when: String::new(), by };

@@ -37,7 +37,7 @@ fn extract(system: &System, out: &Out) {
     out.each_text(system, &shipped, |text| rules(text, false, out));
     out.each_text(system, &["/etc/usb_modeswitch.d/*"], |text| modeswitch(text, out));
     out.each_text(system, &["/etc/usb_modeswitch.conf", "/etc/usb_modeswitch.setup"], |text| {
-        modeswitch_main(text, out)
+        modeswitch_main(text, out);
     });
 }
 
