@@ -3,6 +3,7 @@
 //! in a network namespace of their own.
 use crate::common::{ext4, have, plant};
 use crate::host_fs::{HostFs, system, text};
+use crate::systemd::Dice;
 use cranescope::artifact::Out;
 use cranescope::base::{Gap, Gaps};
 use cranescope::evidence::System;
@@ -175,17 +176,6 @@ fn iptables_restore_takes_the_same_rules() {
     assert_eq!(ours.iter().map(|(k, v)| (k.clone(), v.len())).collect::<BTreeMap<_, _>>(), theirs);
     assert_eq!(ours["filter INPUT"], ["accept", "jump", "reject"]);
     assert_eq!(ours["nat POSTROUTING"], ["masquerade"]);
-}
-
-/// A small deterministic generator (xorshift).
-struct Dice(u64);
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
 }
 
 /// Directives in any order, twice and in included files: which one counts is what `sshd -T` says.

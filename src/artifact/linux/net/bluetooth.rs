@@ -5,7 +5,7 @@ use super::{cite, ini, is_yes};
 use crate::artifact::linux::net::bounded;
 use crate::artifact::{Artifact, Os, Out};
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, is_text};
+use crate::format::lines::decode;
 use crate::inventory::{Connection, Device, Setting};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -27,15 +27,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 const NETWORKS: &[(&str, &str)] = &[("00001103", "DUN"), ("00001115", "PANU"), ("00001116", "NAP"), ("00001117", "GN")];
 
 fn extract(system: &System, out: &Out) {
-    let each = |patterns: &[&str], then: &dyn Fn(&Text<'_>)| {
-        out.each(system, patterns, |text| {
-            if is_text(&text.bytes) {
-                then(text);
-            } else {
-                out.gap(text.entry, "a binary in place of a text; not read");
-            }
-        });
-    };
+    let each = |patterns: &[&str], then: &dyn Fn(&Text<'_>)| out.each_text(system, patterns, then);
     each(&["/var/lib/bluetooth/*/*/info"], &|text| paired(text, out));
     each(&["/var/lib/bluetooth/*/cache/*"], &|text| seen(system, text, out));
     each(&["/var/lib/bluetooth/*/settings"], &|text| settings(text, "adapter", out));

@@ -11,7 +11,7 @@ use super::{bounded, cite, list};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{System, Text};
-use crate::format::lines::{is_text, words};
+use crate::format::lines::words;
 use crate::inventory::NameSetting;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
@@ -47,17 +47,6 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 fn extract(system: &System, out: &Out) {
     ifcfg::extract(system, out);
     others::extract(system, out);
-}
-
-/// [`Out::each`] for texts; a binary in their place is a gap.
-fn each<'a>(system: &'a System, out: &Out, patterns: &[&str], mut then: impl FnMut(&Text<'a>)) {
-    out.each(system, patterns, |text| {
-        if is_text(&text.bytes) {
-            then(text);
-        } else {
-            out.gap(text.entry, "a binary in place of a text; not read");
-        }
-    });
 }
 
 /// A variable of a shell's text and where it stands.

@@ -4,7 +4,7 @@ use super::{bounded, cite};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Run;
 use crate::evidence::{System, Text};
-use crate::format::lines::{decode, is_text};
+use crate::format::lines::decode;
 use crate::inventory::FirewallRule;
 use std::collections::BTreeSet;
 
@@ -22,15 +22,9 @@ const MAX_DEPTH: u32 = 8;
 const MAX_FILES: usize = 200;
 
 fn extract(system: &System, out: &Out) {
-    out.each(system, &["/etc/shorewall/*", "/etc/shorewall6/*"], |text| {
-        if is_text(&text.bytes) {
-            shorewall(text, out);
-        } else {
-            out.gap(text.entry, "a binary in place of a text; not read");
-        }
-    });
+    out.each_text(system, &["/etc/shorewall/*", "/etc/shorewall6/*"], |text| shorewall(text, out));
     let mut seen = BTreeSet::new();
-    if let Some(text) = system.resolve("/etc/ferm/ferm.conf").and_then(|e| out.read(system, e)) {
+    if let Some(text) = system.resolve("/etc/ferm/ferm.conf").and_then(|e| out.text(system, e)) {
         ferm(system, &text, &mut seen, MAX_DEPTH, out);
     }
 }
@@ -111,9 +105,6 @@ fn shorewall(text: &Text<'_>, out: &Out) {
 
 /// Blocks within blocks: a statement is what stands before its `;` and before the `{` of every block around it.
 fn ferm(system: &System, text: &Text<'_>, seen: &mut BTreeSet<Vec<u8>>, depth: u32, out: &Out) {
-    if !is_text(&text.bytes) {
-        return out.gap(text.entry, "a binary in place of a text; not read");
-    }
     if !seen.insert(text.entry.path.bytes().to_vec()) {
         return out.gap(text.entry, "included more than once; read once");
     }
@@ -169,7 +160,7 @@ fn include(system: &System, text: &Text<'_>, path: &str, seen: &mut BTreeSet<Vec
         return out.gap(text.entry, "a program gives further rules; it cannot be asked");
     }
     for entry in system.glob(&pattern).into_iter().take(MAX_FILES) {
-        if let Some(next) = out.read(system, entry) {
+        if let Some(next) = out.text(system, entry) {
             ferm(system, &next, seen, depth, out);
         }
     }

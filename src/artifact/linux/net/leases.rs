@@ -7,8 +7,7 @@ mod tests;
 mod text;
 
 use crate::artifact::{Artifact, Os, Out};
-use crate::evidence::{System, Text};
-use crate::format::lines::is_text;
+use crate::evidence::System;
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.dhcp-leases",
@@ -45,16 +44,15 @@ fn extract(system: &System, out: &Out) {
         "/var/db/dhcpd.leases*",
         "/var/lib/NetworkManager/dhclient-*.lease",
     ];
-    each(system, out, isc, |text| text::isc(text, out));
+    out.each_text(system, isc, |text| text::isc(text, out));
     let keys: &[&str] = &[
         "/var/lib/NetworkManager/internal-*.lease",
         "/run/systemd/netif/leases/*",
         "/var/lib/systemd/network/leases/*",
     ];
-    each(system, out, keys, |text| text::keys(text, out));
-    each(
+    out.each_text(system, keys, |text| text::keys(text, out));
+    out.each_text(
         system,
-        out,
         &[
             "/var/lib/misc/dnsmasq.leases",
             "/var/lib/dnsmasq/*.leases",
@@ -65,20 +63,9 @@ fn extract(system: &System, out: &Out) {
         ],
         |text| text::dnsmasq(text, out),
     );
-    each(system, out, &["/var/lib/kea/kea-leases*"], |text| text::kea(text, out));
-    each(system, out, &["/var/lib/connman/*/settings"], |text| text::connman(text, out));
-    each(system, out, &["/var/lib/wicked/lease-*.xml"], |text| text::wicked(text, out));
+    out.each_text(system, &["/var/lib/kea/kea-leases*"], |text| text::kea(text, out));
+    out.each_text(system, &["/var/lib/connman/*/settings"], |text| text::connman(text, out));
+    out.each_text(system, &["/var/lib/wicked/lease-*.xml"], |text| text::wicked(text, out));
     out.each(system, &["/var/lib/dhcpcd*/*.lease", "/var/db/dhcpcd*/*.lease"], |text| binary::message(text, out));
     out.each(system, &["/var/lib/misc/udhcpd.leases", "/tmp/udhcpd.leases"], |text| binary::udhcpd(text, out));
-}
-
-/// [`Out::each`] for texts; a binary in their place is a gap.
-fn each<'a>(system: &'a System, out: &Out, patterns: &[&str], mut then: impl FnMut(&Text<'a>)) {
-    out.each(system, patterns, |text| {
-        if is_text(&text.bytes) {
-            then(text);
-        } else {
-            out.gap(text.entry, "a binary in place of a text; not read");
-        }
-    });
 }

@@ -1,5 +1,5 @@
 //! ifcfg-NAME of Red Hat's initscripts and of SUSE's wicked, with the files of routes beside them.
-use super::{Variables, each, name_rows, with_mask};
+use super::{Variables, name_rows, with_mask};
 use crate::artifact::Out;
 use crate::artifact::linux::net::{bounded, cite, is_no, is_yes, kind_of_interface, once};
 use crate::artifact::linux::starts::Way;
@@ -10,7 +10,7 @@ use crate::inventory::{Connection, Interface, NameSetting, Route};
 
 pub(super) fn extract(system: &System, out: &Out) {
     let both: &[&str] = &["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"];
-    each(system, out, both, |text| {
+    out.each_text(system, both, |text| {
         let suse = text.entry.path.bytes().starts_with(b"/etc/sysconfig/network/");
         let file = decode(text.entry.path.file_name()).into_owned();
         // Editors' copies, and the pattern that SUSE ships.
@@ -21,13 +21,17 @@ pub(super) fn extract(system: &System, out: &Out) {
         }
         interface(system, text, file.strip_prefix("ifcfg-").unwrap_or(&file), suse, out);
     });
-    each(system, out, &["/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*"], |text| {
-        red_hat_routes(text, out);
-    });
-    each(system, out, &["/etc/sysconfig/network/ifroute-*", "/etc/sysconfig/network/routes"], |text| {
+    out.each_text(
+        system,
+        &["/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*"],
+        |text| {
+            red_hat_routes(text, out);
+        },
+    );
+    out.each_text(system, &["/etc/sysconfig/network/ifroute-*", "/etc/sysconfig/network/routes"], |text| {
         suse_routes(text, out);
     });
-    each(system, out, &["/etc/sysconfig/network"], |text| {
+    out.each_text(system, &["/etc/sysconfig/network"], |text| {
         let all = Variables::read(text, out);
         if let Some(v) = all.entry("GATEWAY").filter(|v| !v.value.is_empty()) {
             out.push(Route {
@@ -40,7 +44,7 @@ pub(super) fn extract(system: &System, out: &Out) {
             });
         }
     });
-    each(system, out, &["/etc/sysconfig/network/config"], |text| {
+    out.each_text(system, &["/etc/sysconfig/network/config"], |text| {
         let all = Variables::read(text, out);
         for (key, kind) in [
             ("NETCONFIG_DNS_STATIC_SERVERS", "nameserver"),
@@ -52,7 +56,7 @@ pub(super) fn extract(system: &System, out: &Out) {
             }
         }
     });
-    each(system, out, &["/etc/sysconfig/proxy"], |text| {
+    out.each_text(system, &["/etc/sysconfig/proxy"], |text| {
         let all = Variables::read(text, out);
         for v in all.0.iter().filter(|v| v.key.ends_with("_PROXY") && v.key != "NO_PROXY" && !v.value.is_empty()) {
             let off = is_no(all.get("PROXY_ENABLED"));

@@ -1,5 +1,5 @@
 //! netctl, netifrc, wicked, dhcpcd, ConnMan, and the names of routing tables.
-use super::{Variable, Variables, each, name_rows};
+use super::{Variable, Variables, name_rows};
 use crate::artifact::Out;
 use crate::artifact::linux::net::{bounded, cite, ini, is_yes, kind_of_interface, list, once};
 use crate::artifact::linux::starts::Way;
@@ -12,14 +12,14 @@ use crate::format::tags::tags;
 use crate::inventory::{Connection, Interface, NameSetting, Route, Setting};
 
 pub(super) fn extract(system: &System, out: &Out) {
-    each(system, out, &["/etc/netctl/*"], |text| netctl(system, text, out));
-    each(system, out, &["/etc/conf.d/net", "/etc/conf.d/net.*"], |text| netifrc(system, text, out));
-    each(system, out, &["/etc/wicked/ifconfig/*.xml"], |text| wicked(text, out));
-    each(system, out, &["/etc/dhcpcd.conf"], |text| dhcpcd(text, out));
-    each(system, out, &["/var/lib/connman/*.config"], |text| provisioned(text, out));
-    each(system, out, &["/var/lib/connman/*/settings"], |text| services(text, out));
-    each(system, out, &["/var/lib/connman/settings", "/etc/connman/main.conf"], |text| connman(text, out));
-    each(system, out, &["/etc/iproute2/rt_tables", "/etc/iproute2/rt_tables.d/*.conf"], |text| tables(text, out));
+    out.each_text(system, &["/etc/netctl/*"], |text| netctl(system, text, out));
+    out.each_text(system, &["/etc/conf.d/net", "/etc/conf.d/net.*"], |text| netifrc(system, text, out));
+    out.each_text(system, &["/etc/wicked/ifconfig/*.xml"], |text| wicked(text, out));
+    out.each_text(system, &["/etc/dhcpcd.conf"], |text| dhcpcd(text, out));
+    out.each_text(system, &["/var/lib/connman/*.config"], |text| provisioned(text, out));
+    out.each_text(system, &["/var/lib/connman/*/settings"], |text| services(text, out));
+    out.each_text(system, &["/var/lib/connman/settings", "/etc/connman/main.conf"], |text| connman(text, out));
+    out.each_text(system, &["/etc/iproute2/rt_tables", "/etc/iproute2/rt_tables.d/*.conf"], |text| tables(text, out));
 }
 
 /// A profile: variables of bash. Its unit is `netctl@NAME.service`.
