@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes clean systems of real packages, as folders NAME.root, for matrix.py. Needs root, mirrors of Debian and Ubuntu,
-# debootstrap, rpm, cc. UBUNTU: the Ubuntu mirror, and UBUNTU_KEYRING its keyring, without which signatures are not checked.
+# debootstrap, mmdebstrap, rpm, cc. UBUNTU: the Ubuntu mirror, and UBUNTU_KEYRING its keyring, without which signatures are not checked.
 # usage: systems.sh FOLDER [NAME]...    without names: all of them. What is there is kept.
 set -euo pipefail
 self=$(realpath "$0")
@@ -25,6 +25,11 @@ from_ubuntu() { # NAME SUITE PACKAGES
   rm -rf "$1.new"/var/cache/apt/archives/*.deb "$1.new"/var/lib/apt/lists/* "$1.new"/dev/*
   echo crane-pc-7 >"$1.new/etc/hostname"; rm -f "$1.new/etc/resolv.conf"
 }
+from_apt() { # NAME SUITE PACKAGES: by apt's own resolver, where debootstrap's does not see through alternatives
+  mmdebstrap --mode=root --variant=minbase --include="$3" "$2" "$1.new" >"$1.log" 2>&1
+  rm -rf "$1.new"/var/cache/apt/archives/*.deb "$1.new"/var/lib/apt/lists/* "$1.new"/dev/*
+  echo crane-pc-7 >"$1.new/etc/hostname"; rm -f "$1.new/etc/resolv.conf"
+}
 of_debian12() { bash "$self" "$out" debian12; mkdir -p "$1.new"; cp -a debian12.root/. "$1.new/"; }
 log() { # NAME: a plain log of the days on standard input
   while read -r day; do
@@ -37,7 +42,7 @@ make() {
     debian12) from_packages debian12 bookworm "$base" ;;
     debian13) from_packages debian13 trixie "$base" ;;
     server12) from_packages server12 bookworm "$server" ;;
-    desktop12) from_packages desktop12 bookworm "$desktop" ;;
+    desktop12) from_apt desktop12 bookworm "$desktop" ;;
     ubuntu2204) from_ubuntu ubuntu2204 jammy "$ubuntu,linux-image-5.15.0-25-generic,linux-modules-extra-5.15.0-25-generic,ubuntu-advantage-tools" ;;
     ubuntu2404) from_ubuntu ubuntu2404 noble "$ubuntu,linux-image-6.8.0-31-generic,linux-modules-extra-6.8.0-31-generic,ubuntu-pro-client" ;;
     yocto | openwrt | openrc | rpm) [ "$1" = rpm ] || bash "$self" "$out" debian12; "make_$1" ;;

@@ -155,13 +155,30 @@ fn scan(volume: &Volume, block: &[u8], from: usize, end: usize, found: &mut Vec<
     let mut at = from;
     while at.saturating_add(12) <= end {
         match entry(block, at) {
-            Some(e) if plausible(volume, &e, false) && at.saturating_add(8).saturating_add(e.name.len()) <= end => {
+            Some(e) if plausible(volume, &e, false) && leads_on(volume, block, &e, end) => {
                 found.push((e.name.to_vec(), e.inode, e.kind));
                 at = at.saturating_add(used(&e, false));
             }
             _ => at = at.saturating_add(4),
         }
     }
+}
+
+/// Whether the span of an entry in slack leads where one of a directory does: to the end of the live one around it, to
+/// another name, or, being no longer than its name needs, to one that was wiped. Old bytes of an index seldom do.
+fn leads_on(volume: &Volume, block: &[u8], e: &Raw<'_>, end: usize) -> bool {
+    let next = e.at.saturating_add(e.span);
+    if next >= end {
+        return next == end || end == block.len();
+    }
+    let wiped = e.span == used(e, false)
+        && block.get(next..end.min(next.saturating_add(8))).is_some_and(|b| b.iter().all(|b| *b == 0));
+    // The checksum of a block stands in its last twelve bytes, as an entry of a kind of its own.
+    let is_checksum = |e: &Raw<'_>| e.inode == 0 && e.span == 12 && e.name.is_empty() && e.kind == 0xde;
+    let is_name = |e: &Raw<'_>| plausible(volume, e, e.inode == 0);
+    wiped
+        || entry(block, next)
+            .is_some_and(|e| is_checksum(&e) || (is_name(&e) && next.saturating_add(8 + e.name.len()) <= end))
 }
 
 /// Whether bytes look like an entry: a possible number, kind and name. `cleared` ones have no number.

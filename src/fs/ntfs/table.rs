@@ -19,6 +19,9 @@ const CHUNK: usize = 64 << 10;
 const SHARDS: usize = 16;
 /// Pieces per shard: 64 MiB in all.
 const PER_SHARD: usize = 64;
+/// Bytes of the MFT in a row without one good record, after which it is walked no further: a crafted one on a disk that
+/// is nearly all holes goes on for terabytes. One that Windows wrote has records, used or not, in all of its length.
+const MAX_BARREN: u64 = 256 << 20;
 /// Records that the mirror holds.
 const MIRRORED: u64 = 4;
 
@@ -174,11 +177,22 @@ impl Mft {
         }
         Record::new(number, chunk, slot.saturating_mul(self.record), self.record).ok_or_else(missing)
     }
-    /// Calls `each` for every record that can be read, in order.
+    /// Calls `each` for every record that can be read, in order, up to where [`MAX_BARREN`] bytes hold none.
     pub(super) fn each(&self, damage: &Damage, mut each: impl FnMut(&Record)) {
         let per = self.per_chunk();
+        let mut barren = 0_u64;
         for index in 0..self.count().div_ceil(per) {
             let chunk = self.chunk(index, damage);
+            barren = if chunk.slots.contains(&Slot::Good) { 0 } else { barren.saturating_add(CHUNK as u64) };
+            if barren > MAX_BARREN {
+                let next = index.saturating_add(1).saturating_mul(per);
+                let left = self.count().saturating_sub(next);
+                let what = format!(
+                    "budget: {MAX_BARREN} bytes of the MFT in a row without a record; its {left} records from {next} on were not searched for deleted and lost files"
+                );
+                damage.once(self.volume_offset(next), what, left.saturating_mul(self.record as u64));
+                return;
+            }
             for (n, slot) in chunk.slots.iter().enumerate() {
                 let number = index.saturating_mul(per).saturating_add(n as u64);
                 if *slot == Slot::Good

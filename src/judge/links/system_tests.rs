@@ -1,7 +1,7 @@
 //! The ladder on systems of other kinds: without a package database, with lists of starts, with another SSH server.
 #![allow(clippy::unwrap_used)]
 use super::tests::{at, driver, file, findings, findings_without_database, one, service};
-use crate::inventory::{Binary, Connection, Driver, File, Package, Row, Service};
+use crate::inventory::{Binary, Connection, Driver, File, Interface, Package, Row, Service};
 use crate::judge::{Finding, Rung, Severity};
 
 fn program(path: &str, imports: &[&str]) -> Row {
@@ -140,4 +140,42 @@ fn the_only_ssh_server_is_as_ordinary_as_the_usual_one() {
     assert_eq!(told(&findings(both)), [(Some(Rung::Installed), Severity::Low, "Dropbear")]);
     let changed = vec![program("/usr/sbin/dropbear", &[]), file("/usr/sbin/dropbear", "unowned")];
     assert_eq!(one(changed).rung, Some(Rung::Altered));
+}
+
+/// What one file of ifcfg gives: the interface and the connection over it.
+fn ifcfg(file: &str, interface: &str, name: &str, kind: &str, details: &[&str]) -> Vec<Row> {
+    let path = format!("/etc/sysconfig/network-scripts/{file}");
+    let row = Interface {
+        system: Some(0),
+        name: interface.into(),
+        manager: "ifcfg".into(),
+        kind: "ppp".into(),
+        method: "dialup".into(),
+        auto: true,
+        details: details.iter().map(|d| (*d).to_owned()).collect(),
+        evidence: at(&path, 1),
+        ..Interface::default()
+    };
+    let connection = Connection {
+        system: Some(0),
+        name: name.into(),
+        manager: "ifcfg".into(),
+        kind: kind.into(),
+        interface: interface.into(),
+        enabled: true,
+        enabled_by: vec!["brought up at boot".into()],
+        evidence: at(&path, 6),
+        ..Connection::default()
+    };
+    vec![row.into(), connection.into()]
+}
+
+#[test]
+fn an_interface_and_the_connection_of_its_file_are_one() {
+    let found = one(ifcfg("ifcfg-ppp0", "ppp0", "GPRS", "ppp-modem", &["modemport=/dev/ttyACM0", "wvdialsect=GPRS"]));
+    assert_eq!((found.rung, found.subject.as_str()), (Some(Rung::Enabled), "connection GPRS"));
+    assert!(found.observed.contains("interface ppp0"), "{}", found.observed);
+    // A DSL line's interface is no modem's.
+    let all = findings(ifcfg("ifcfg-dsl", "ppp1", "DSL line", "pppoe", &["type=xDSL", "eth=eth1"]));
+    assert!(all.iter().all(|f| f.rule != "cellular-link"), "{:?}", told(&all));
 }

@@ -103,9 +103,14 @@ fn file(text: &Text<'_>, verdict: &Verdict, out: &Out) {
         }
         let name = NAME.as_ref().and_then(|n| n.captures(&line)).and_then(|c| c.name("name"));
         let own = name.map(|n| n.as_str().to_owned());
-        if let Some(address) = named(&line)
-            && found.len() < MOST
-        {
+        if let Some(address) = named(&line) {
+            if found.len() == MOST {
+                let what = format!(
+                    "budget: lines that name a network card ({MOST}); later ones were not held against the logs"
+                );
+                out.gap_line(text.entry, number, what);
+                break;
+            }
             found.push((number, run, own.clone().unwrap_or_default(), address));
         }
         // A rule of udev speaks of its own interface only.

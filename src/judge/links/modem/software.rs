@@ -1,6 +1,6 @@
 //! Programs and packages that set links up, the connections themselves, and files that belong to them.
 use super::{INSTALLED, View, is_packaging, line_key, off_the_path, usb_ids};
-use crate::inventory::{Binary, Connection};
+use crate::inventory::{Binary, Connection, Interface};
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::Piece;
 use crate::judge::links::ground::Vouched;
@@ -165,6 +165,11 @@ impl View<'_> {
             });
         }
     }
+    /// The connections that an interface's own file sets up over it.
+    fn same_file(&self, i: &Interface) -> Vec<&Connection> {
+        let all = self.look.connections.iter().filter(|c| c.system == self.system && c.interface == i.name);
+        all.filter(|c| !i.name.is_empty() && c.evidence.path == i.evidence.path).collect()
+    }
     pub(super) fn interfaces(&mut self) {
         let foreign: BTreeSet<&str> = self
             .of(self.look.connections, |c| c.system)
@@ -175,14 +180,21 @@ impl View<'_> {
         for (row, i) in self.of(self.look.interfaces, |i| i.system) {
             let wwan = &*i.kind == "wwan" || i.name.starts_with("wwan");
             let dial = &*i.kind == "ppp" || matches!(i.method.as_str(), "ppp" | "wvdial");
-            let peer = i.details.iter().find_map(|d| d.strip_prefix("provider="));
+            // A peer of pppd, a section of wvdial.
+            let peer =
+                i.details.iter().find_map(|d| ["provider=", "wvdialsect="].iter().find_map(|k| d.strip_prefix(k)));
             if !(wwan || dial) || peer.is_some_and(|p| foreign.contains(p)) {
                 continue;
+            }
+            let same = self.same_file(i);
+            if !wwan && !same.is_empty() && same.iter().all(|c| !self.is_cellular(c)) {
+                continue; // DSL, a tunnel: the connection in its file says so
             }
             let auto = if i.auto { "comes up by itself" } else { "is set up" };
             let mut keys = vec![format!("if:{}", i.name)];
             keys.extend(self.node_key(&i.name));
             keys.extend(peer.map(|p| format!("peer:{p}")));
+            keys.extend(same.iter().filter(|c| self.is_cellular(c)).map(|c| format!("peer:{}", c.name)));
             self.pieces.push(Piece {
                 rows: vec![(self.ids.interfaces, row)],
                 rung: Some(if i.auto { Rung::Enabled } else { Rung::Configured }),

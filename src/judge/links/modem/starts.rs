@@ -1,7 +1,7 @@
 //! What brings links up, what the logs recorded of them, and what surrounds them.
 use super::{View, line_key};
 use crate::base::Name;
-use crate::inventory::Event;
+use crate::inventory::{Event, Interface};
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::{Piece, subject};
 use crate::judge::links::periods;
@@ -55,7 +55,9 @@ impl View<'_> {
             let told = format!("the start of {} by {}", s.name, s.by);
             self.start((self.ids.starts, row), follows, commands, s.enabled, &told, &how);
         }
-        for (row, i) in self.of(self.look.interfaces, |i| i.system) {
+        // The details of ifcfg are variables; its scripts are starts of their own.
+        let with_commands = |i: &&Interface| &*i.manager != "ifcfg";
+        for (row, i) in self.of(self.look.interfaces, |i| i.system).into_iter().filter(|(_, i)| with_commands(i)) {
             let how =
                 if i.auto { "runs when the interface comes up, by itself" } else { "runs when the interface comes up" };
             self.start(
