@@ -34,12 +34,14 @@ pub(crate) fn fault() -> Option<&'static str> {
     NETWORKS.as_ref().err().map(String::as_str)
 }
 
-/// Whether the number begins with the code of a country that has networks.
-pub(crate) fn is_imsi(number: &str) -> bool {
+/// Whether the number is an IMSI of a country and a network of it that the list has. An IMSI has no check digit: among
+/// bytes of no file this is what tells it from other numbers of its length.
+pub(crate) fn is_known(number: &str) -> bool {
     let Ok(known) = NETWORKS.as_ref() else { return false };
+    let has = |code: Option<&str>| code.is_some_and(|code| known.network.contains_key(code));
     (14..=15).contains(&number.len())
         && number.bytes().all(|b| b.is_ascii_digit())
-        && number.get(..3).is_some_and(|code| known.country.contains_key(code))
+        && (has(number.get(..5)) || has(number.get(..6)))
 }
 
 /// The network of an IMSI, or of a country and network code alone: `China Mobile (cn)`; a network that the list does
@@ -90,6 +92,7 @@ mod tests {
         assert_eq!(of("460991234567890"), "a network of cn");
         assert_eq!(of("46099"), "network 99 of cn");
         assert_eq!((of("999991234567890"), of("4600x"), of("46")), (String::new(), String::new(), String::new()));
-        assert!(is_imsi("460001234567890") && !is_imsi("999991234567890") && !is_imsi("46000"));
+        assert!(is_known("460001234567890") && !is_known("460991234567890"));
+        assert!(!is_known("999991234567890") && !is_known("46000"));
     }
 }

@@ -214,7 +214,7 @@ impl Known {
                 };
                 let one_digit = number.bytes().all(|b| number.bytes().next() == Some(b));
                 let holds = match name {
-                    "imsi" => operators::is_imsi(number),
+                    "imsi" => operators::is_known(number),
                     _ => luhn(number),
                 };
                 if holds && !one_digit {
@@ -268,6 +268,7 @@ mod tests {
         assert_eq!(at("490154203237518\n"), [""; 0], "nothing names it");
         assert_eq!(at("imsi=460001234567890;"), ["imsi 460001234567890 China Mobile (cn) @700"]);
         assert_eq!(at("imsi=999991234567890;"), [""; 0], "no such country");
+        assert_eq!(at("imsi=460991234567890;"), [""; 0], "no such network there");
         assert_eq!(at("\"iccid\":\"8986012345678901235\""), [""; 0]);
         assert_eq!(at("\"iccid\":\"89860123456789012341\"").len(), usize::from(luhn("89860123456789012341")));
         let wide: Vec<u8> = "\r\nimei: 490154203237518\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

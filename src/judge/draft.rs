@@ -62,8 +62,15 @@ impl Draft {
             altered: false,
         })
     }
+    /// Of a deleted file the file counts, not the line: what is left of it is told once.
     fn spots(&self, tables: &Tables<'_>) -> BTreeSet<Spot> {
-        self.evidence(tables).map(|e| (e.filesystem, e.path.clone(), e.line, e.key.clone())).collect()
+        let whole = |e: &Evidence| e.deleted && !e.path.is_empty();
+        self.evidence(tables)
+            .map(|e| match whole(e) {
+                true => (e.filesystem, e.path.clone(), None, Default::default()),
+                false => (e.filesystem, e.path.clone(), e.line, e.key.clone()),
+            })
+            .collect()
     }
     fn evidence<'a>(&'a self, tables: &'a Tables<'_>) -> impl Iterator<Item = &'a Evidence> {
         self.rows.iter().filter_map(|(t, row)| tables.get(*t)?.evidence(*row))

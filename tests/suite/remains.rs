@@ -160,3 +160,103 @@ fn luhn(digits: &str) -> bool {
         .sum();
     sum.is_multiple_of(10)
 }
+
+/// Settings that were deleted, as rows of their own; and one finding of each.
+fn removed(folder: &Path, image: &str) -> (Vec<String>, Vec<String>) {
+    let report = traces(folder, image).1;
+    let of = |row: &Value, keys: &[&str]| {
+        keys.iter().map(|k| row[*k].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let mut rows: Vec<String> = report["inventory"]["removed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["table"] == "connections")
+        .map(|r| of(r, &["kind", "name", "path", "told_by"]))
+        .collect();
+    let mut told: Vec<String> =
+        report["findings"].as_array().unwrap().iter().map(|f| of(f, &["severity", "rule", "rung"])).collect();
+    rows.sort();
+    told.sort();
+    (rows, told)
+}
+
+const WIREGUARD: &str = "[Interface]\nPrivateKey=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=\nAddress=10.0.0.2/24\n[Peer]\n\
+    PublicKey=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb=\nEndpoint=vpn.example.org:51820\nAllowedIPs=0.0.0.0/0\n";
+const MODEM: &str = "[connection]\nid=wwan\ntype=gsm\n[gsm]\napn=m2m.example\nnumber=*99#\n";
+const DELETED: [&str; 2] = ["etc/wireguard/wg0.conf", "etc/NetworkManager/system-connections/wwan.nmconnection"];
+
+fn root_with_settings(root: &Path) {
+    plant(
+        root,
+        &[
+            ("/etc/os-release", "ID=debian\n"),
+            ("/etc/wireguard/wg0.conf", WIREGUARD),
+            ("/etc/NetworkManager/system-connections/wwan.nmconnection", MODEM),
+        ],
+    );
+}
+
+fn hold_deleted_settings(folder: &Path, image: &str) {
+    let (rows, told) = removed(folder, image);
+    assert_eq!(
+        rows,
+        [
+            "gsm wwan /etc/NetworkManager/system-connections/wwan.nmconnection path",
+            "wireguard wg0 /etc/wireguard/wg0.conf path"
+        ]
+    );
+    // Each file is told once, whatever of it can still be read.
+    assert_eq!(told, ["medium cellular-link configured", "medium deleted-file-with-access-settings "]);
+}
+
+#[test]
+fn settings_deleted_from_fat_are_rows() {
+    if !["mkfs.fat", "mcopy", "mdel"].into_iter().all(have) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    root_with_settings(&root);
+    let image = dir.path().join("fat.img");
+    std::fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+    let at = image.to_str().unwrap();
+    let done = timeout("mkfs.fat", &["-F", "32", at]);
+    assert!(done.status.success(), "{done:?}");
+    let etc = root.join("etc");
+    let done = timeout("mcopy", &["-s", "-m", "-Q", "-i", at, etc.to_str().unwrap(), "::/"]);
+    assert!(done.status.success(), "{done:?}");
+    for file in DELETED {
+        let done = timeout("mdel", &["-i", at, &format!("::/{file}")]);
+        assert!(done.status.success(), "{done:?}");
+    }
+    hold_deleted_settings(dir.path(), "fat.img");
+}
+
+#[test]
+fn settings_deleted_from_ntfs_are_rows() {
+    if !["mkntfs", "ntfs-3g", "umount"].into_iter().all(have) || !Path::new("/dev/fuse").exists() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("ntfs.img");
+    std::fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+    let (at, mount) = (image.to_str().unwrap().to_owned(), dir.path().join("mount"));
+    std::fs::create_dir(&mount).unwrap();
+    let done = timeout("mkntfs", &["-q", "-F", "-f", &at]);
+    assert!(done.status.success(), "{done:?}");
+    // Two mounts: what is written and deleted within one may never reach the disk.
+    for change in [root_with_settings as fn(&Path), |root| {
+        DELETED.iter().for_each(|file| std::fs::remove_file(root.join(file)).unwrap());
+    }] {
+        let done = timeout("ntfs-3g", &[&at, mount.to_str().unwrap()]);
+        assert!(done.status.success(), "{done:?}");
+        let changed = std::panic::catch_unwind(|| change(&mount));
+        let done = timeout("umount", &[mount.to_str().unwrap()]);
+        if !done.status.success() {
+            timeout("umount", &["-l", mount.to_str().unwrap()]);
+        }
+        assert!(changed.is_ok() && done.status.success(), "{done:?}");
+    }
+    hold_deleted_settings(dir.path(), "ntfs.img");
+}

@@ -12,7 +12,7 @@ const MAX_KIND: usize = 50;
 
 pub(crate) const CONTENT: Content = Content {
     name: "loose.remains",
-    about: "deleted files: lines of settings, logs and histories that tell of modems and tunnels; IMEI and ICCID by name and check digit, IMSI by name and country, with its network",
+    about: "deleted files: lines of settings, logs and histories that tell of modems and tunnels; IMEI and ICCID by name and check digit, IMSI by name and known network",
     wants,
     consume,
 };
