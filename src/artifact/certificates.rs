@@ -1,17 +1,17 @@
 //! Certificates, wherever they lie → `certificates`: files of PEM and DER, and the databases of NSS (`cert9.db`: SQLite,
-//! table `nssPublic`, a certificate's DER in the column of CKA_VALUE), and Java's key stores.
+//! table `nssPublic`, a certificate's DER in the column of CKA_VALUE), Java's key stores, and stores of PKCS #12.
 use super::{Content, Out, Sight};
 use crate::base::Evidence;
 use crate::evidence::Entry;
 use crate::format::bytes::Bytes;
 use crate::format::sqlite::{Database, MAGIC, Value};
-use crate::format::{jks, x509};
+use crate::format::{jks, pkcs12, x509};
 use crate::inventory::Certificate;
 use memchr::memmem;
 
 pub(super) const CONTENT: Content = Content {
     name: "certificates",
-    about: "X.509 certificates in PEM and DER, in NSS databases and Java's key stores (JKS): whom they name, their key, their time, the store they lie in",
+    about: "X.509 certificates in PEM and DER, in NSS databases, Java's key stores (JKS) and stores of PKCS #12 (those that are plain or have the password they are shipped with): whom they name, their key, their time, the store they lie in",
     wants,
     consume,
 };
@@ -37,6 +37,7 @@ fn wants(entry: &Entry, head: &[u8]) -> bool {
         && !head.starts_with(b"#!")
         && (x509::has_pem(head)
             || jks::is_store(head)
+            || pkcs12::is_store(head)
             || (is_named(path) && x509::is_der(head))
             || (!store(path).is_empty() && !head.contains(&0))
             || (is_nss(path) && head.starts_with(MAGIC)))
@@ -88,6 +89,10 @@ fn consume(sight: &Sight<'_>, content: &[u8], out: &Out) {
     }
     if jks::is_store(content) {
         java(sight, content, out);
+        return;
+    }
+    if pkcs12::is_store(content) {
+        personal(sight, content, out);
         return;
     }
     if x509::is_der(content) && !x509::has_pem(content) {
@@ -170,6 +175,33 @@ fn java(sight: &Sight<'_>, content: &[u8], out: &Out) {
     if let Some((at, what)) = fault {
         let rest = (content.len() as u64).saturating_sub(at);
         out.gap_in(sight.entry, at, format!("the key store was not read from here on: {what}"), rest);
+    }
+}
+
+/// A store of PKCS #12.
+fn personal(sight: &Sight<'_>, content: &[u8], out: &Out) {
+    let store = pkcs12::read(content);
+    for (number, stored) in (1_u32..).zip(&store.certificates) {
+        if number as usize > x509::MAX {
+            out.gap(sight.entry, "budget: certificates; the rest was not listed");
+            break;
+        }
+        match x509::read(&stored.der) {
+            Ok(read) => {
+                let words =
+                    if stored.sealed { ", decrypted with the password that stores are shipped with" } else { "" };
+                let key = Some(format!("bag {} {number}{words}", stored.alias));
+                let evidence = Evidence { key, ..sight.part(stored.run) };
+                out.push(row(sight, number, read, store.private_key, evidence));
+            }
+            Err(what) => {
+                let what = format!("no certificate that can be read: {what}");
+                out.gap_in(sight.entry, stored.run.offset, what, stored.run.len);
+            }
+        }
+    }
+    for (run, what) in store.unread {
+        out.gap_in(sight.entry, run.offset, format!("key store of PKCS #12: {what}"), run.len);
     }
 }
 
@@ -346,6 +378,24 @@ mod tests {
         assert_eq!(told("/opt/x.der", b"\x30\x82\x01\x00\x30\x82 and no more"), (vec![], 1));
         let s = system("/bin/x\n    #!/bin/sh\n");
         assert!(!wants(s.get("/bin/x").unwrap(), b"#!/bin/sh\n-----BEGIN CERTIFICATE-----"));
+    }
+
+    #[test]
+    fn a_store_of_pkcs12() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(_) = made(dir.path()) else { return };
+        let store = dir.path().join("s.p12");
+        let one = |password: &str| {
+            let done = Command::new("timeout")
+                .args(["60", "openssl", "pkcs12", "-export", "-passout", &format!("pass:{password}"), "-name", "own"])
+                .args([Path::new("-inkey"), &dir.path().join("k.pem"), Path::new("-in"), &dir.path().join("c.pem")])
+                .args([Path::new("-out"), &store])
+                .output();
+            assert!(done.unwrap().status.success());
+            told("/etc/openvpn/client.p12", &std::fs::read(&store).unwrap())
+        };
+        assert_eq!(one("changeit"), (vec!["1 CN=own root [] Some(true) true".to_owned()], 0));
+        assert_eq!(one("of-nobody-else"), (vec![], 1));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod keytab;
 pub mod kmod;
 pub mod lines;
 pub mod pe;
+pub mod pkcs12;
 pub mod putty;
 pub mod rpm;
 pub mod rustcrates;

@@ -1,7 +1,7 @@
 //! System V init and its kin: init.d scripts with their LSB headers and rc links, inittab (also
-//! BusyBox's), rc.local, inetd and xinetd (init(8), inittab(5), insserv(8), inetd.conf(5), xinetd.conf(5)).
+//! BusyBox's, and what OpenWrt's scripts hand to procd), rc.local, inetd and xinetd (init(8), inittab(5), insserv(8), inetd.conf(5), xinetd.conf(5)).
 //! What a systemd unit of the same name replaces is listed, but not as enabled.
-use super::starts::{Way, cut};
+use super::starts::{Way, cut, procd};
 use super::{program, systemd};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ARTIFACT: Artifact = Artifact {
     name: "linux.sysv",
-    about: "init.d scripts and their rc links, inittab, rc.local, inetd and xinetd",
+    about: "init.d scripts and their rc links, the commands they hand to procd, inittab, rc.local, inetd and xinetd",
     os: Os::Linux,
     reads: &[
         "/etc/init.d/*",
@@ -131,6 +131,18 @@ fn scripts(system: &System, out: &Out, machine: &Machine) {
             why: if enabled { found.clone() } else { s.why.clone() },
             ..s
         }));
+        if procd::is_script(&text.bytes) {
+            let way = Way::root("procd", way.when).only(enabled, &why);
+            let (instances, over) = procd::instances(&text.bytes);
+            for i in instances {
+                let at = text.line_at(i.line, i.run);
+                let row = way.words(system, &name, "procd_set_param command", &i.command, at);
+                out.push(Start { why: if enabled { found.clone() } else { row.why.clone() }, ..row });
+            }
+            if over {
+                out.gap(text.entry, "budget: lines and instances of procd; the rest was not listed");
+            }
+        }
         out.push(Service {
             name,
             manager: "sysv".into(),

@@ -142,3 +142,49 @@ fn hostile_files_end() {
     assert!(rows.len() < 10 + 200, "{}", rows.len());
     assert!(gaps.len() >= 2, "{gaps:?}");
 }
+
+#[test]
+fn commands_that_scripts_hand_to_procd() {
+    let tree = "\
+/etc/rc.common
+    x
+/etc/init.d/sync mode=755
+    #!/bin/sh /etc/rc.common
+    START=95
+    USE_PROCD=1
+    PROG=/usr/sbin/pppd
+    start_service() {
+    \tprocd_open_instance
+    \tprocd_set_param command $PROG call office nodetach
+    \tprocd_close_instance
+    }
+/etc/rc.d/S95sync -> ../init.d/sync
+/etc/init.d/off mode=755
+    #!/bin/sh /etc/rc.common
+    start_service() {
+    \tprocd_set_param command /usr/sbin/pppd call other
+    }
+/usr/sbin/pppd mode=755
+    x
+";
+    let starts: Vec<Start> = rows(&system(tree), &ARTIFACT)
+        .0
+        .into_iter()
+        .filter_map(|r| if let Row::Start(s) = r { Some(*s) } else { None })
+        .collect();
+    let shown: Vec<_> = starts
+        .iter()
+        .filter(|s| &*s.by == "procd")
+        .map(|s| {
+            (s.name.as_str(), s.command.as_str(), s.program.as_ref().map(Name::display), s.enabled, s.evidence.line)
+        })
+        .collect();
+    let pppd = Some("/usr/sbin/pppd".to_owned());
+    assert_eq!(
+        shown,
+        [
+            ("off", "/usr/sbin/pppd call other", pppd.clone(), false, Some(3)),
+            ("sync", "/usr/sbin/pppd call office nodetach", pppd, true, Some(7)),
+        ]
+    );
+}

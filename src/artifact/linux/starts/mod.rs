@@ -9,6 +9,7 @@ pub(crate) mod logging;
 pub(crate) mod machines;
 pub(crate) mod packages;
 pub(crate) mod plc;
+pub(crate) mod procd;
 pub(crate) mod servers;
 pub(crate) mod shells;
 pub(crate) mod sourced;

@@ -1,6 +1,6 @@
 //! Programs and packages that set links up, the connections themselves, and files that belong to them.
 use super::{INSTALLED, View, is_packaging, line_key, off_the_path, usb_ids};
-use crate::inventory::{Binary, Connection, Interface};
+use crate::inventory::{Binary, Connection, Interface, Start};
 use crate::judge::finding::Rung;
 use crate::judge::links::frame::Piece;
 use crate::judge::links::ground::Vouched;
@@ -57,7 +57,14 @@ impl View<'_> {
     fn script(&mut self, row: usize, b: &Binary, vouched: Vouched) {
         let has = |what: &str| b.imports.iter().any(|i| i == what);
         let dials = has("pppd") || has("modem manager") || (has("modem device") && has("AT command"));
-        if !dials {
+        // What a script hands to procd is a start with that command, which tells more.
+        let handed = |s: &Start| {
+            s.system == self.system
+                && &*s.by == "procd"
+                && s.evidence.path == b.path
+                && self.know.commands.is_match(&s.command)
+        };
+        if !dials || self.look.starts.iter().any(handed) {
             return;
         }
         let mut rows = vec![(self.ids.binaries, row)];
