@@ -1,6 +1,6 @@
 # What the scripts of plants use. The current folder is the root of the system; $KIT keeps what is fetched and built.
 set -euo pipefail
-# unit NAME COMMAND [DESCRIPTION]: a program that the system's own init starts at boot: systemd, procd, OpenRC, else BusyBox.
+# unit NAME COMMAND [DESCRIPTION]: a program that the system's own init starts at boot: systemd, procd, OpenRC, System V, else BusyBox.
 unit() {
   if [ -e usr/lib/systemd/systemd ] || [ -e lib/systemd/systemd ]; then
     mkdir -p etc/systemd/system/multi-user.target.wants
@@ -12,6 +12,8 @@ unit() {
   elif [ -d etc/runlevels ]; then
     printf '#!/sbin/openrc-run\ndescription="%s"\ncommand=%s\ncommand_args="%s"\ncommand_background=true\n' "${3:-$1}" "${2%% *}" "${2#"${2%% *}"}" >"etc/init.d/$1"
     chmod 755 "etc/init.d/$1"; ln -sf "/etc/init.d/$1" "etc/runlevels/default/$1"
+  elif grep -q initdefault etc/inittab; then # System V: a line without an id is none
+    printf 'x9:2345:respawn:%s\n' "$2" >>etc/inittab
   else
     printf '::respawn:%s\n' "$2" >>etc/inittab
   fi

@@ -1,7 +1,7 @@
 //! System V init and its kin: init.d scripts with their LSB headers and rc links, inittab (also
 //! BusyBox's, and what OpenWrt's scripts hand to procd), rc.local, inetd and xinetd (init(8), inittab(5), insserv(8), inetd.conf(5), xinetd.conf(5)).
 //! What a systemd unit of the same name replaces is listed, but not as enabled.
-use super::starts::{Way, cut, procd};
+use super::starts::{Way, cut, described};
 use super::{program, systemd};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::{Evidence, Name};
@@ -131,9 +131,9 @@ fn scripts(system: &System, out: &Out, machine: &Machine) {
             why: if enabled { found.clone() } else { s.why.clone() },
             ..s
         }));
-        if procd::is_script(&text.bytes) {
+        if described::is_procd(&text.bytes) {
             let way = Way::root("procd", way.when).only(enabled, &why);
-            let (instances, over) = procd::instances(&text.bytes);
+            let (instances, over) = described::instances(&text.bytes);
             for i in instances {
                 let at = text.line_at(i.line, i.run);
                 let row = way.words(system, &name, "procd_set_param command", &i.command, at);

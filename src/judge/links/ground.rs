@@ -14,6 +14,8 @@ pub(in crate::judge) enum Vouched {
     Owned,
     /// An owned configuration file that somebody edited.
     Edited,
+    /// An owned list of this machine's own, of whose content the package tells nothing.
+    Unproven,
     /// Owned by no package, but as the list of another package manager says.
     Component,
     /// Owned, and its content differs from the package's manifest.
@@ -38,6 +40,7 @@ impl Vouched {
         match self {
             Self::Owned => "as its package ships it",
             Self::Edited => "a configuration file that differs from what its package shipped",
+            Self::Unproven => "a list that the machine's owner fills in, of a package without digests",
             Self::Component => "not of the system's packages, and as the component that it belongs to lists it",
             Self::Differs => "differs from its package's manifest",
             Self::Unowned => "owned by no package",
@@ -133,7 +136,12 @@ impl<'a> Ground<'a> {
     }
     /// How the file stands in which a row was read.
     pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {
-        self.vouched(system, &evidence.path)
+        let vouched = self.vouched(system, &evidence.path);
+        let unproven = || self.file(system, &evidence.path).is_some_and(|(_, f)| &*f.package_check == "no-digest");
+        match vouched == Vouched::Owned && is_own_list(&evidence.path) && unproven() {
+            true => Vouched::Unproven,
+            false => vouched,
+        }
     }
     /// Of the programs that `prog:` keys name, those that no package vouches for: rows and words.
     pub(in crate::judge) fn unvouched(&self, system: Option<u32>, keys: &[String]) -> (Vec<usize>, String) {
@@ -167,6 +175,14 @@ impl<'a> Ground<'a> {
     pub(in crate::judge) fn package(&self, system: Option<u32>, path: &Name) -> Option<&'a str> {
         self.file(system, path).and_then(|(_, f)| f.package.as_deref())
     }
+}
+
+/// Lists of commands in which a line more is a start more; opkg's packages have no digest of them but where they are
+/// marked as settings.
+fn is_own_list(path: &Name) -> bool {
+    const LISTS: [&[u8]; 4] = [b"/etc/inittab", b"/etc/rc.local", b"/etc/rc.d/rc.local", b"/etc/crontab"];
+    const FOLDERS: [&[u8]; 2] = [b"/etc/crontabs/", b"/var/spool/cron/"];
+    LISTS.contains(&path.bytes()) || FOLDERS.iter().any(|f| path.bytes().starts_with(f))
 }
 
 /// Starts whose rows in services, tasks and interfaces are looked at, and those inside of containers. Of ifupdown the

@@ -179,3 +179,13 @@ fn an_interface_and_the_connection_of_its_file_are_one() {
     let all = findings(ifcfg("ifcfg-dsl", "ppp1", "DSL line", "pppoe", &["type=xDSL", "eth=eth1"]));
     assert!(all.iter().all(|f| f.rule != "cellular-link"), "{:?}", told(&all));
 }
+
+#[test]
+fn a_line_more_in_a_list_of_a_package_without_digests() {
+    for (check, rung) in [("no-digest", Rung::Enabled), ("ok", Rung::Altered)] {
+        let path = "/usr/sbin/healthd";
+        let found =
+            one(vec![program(path, SHELL), file(path, "unowned"), file("/etc/inittab", check), respawn(path, path)]);
+        assert_eq!(found.rung, Some(rung), "{check}");
+    }
+}

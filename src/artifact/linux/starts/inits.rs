@@ -1,7 +1,7 @@
 //! Other inits than systemd and System V: OpenRC, runit, s6, daemontools, dinit, Upstart, BusyBox's mdev, and what the
 //! kernel itself starts first. openrc-run(8), runsvdir(8), s6-svscan, dinit-service(5), init(5) of Upstart, mdev's
 //! own description, kernel-command-line(7).
-use super::{Way, bounded, cut, glob, has, is_executable};
+use super::{Way, bounded, cut, described, glob, has, is_executable};
 use crate::artifact::{Artifact, Os, Out};
 use crate::base::Name;
 use crate::evidence::{System, Text};
@@ -78,8 +78,15 @@ fn openrc(system: &System, out: &Out) {
         let way = Way::root("openrc", when)
             .only(is_executable(system, entry), "not executable")
             .only(runs, "no OpenRC on this disk");
-        let row = way.file(system, entry, &format!("runlevel {level}"));
+        let trigger = format!("runlevel {level}");
+        let row = way.file(system, entry, &trigger);
         out.extend(row.map(|s| Start { arguments: "start".to_owned(), ..s }));
+        let script = system.resolve(entry.path.bytes()).filter(|e| e.is_file());
+        let Some(text) = script.and_then(|script| out.text(system, script)) else { continue };
+        if let Some(set) = described::of_openrc(&text.bytes) {
+            let name = Name::new(entry.path.file_name()).display();
+            out.push(way.words(system, &name, &trigger, &set.command, text.line_at(set.line, set.run)));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What starts, beside units, init scripts and tasks: one file a kind of place. Each way gives a row of `starts`;
 //! readers of other tables (units, crontabs, PAM, udev …) make theirs with the same [`Way`].
 pub(crate) mod containers;
+pub(crate) mod described;
 pub(crate) mod desktop;
 pub(crate) mod hooks;
 pub(crate) mod inits;
@@ -9,7 +10,7 @@ pub(crate) mod logging;
 pub(crate) mod machines;
 pub(crate) mod packages;
 pub(crate) mod plc;
-pub(crate) mod procd;
+
 pub(crate) mod servers;
 pub(crate) mod shells;
 pub(crate) mod sourced;

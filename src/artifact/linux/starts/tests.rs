@@ -139,3 +139,24 @@ fn patterns_fall_apart_into_their_choices() {
     assert_eq!(choices("/a{b"), ["/a{b"]);
     assert_eq!(joined(&["a".into(), "b c".into(), "it's".into(), String::new()]), "a 'b c' 'it'\\''s' ''");
 }
+
+#[test]
+fn commands_that_scripts_of_openrc_describe() {
+    let tree = "\
+/sbin/openrc mode=755
+    x
+/usr/bin/agent mode=755
+    x
+/etc/init.d/agent mode=755
+    #!/sbin/openrc-run
+    command=/usr/bin/agent
+    command_args=\"-c /etc/agent.toml\"
+/etc/runlevels/default/agent -> /etc/init.d/agent
+";
+    let all = testing::starts(tree, &inits::ARTIFACT).0;
+    let found: Vec<_> = all.iter().filter(|s| &*s.by == "openrc" && &*s.kind == "command").collect();
+    let [one] = found.as_slice() else { panic!("{all:#?}") };
+    assert_eq!((one.name.as_str(), one.command.as_str()), ("agent", "/usr/bin/agent -c /etc/agent.toml"));
+    assert_eq!((one.program.clone(), one.enabled, one.evidence.line), (Some("/usr/bin/agent".into()), true, Some(2)));
+    assert_eq!((one.trigger.as_str(), one.arguments.as_str()), ("runlevel default", "-c /etc/agent.toml"));
+}

@@ -57,7 +57,7 @@ impl View<'_> {
     fn script(&mut self, row: usize, b: &Binary, vouched: Vouched) {
         let has = |what: &str| b.imports.iter().any(|i| i == what);
         let dials = has("pppd") || has("modem manager") || (has("modem device") && has("AT command"));
-        // What a script hands to procd is a start with that command, which tells more.
+        // The command that a script describes is a start of its own, which tells more.
         let handed = |s: &Start| {
             s.system == self.system
                 && &*s.by == "procd"

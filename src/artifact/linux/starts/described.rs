@@ -1,7 +1,8 @@
-//! What init scripts of OpenWrt hand to procd, or start by the helpers of `/lib/functions/service.sh`: the command of each
-//! instance. Such scripts are of `/etc/rc.common`; they describe a service more than they run one.
+//! Init scripts that describe a service more than they run one. Those of OpenWrt (`/etc/rc.common`) hand the command of each
+//! instance to procd, or start it by the helpers of `/lib/functions/service.sh`; those of OpenRC (`openrc-run`) set
+//! variables: openrc-run(8).
 use crate::base::Run;
-use crate::format::lines::lines;
+use crate::format::lines::{lines, unquote};
 use std::collections::BTreeMap;
 
 /// Lines of a script, and instances in it, that are looked at.
@@ -18,7 +19,7 @@ pub(crate) struct Instance {
     pub(crate) run: Run,
 }
 
-pub(crate) fn is_script(bytes: &[u8]) -> bool {
+pub(crate) fn is_procd(bytes: &[u8]) -> bool {
     let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     first.starts_with(b"#!") && first.windows(14).any(|w| w == b"/etc/rc.common")
 }
@@ -67,14 +68,44 @@ pub(crate) fn instances(bytes: &[u8]) -> (Vec<Instance>, bool) {
     (found, over)
 }
 
+/// The command that a script of OpenRC sets, with its arguments, where the first of these is set last.
+pub(crate) fn of_openrc(bytes: &[u8]) -> Option<Instance> {
+    let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    let runs = |name: &[u8]| first.windows(name.len()).any(|w| w == name);
+    if !first.starts_with(b"#!") || !(runs(b"openrc-run") || runs(b"/sbin/runscript")) {
+        return None;
+    }
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let mut program = None;
+    for line in lines(bytes).take(MOST_LINES) {
+        let body = line.text.trim();
+        let Some((name, value)) = body.split_once('=').filter(|(name, _)| is_name(name)) else { continue };
+        let value = filled(unquote(value), &variables);
+        if name == "command" {
+            program = Some((line.number, line.run));
+        }
+        if variables.len() < MOST_VARIABLES {
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    let (line, run) = program?;
+    let of = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
+    let words = [of("command"), of("command_args"), of("command_args_foreground"), of("command_args_background")];
+    let command = words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
+    Some(Instance { command, line, run })
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 /// `NAME=word` alone on its line.
 fn assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.strip_prefix("local ").unwrap_or(line);
     let (name, value) = line.split_once('=')?;
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let value = value.trim_matches(['"', '\'']);
     let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || "$`;&|()<>\"'".contains(c));
-    (is_name && plain).then_some((name, value))
+    (is_name(name) && plain).then_some((name, value))
 }
 
 /// With `$NAME` and `${NAME}` replaced where the name is known; longer names first.
@@ -118,13 +149,26 @@ mod tests {
             procd_open_instance\n\tprocd_set_param command \"$PROG\" -c ${conf} $other\n\t[ -n \"$x\" ] && procd_append_param command -v\n\t\
             procd_append_param command -4\n\tprocd_set_param respawn\n\tprocd_close_instance\n\tprocd_open_instance\n\t\
             procd_append_param command lost\n\tprocd_set_param command /usr/bin/qmi up\n}\n";
-        assert!(is_script(text.as_bytes()) && !is_script(b"#!/bin/sh\n# /etc/rc.common\n"));
+        assert!(is_procd(text.as_bytes()) && !is_procd(b"#!/bin/sh\n# /etc/rc.common\n"));
         assert_eq!(
             commands(text),
             [(8, "\"/usr/sbin/meshd\" -c /var/etc/mesh.conf $other -4".to_owned()), (15, "/usr/bin/qmi up".to_owned())]
         );
         assert_eq!(commands("service_start /usr/sbin/old -d\n"), [(1, "/usr/sbin/old -d".to_owned())]);
         assert_eq!(commands("procd_set_param commander x\n"), []);
+    }
+
+    #[test]
+    fn commands_of_openrc() {
+        let text = "#!/sbin/openrc-run\nname=agent\ncfg=\"/etc/agent.toml\"\ncommand=\"/usr/bin/agent\"\n\
+            command_args=\"-c ${cfg} --as $name\"\ncommand_background=true\ndepend() {\n\tneed net\n}\n";
+        let found = of_openrc(text.as_bytes());
+        assert_eq!(
+            found.map(|i| (i.line, i.command)),
+            Some((4, "/usr/bin/agent -c /etc/agent.toml --as agent".to_owned()))
+        );
+        assert_eq!(of_openrc(b"#!/bin/sh\ncommand=/usr/bin/agent\n"), None);
+        assert_eq!(of_openrc(b"#!/sbin/openrc-run\nstart() {\n\t/usr/bin/agent\n}\n"), None);
     }
 
     #[test]
