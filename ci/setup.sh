@@ -6,7 +6,7 @@ packages="build-essential fuse3 rsync debootstrap dosfstools mtools exfatprogs e
   sleuthkit dislocker openssh-client golang-go qemu-utils ntfs-3g wimtools strace
   systemd-journal-remote mtd-utils u-boot-tools libubootenv-tool device-tree-compiler xorriso genisoimage 7zip erofs-utils f2fs-tools
   cpio minisign hashdeep mtree-netbsd aide libarchive-tools rpm pacman-package-manager zip lzop lz4 zstd bzip2 xz-utils binutils python3
-  nftables iptables sudo openssh-server kmod initramfs-tools-core
+  nftables iptables sudo openssh-server kmod initramfs-tools-core libhivex-bin
   fonts-droid-fallback libgl1 libegl1 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 xvfb"
 missing=""
 for p in $packages; do

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares real systems, and prints what docs/compare.md says of it. Needs root (overlay mounts, chroot), mke2fs, and
-debsums and hashdeep in the path; diffoscope where --diffoscope is given; for --time a Debian mirror.
+debsums, hashdeep, rpm and rpmbuild in the path; diffoscope where --diffoscope is given; for --time a Debian mirror.
 
-usage: sisters.py CRANESCOPE FOLDER [--work DIR] [--only sisters,tools,time] [--diffoscope PROGRAM]
+usage: sisters.py CRANESCOPE FOLDER [--work DIR] [--only sisters,tools,rpm,time] [--diffoscope PROGRAM]
 
 FOLDER keeps debian12.root and debian11.root (systems.sh makes them). DIR takes images and trees, about 6 GB.
 
@@ -10,11 +10,12 @@ sisters  five sisters of debian12.root with a name, keys, an address and a past 
          alone: does it rank first?
 tools    the same plants all together: which of them dpkg --verify, debsums, hashdeep and diffoscope name, and how much
          else they name.
+rpm      packages of debian12.root as RPM packages in a tree of their own, the same plants: which rpm -Va names.
 time     debian11.root, brought to bookworm and to trixie by apt, then changed by hand in five places: whose hand does
          the comparison see, held against dpkg.log?
 
 Exit code 0: each plant first and nothing beside it, no package change taken for a hand's, no hand's for a package's."""
-import argparse, json, os, pathlib, re, shutil, subprocess, sys, time
+import argparse, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
 
 COUNT, ODD = 5, 2
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJkZmhqbHByc3V3eXoxMzU3OWFjZWdpa21vcXN1d3kx support@vendor\n"
@@ -233,6 +234,25 @@ def sisters(tool, base, work):
     return wrong
 
 
+def listed_by_diffoscope(text, root):
+    """A line for each path of which it says something: a difference of its own, or a name in a folder's list alone."""
+    paths, folder, in_list = [], "", False
+    for line in text.splitlines():
+        bare = line.lstrip("│├└─ ")
+        if bare.startswith(f"+++ {root}"):
+            folder, in_list = bare[4:].removeprefix(str(root)).lstrip("/"), False
+            paths.append(folder)
+        elif re.match(r"^[│ ]*[├└]── ", line):
+            in_list = bare == "file list"
+        elif in_list and re.match(r"[+-][^+-]", bare):
+            name = f"{folder}/{bare[1:]}".lstrip("/")
+            # What only moved in the list is on both sides; of a new folder its content is not listed.
+            below = [p.relative_to(root).as_posix() for p in (root / name).rglob("*")] if bare[0] == "+" else []
+            paths.append(" ".join([name, *below[:40]]))
+    twice = {p for p in paths if paths.count(p) > 1}
+    return "\n".join(dict.fromkeys(p for p in paths if p and not (p in twice and "/" not in p)))
+
+
 def tools(tool, base, work, diffoscope):
     """All plants at once: what each tool names, and how much beside it."""
     clean, odd = Sister(work, base, 0, "clean"), Sister(work, base, ODD, "planted")
@@ -250,22 +270,94 @@ def tools(tool, base, work, diffoscope):
         if diffoscope:
             begun = time.time()
             out = work / "diffoscope.txt"
-            run(diffoscope, "--exclude-directory-metadata=yes", "--max-report-size", "0", "--text", out, clean.root, odd.root, ok=(0, 1), seconds=3000)
-            text = out.read_text(errors="replace")
-            told["diffoscope"] = "\n".join(line for line in text.splitlines() if re.match(r"^[│ ]*[├└]──|^[│ ]*--- |^[│ ]*\+\+\+ |^│ [+]", line))
+            run(diffoscope, "--exclude-directory-metadata=no", "--max-report-size", "0", "--text", out, clean.root, odd.root, ok=(0, 1), seconds=3000)
+            told["diffoscope"] = listed_by_diffoscope(out.read_text(errors="replace"), odd.root)
             print(f"diffoscope took {time.time() - begun:.0f} s and wrote {out.stat().st_size} bytes")
         ours = compared(tool, cases)
     finally:
         clean.close()
         odd.close()
+    return against(told, ours, PLANTS)
+
+
+def against(told, ours, plants):
+    """What each tool names of the plants, how much else, and what the comparison does."""
     for name, text in told.items():
-        named = [what for what, _, path, _ in PLANTS if path.lstrip("/") in text]
-        own = sum(1 for line in text.splitlines() if line.strip() and not any(path.lstrip("/") in line for _, _, path, _ in PLANTS))
-        print(f"{name}: names the file of {len(named)} of {len(PLANTS)}; {own} further lines; not: {'; '.join(w for w, *_ in PLANTS if w not in named)}")
-    named = [what for what, word, _, _ in PLANTS if any(word in words(d) for d in ours["differences"])]
+        named = [what for what, _, path, _ in plants if path.lstrip("/") in text]
+        own = sum(1 for line in text.splitlines() if line.strip() and not any(path.lstrip("/") in line for _, _, path, _ in plants))
+        print(f"{name}: names the file of {len(named)} of {len(plants)}; {own} further lines; not: {'; '.join(w for w, *_ in plants if w not in named)}")
+    named = [what for what, word, _, _ in plants if any(word in words(d) for d in ours["differences"])]
     lines = len(ours["differences"])
-    print(f"compare: names {len(named)} of {len(PLANTS)} in {lines} differences, {ours['expected']['count']} of expected variation apart; not: {'; '.join(w for w, *_ in PLANTS if w not in named)}")
-    return len(PLANTS) - len(named)
+    print(f"compare: names {len(named)} of {len(plants)} in {lines} differences, {ours['expected']['count']} of expected variation apart; not: {'; '.join(w for w, *_ in plants if w not in named)}")
+    return len(plants) - len(named)
+
+
+RPMS = ["openssh-client", "openssh-server", "findutils", "bash", "nftables", "sudo", "ifupdown"]
+
+
+def as_rpm(base, name, work):
+    """A package of a Debian root as an RPM package of the same files; `base` may have been changed since."""
+    version = run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-W", "-f", "${Version}", name)
+    version = re.sub(r"^\d+:|[^0-9A-Za-z.]", "", version)
+    # Below /usr, where merged systems have it; folders come with what is in them.
+    merged = lambda f: re.sub(r"^/(bin|sbin|lib)/", r"/usr/\1/", f)
+    files = sorted({merged(f) for f in run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-L", name).splitlines()})
+    files = [f for f in files if os.path.islink(f"{base}{f}") or os.path.isfile(f"{base}{f}")]
+    conffiles = set(run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-W", "-f", "${Conffiles}", name).split())
+    entry = lambda f: ("%config(noreplace) " if f in conffiles else "") + f'"{f}"'
+    listed = list(map(entry, files))
+    spec = work / f"{name}.spec"
+    spec.write_text(
+        f"Name: {name}\nVersion: {version}\nRelease: 1\nSummary: x\nLicense: x\nAutoReqProv: no\nBuildArch: x86_64\n"
+        "%define __os_install_post %{nil}\n%define debug_package %{nil}\n%define _build_id_links none\n"
+        f"%description\nx\n%install\n" + "".join(f'mkdir -p "%{{buildroot}}{os.path.dirname(f)}"; cp -a "{base}{f}" "%{{buildroot}}{f}"\n' for f in files)
+        + "%files\n" + "\n".join(listed) + "\n")
+    run("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {work}/rpm", spec)
+    return next((work / "rpm/RPMS").rglob(f"{name}-{version}-1.*.rpm"))
+
+
+def rpm_tools(tool, base, work):
+    """The plants on a tree of RPM packages: what rpm -Va names. The one that changes the list with the program does so in rpm's database."""
+    tree = work / "rpm.root"
+    for old in (tree, work / "rpm"):
+        shutil.rmtree(old, ignore_errors=True)
+    for folder in ("usr/bin", "usr/sbin", "usr/lib", "tmp", "etc/network", "root", "var/lib/rpm"):
+        (tree / folder).mkdir(parents=True, exist_ok=True)
+    for link in ("bin", "sbin", "lib"):
+        (tree / link).symlink_to(f"usr/{link}")
+    (tree / "etc/ssh").mkdir()
+    for kept in ("etc/passwd", "etc/shadow", "etc/group", "etc/ssh/sshd_config", "usr/lib/os-release"):
+        shutil.copy(base / kept, tree / kept)
+    put(tree, "/etc/hosts", "127.0.0.1 localhost\n")
+    put(tree, "/etc/network/interfaces", "auto eth0\niface eth0 inet static\n    address 10.20.3.11/24\n")
+    driver = next((kernel(base) / "kernel/drivers/net/usb").glob("cdc_ether.ko*"))
+    put(tree, driver.relative_to(base).as_posix(), driver.read_bytes())
+    rpms = [as_rpm(base, name, work) for name in RPMS]
+    run("rpm", "--root", tree, "-i", "--nodeps", "--noscripts", "--ignorearch", *rpms)
+    clean = run("rpm", "--root", tree, "-Va", "--nodeps", "--noscripts", ok=(0, 1))
+    print(f"rpm -Va of the tree without plants: {len(clean.splitlines())} lines")
+    cases = [made(tool, tree, work / "rpm-clean.img", work / "rpm-clean.cranecase")]
+    plants = [p for p in PLANTS if p[0] != "a package more"]
+    for _, _, _, plant in plants:
+        if plant is not patched_and_vouched:
+            plant(tree)
+    # Another content of /usr/bin/sftp, which rpm's own database takes for the package's.
+    with tempfile.TemporaryDirectory() as changed:
+        other = pathlib.Path(changed) / "root"
+        run("cp", "-a", "--reflink=auto", base / "var/lib/dpkg", changed)
+        for path in run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-L", "openssh-client").splitlines():
+            if os.path.isfile(f"{base}{path}") or os.path.islink(f"{base}{path}"):
+                (other / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(f"{base}{path}", other / path.lstrip("/"), follow_symlinks=False)
+        (other / "var/lib").mkdir(parents=True, exist_ok=True)
+        shutil.move(f"{changed}/dpkg", other / "var/lib/dpkg")
+        patched_and_vouched(other)
+        shutil.copy2(other / "usr/bin/sftp", tree / "usr/bin/sftp")
+        forged = as_rpm(other, "openssh-client", work)
+        run("rpm", "--root", tree, "-U", "--justdb", "--force", "--nodeps", "--noscripts", "--ignorearch", forged)
+    told = {"rpm -Va": run("rpm", "--root", tree, "-Va", "--nodeps", "--noscripts", ok=(0, 1))}
+    cases.append(made(tool, tree, work / "rpm-planted.img", work / "rpm-planted.cranecase"))
+    return against(told, compared(tool, cases), plants)
 
 
 SUITES = ("bookworm", "trixie")
@@ -353,7 +445,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("tool"), parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/tmp/sisters"))
-    parser.add_argument("--only", default="sisters,tools,time")
+    parser.add_argument("--only", default="sisters,tools,rpm,time")
     parser.add_argument("--diffoscope")
     parser.add_argument("--updated", action="store_true", help="DIR has time.root already, brought up to date")
     a = parser.parse_args()
@@ -363,6 +455,8 @@ def main():
         wrong += sisters(tool, a.folder / "debian12.root", a.work)
     if "tools" in only:
         wrong += tools(tool, a.folder / "debian12.root", a.work, a.diffoscope)
+    if "rpm" in only:
+        wrong += rpm_tools(tool, a.folder / "debian12.root", a.work)
     if "time" in only:
         wrong += in_time(tool, a.folder / "debian11.root", a.work, a.updated)
     sys.exit(wrong > 0)

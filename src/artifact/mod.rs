@@ -10,6 +10,7 @@ mod ownership;
 pub(crate) mod remains;
 mod secrets;
 mod shipped;
+mod windows;
 
 pub use linux::logs::log_window;
 
@@ -107,6 +108,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::starts::interpreters::ARTIFACT,
     &linux::starts::servers::ARTIFACT,
     &linux::starts::plc::ARTIFACT,
+    &windows::registry::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.

@@ -4,31 +4,62 @@ use super::Difference;
 use super::align::Record;
 use super::columns::key;
 use super::own::Own;
+use super::trail::{Ground, of_database};
 use super::variation::Told;
 use super::weigh::{Class, class, is_as_shipped};
 use crate::baseline::named as cell;
-use crate::inventory::{AnyTable, Inventory};
-use std::collections::{BTreeMap, HashMap};
+use crate::inventory::{AnyTable, File, Inventory};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The files of one machine by path, for what its package database says of them.
+/// The files of one machine by path.
 pub(super) struct Files<'a> {
-    by_path: HashMap<(Option<u32>, &'a [u8]), (&'a str, &'a str)>,
+    by_path: HashMap<(Option<u32>, &'a [u8]), &'a File>,
 }
 
 impl<'a> Files<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
         let shown = inventory.files.iter().filter(|f| !f.deleted && f.covered.is_empty());
-        let entry = |f: &'a crate::inventory::File| {
-            ((f.system, f.path.bytes()), (f.package.as_deref().unwrap_or_default(), &*f.package_check))
-        };
-        Self { by_path: shown.map(entry).collect() }
+        Self { by_path: shown.map(|f| ((f.system, f.path.bytes()), f)).collect() }
+    }
+    pub(super) fn file(&self, system: Option<u32>, path: &str) -> Option<&'a File> {
+        self.by_path.get(&(system, path.as_bytes())).copied()
+    }
+    /// What a link leads to, on this machine alone.
+    pub(super) fn resolved(&self, link: &'a File) -> Option<&'a File> {
+        let mut at = link;
+        for _ in 0..MOST_LINKS {
+            if &*at.kind != "symlink" {
+                return Some(at);
+            }
+            let path = led(at.path.plain()?, at.target.as_ref()?.plain()?);
+            // Of a system whose /bin is /usr/bin, files stand below /usr.
+            at = self.file(at.system, &path).or_else(|| self.file(at.system, &format!("/usr{path}")))?;
+        }
+        None
     }
     /// The package that owns the file a row was read from, and what the database says of it.
     pub(super) fn source(&self, table: &dyn AnyTable, row: usize) -> (&'a str, &'a str) {
         let Some(evidence) = table.evidence(row) else { return ("", "") };
-        let system = table.system(row);
-        self.by_path.get(&(system, evidence.path.bytes())).copied().unwrap_or_default()
+        let file = self.by_path.get(&(table.system(row), evidence.path.bytes()));
+        file.map_or(("", ""), |f| (f.package.as_deref().unwrap_or_default(), &*f.package_check))
     }
+}
+
+/// Links that are followed one after the other.
+const MOST_LINKS: usize = 16;
+
+/// Where a link at a path leads, by its text.
+fn led(from: &str, target: &str) -> String {
+    let base = if target.starts_with('/') { "" } else { from.rsplit_once('/').map_or("", |(folder, _)| folder) };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(target.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 /// The table of a machine.
@@ -92,6 +123,7 @@ pub(super) fn difference(
         usual,
         explained: if is_explained { told.rules } else { Vec::new() },
         hand: None,
+        follows: "",
         below: Vec::new(),
     }
 }
@@ -140,22 +172,55 @@ pub(super) fn ranked(told: Vec<Difference>, inventories: &[&Inventory], files: &
             rest.push(package);
         }
     }
+    let ground = Ground::new(inventories, files, by_package.keys().cloned().collect());
+    let mut left = Vec::new();
+    let mut under: BTreeMap<(Option<u32>, String), String> = BTreeMap::new();
     for mut difference in others {
-        let owner = follows(&difference, inventories, files).map(|owner| (difference.system, owner));
-        if let Some(package) = owner.and_then(|owner| by_package.get_mut(&owner)) {
+        let follows = ground.of(&difference);
+        let package = follows.and_then(|(owner, kind)| Some((by_package.get_mut(&(difference.system, owner))?, kind)));
+        if let Some((package, kind)) = package {
+            difference.follows = kind.id;
+            if let Some((_, name)) = package.key.first().filter(|_| difference.table == "files") {
+                under.insert((difference.system, difference.source.clone()), name.clone());
+            }
+            package.below.push(difference);
+        } else {
+            left.push(difference);
+        }
+    }
+    let stays: BTreeSet<(Option<u32>, String)> =
+        left.iter().filter(|d| !is_folder(d, inventories)).map(|d| (d.system, d.source.clone())).collect();
+    for mut difference in left {
+        // Folders of which all that differs follows from packages.
+        let folder = folder_of(&difference, inventories, &under, &stays);
+        if let Some(package) = folder.and_then(|name| by_package.get_mut(&(difference.system, name))) {
+            difference.follows = "folders";
             package.below.push(difference);
             continue;
         }
-        if contradicts(&difference, inventories, files) {
+        // Content that each machine's own database vouches for; or what this database is, without a package that changed:
+        // where a list was made to fit a file, it stands under that file.
+        let kept = of_database(&difference.source).filter(|_| difference.table == "files");
+        let contradicted = kept.and_then(|(package, _)| {
+            rest.iter_mut().find(|d| {
+                (d.table, d.class, d.system, &*d.package, &d.odd)
+                    == ("files", Class::Altered, difference.system, package, &difference.odd)
+            })
+        });
+        if let Some(file) = contradicted {
+            file.below.push(difference);
+            continue;
+        }
+        if kept.is_some() || contradicts(&difference, inventories, files) {
             difference.class = difference.class.min(Class::Altered);
         }
         rest.push(difference);
     }
     for mut package in by_package.into_values() {
-        // One that only some have is as telling as what came with it.
-        if package.rows.iter().any(Option::is_none) {
-            let most = package.below.iter().map(|d| d.class).min();
-            package.class = most.map_or(package.class, |most| package.class.min(most));
+        // One that only some have, and that was asked for, is as telling as what came with it.
+        if package.rows.iter().any(Option::is_none) && is_asked_for(&package, inventories) {
+            let telling = package.below.iter().filter(|d| d.follows != "installation-files");
+            package.class = telling.map(|d| d.class).min().map_or(package.class, |most| package.class.min(most));
         }
         "ok".clone_into(&mut package.check);
         package.below.sort_by(|a, b| (a.class, a.table, &a.key).cmp(&(b.class, b.table, &b.key)));
@@ -233,43 +298,6 @@ fn order(d: &Difference) -> (Class, bool, usize, usize, &str, Option<u32>, &[(&'
     (d.class, is_as_shipped(&d.check), d.odd.len(), tables, &d.source, d.system, &d.key)
 }
 
-/// The one package from which a difference follows: on each machine that has the row it was read from a file that is
-/// as this package ships it.
-fn follows(d: &Difference, inventories: &[&Inventory], files: &[Files<'_>]) -> Option<String> {
-    let mut owner: Option<&str> = None;
-    let present = d.rows.iter().enumerate().filter_map(|(machine, row)| Some((machine, (*row)?)));
-    for (machine, row) in present {
-        let table = table(inventories, machine, d.table)?;
-        let (package, check) = files.get(machine)?.source(table, row);
-        // What carries no digest may be a folder or a link, of which a list of names says enough.
-        let named = check == "no-digest"
-            && d.table == "files"
-            && matches!(cell(table, row, "kind").as_str(), "directory" | "symlink");
-        let vouched = is_as_shipped(check) || named || is_own_file(package, &d.source, d.table);
-        if package.is_empty() && !is_own_file(package, &d.source, d.table) || !vouched {
-            return None;
-        }
-        let package = if package.is_empty() { of_database(&d.source)? } else { package };
-        if owner.is_some_and(|o| o != package) {
-            return None;
-        }
-        owner = Some(package);
-    }
-    owner.map(str::to_owned)
-}
-
-/// A list of files or of their digests that dpkg itself keeps of a package; its scripts run and are none of these.
-fn is_own_file(package: &str, source: &str, table: &str) -> bool {
-    package.is_empty() && table == "files" && of_database(source).is_some()
-}
-
-fn of_database(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("/var/lib/dpkg/info/")?;
-    let (package, kind) = name.rsplit_once('.')?;
-    let package = package.split(':').next().unwrap_or(package);
-    matches!(kind, "list" | "md5sums" | "conffiles" | "shlibs" | "symbols" | "triggers").then_some(package)
-}
-
 /// Files and programs stand under what was read from them, on the same machines.
 fn together(told: Vec<Difference>) -> Vec<Difference> {
     type Place = (Option<u32>, String, Vec<usize>);
@@ -327,4 +355,38 @@ fn rank(table: &str) -> u8 {
         "binaries" => 3,
         _ => 0,
     }
+}
+
+/// A package that is installed and that no other package pulled in.
+fn is_asked_for(package: &Difference, inventories: &[&Inventory]) -> bool {
+    let pulled_in = |(machine, row): (usize, &Option<usize>)| {
+        let Some((row, table)) = row.zip(table(inventories, machine, "packages")) else { return true };
+        cell(table, row, "automatic") == "true" || cell(table, row, "state").ends_with("config-files")
+    };
+    !package.rows.iter().enumerate().all(pulled_in)
+}
+
+/// A folder that came or went, with nothing but that to be said of it.
+fn is_folder(d: &Difference, inventories: &[&Inventory]) -> bool {
+    let is_plain = |(machine, row): (usize, &Option<usize>)| {
+        let Some((row, table)) = row.zip(table(inventories, machine, "files")) else { return true };
+        cell(table, row, "kind") == "directory" && !super::variation::is_program(table, row)
+    };
+    d.table == "files" && d.rows.iter().any(Option::is_none) && d.rows.iter().enumerate().all(is_plain)
+}
+
+/// The package under which all that differs below such a folder stands.
+fn folder_of(
+    d: &Difference,
+    inventories: &[&Inventory],
+    under: &BTreeMap<(Option<u32>, String), String>,
+    stays: &BTreeSet<(Option<u32>, String)>,
+) -> Option<String> {
+    let within = (d.system, format!("{}/", d.source));
+    let below = |place: &(Option<u32>, String)| place.0 == within.0 && place.1.starts_with(&within.1);
+    if !is_folder(d, inventories) || stays.range(within.clone()..).next().is_some_and(below) {
+        return None;
+    }
+    let (place, package) = under.range(within.clone()..).next()?;
+    below(place).then(|| package.clone())
 }

@@ -11,9 +11,13 @@ mod hand;
 mod learn;
 mod moved;
 mod own;
+mod runs;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod trail;
+#[cfg(test)]
+mod trail_tests;
 mod variation;
 mod weigh;
 pub mod write;
@@ -23,6 +27,7 @@ pub use hand::{Hand, Whose};
 pub use learn::learn;
 pub use moved::{Change, Moved};
 pub use shared::Unvouched;
+pub use trail::following;
 pub use variation::{KINDS, LearntRule, Rule, Variation, VariationError, write_learnt};
 pub use weigh::Class;
 
@@ -81,6 +86,8 @@ pub struct Difference {
     pub explained: Vec<String>,
     /// Of one machine in time: by whose hand.
     pub hand: Option<Hand>,
+    /// Why it stands under a package's change: an id of [`following`]; empty where it does not.
+    pub follows: &'static str,
     /// Differences that are put under it: read from the same file, or following from the same package.
     pub below: Vec<Difference>,
 }
@@ -119,6 +126,16 @@ impl Comparison {
         let mut counts = BTreeMap::new();
         for id in self.expected.iter().flat_map(|d| &d.explained) {
             let count: &mut usize = counts.entry(id.as_str()).or_default();
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+    /// How many differences stand under packages, by why ([`following`]).
+    pub fn by_following(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        let below = self.differences.iter().flat_map(|d| &d.below);
+        for kind in below.map(|d| d.follows).filter(|f| !f.is_empty()) {
+            let count: &mut usize = counts.entry(kind).or_default();
             *count = count.saturating_add(1);
         }
         counts

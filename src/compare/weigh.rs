@@ -60,6 +60,45 @@ pub(super) fn is_module(path: &str) -> bool {
     [".ko", ".ko.xz", ".ko.gz", ".ko.zst"].iter().any(|end| path.ends_with(end))
 }
 
+/// Settings of sshd that say who is let in, and how.
+const LETS_IN: &[&str] = &[
+    "PermitRootLogin",
+    "PasswordAuthentication",
+    "PermitEmptyPasswords",
+    "KbdInteractiveAuthentication",
+    "AuthenticationMethods",
+    "AuthorizedKeysFile",
+    "AuthorizedKeysCommand",
+    "AuthorizedPrincipalsFile",
+    "AuthorizedPrincipalsCommand",
+    "TrustedUserCAKeys",
+    "AllowUsers",
+    "AllowGroups",
+    "DenyUsers",
+    "DenyGroups",
+];
+
+/// Python's bytecode, which is loaded without its source being looked at.
+fn is_bytecode(path: &str) -> bool {
+    [".pyc", ".pyo"].iter().any(|end| path.ends_with(end))
+}
+
+/// A kernel or its initramfs: it runs before anything else.
+fn starts_the_system(path: &str) -> bool {
+    let name = path.strip_prefix("/boot/").unwrap_or_default();
+    ["initrd", "initramfs", "vmlinuz", "vmlinux"].iter().any(|begin| name.starts_with(begin))
+}
+
+/// Of accounts and groups those that let nobody in by themselves: what packages make for their services.
+fn is_quiet(table: &dyn AnyTable, row: usize) -> bool {
+    let of = |column: &str| cell(table, row, column);
+    match table.table().name {
+        "accounts" => of("login") == "false" && of("uid") != "0",
+        "groups" => of("members").is_empty() && of("gid") != "0",
+        _ => false,
+    }
+}
+
 /// Whether a package vouches for a file's content, by the machine's own database.
 pub(super) fn is_as_shipped(check: &str) -> bool {
     matches!(check, "ok" | "conffile-ok")
@@ -85,7 +124,9 @@ pub(super) fn class(table: &dyn AnyTable, row: usize, check: &str) -> Class {
         "containers" => Class::Programs,
         "drivers" if !is_as_shipped(check) => Class::Programs,
         "files" | "binaries" => file_class(table, row, check),
+        "accounts" | "groups" if is_quiet(table, row) => Class::Configuration,
         "accounts" | "groups" | "sudoers" | "keys" => Class::Accounts,
+        "settings" if of("program") == "sshd" && LETS_IN.contains(&of("name").as_str()) => Class::Accounts,
         "certificates" if !of("store").is_empty() && of("packaged") != "true" => Class::Accounts,
         "interfaces" | "routes" | "firewall" | "names" => Class::Traffic,
         "settings" | "driver_settings" | "boot_environment" => Class::Configuration,
@@ -102,7 +143,8 @@ fn file_class(table: &dyn AnyTable, row: usize, check: &str) -> Class {
     }
     let mode = u32::from_str_radix(&of("mode"), 8).unwrap_or_default();
     let privileged = of("kind") == "file" && (mode & 0o6000 != 0 || !of("capabilities").is_empty());
-    let runs = table.table().name == "binaries" || super::variation::is_guarded(table, row);
+    let loaded = of("kind") == "file" && (is_bytecode(&path) || starts_the_system(&path));
+    let runs = loaded || table.table().name == "binaries" || super::variation::is_guarded(table, row);
     match check {
         "differs" | "component-differs" => Class::Altered,
         _ if privileged => Class::Programs,

@@ -85,6 +85,7 @@ fn system(index: u32, found: Found<'_, '_>, stack: Option<stack::Stack>, all: &[
     // Most systems lie on one file system, which is joined already.
     let mut system = if shown.len() == 1 { whole } else { System::of(index, SystemInfo::default(), shown, aliases) };
     system.index = index;
+    partial.unwrap_or_default().clone_into(&mut system.info.partial);
     system.info = SystemInfo {
         mounts: listed,
         layers: layerings,
@@ -111,13 +112,20 @@ pub(super) fn family(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     if programs && (has("/etc/passwd") || has("/etc/inittab") || has("/etc/init.d")) {
         return Some("linux");
     }
-    has("/Windows/System32").then_some("windows")
+    is_windows(has).then_some("windows")
+}
+
+/// Whether the folders of Windows are there, as its versions spell them.
+fn is_windows(has: &dyn Fn(&str) -> bool) -> bool {
+    const ROOTS: &[&str] = &["Windows", "WINDOWS", "windows", "WINNT", "WinNT", "Winnt", "winnt"];
+    ROOTS.iter().any(|root| ["System32", "system32", "SYSTEM32"].iter().any(|s| has(&format!("/{root}/{s}"))))
 }
 
 /// Whether a tree has what identifies the root of a system, by its names alone.
 pub fn looks_installed(tree: &Tree) -> bool {
     let has = |path: &str| tree.get(path.as_bytes()).is_some();
-    ["/etc/os-release", "/usr/lib/os-release", "/etc/openwrt_release", "/Windows/System32"].iter().any(|p| has(p))
+    ["/etc/os-release", "/usr/lib/os-release", "/etc/openwrt_release"].iter().any(|p| has(p))
+        || is_windows(&has)
         || (has("/etc/passwd") && (has("/bin/sh") || has("/bin") || has("/sbin/init") || has("/usr/bin/sh")))
 }
 
@@ -169,6 +177,10 @@ fn assignments(text: &str) -> BTreeMap<String, String> {
 
 fn describe(look: &Look<'_>, family: &str, filesystem: &FilesystemInfo) -> SystemInfo {
     let system = look.system;
+    if family == "windows" {
+        let info = super::windows::describe(system, look.gaps);
+        return SystemInfo { installed: info.installed.or(filesystem.created), ..info };
+    }
     let architecture = ["/sbin/init", "/bin/sh", "/bin/busybox", "/usr/lib/systemd/systemd"]
         .iter()
         .find_map(|p| machine(system, system.resolve(p)?))

@@ -1,6 +1,8 @@
 //! Systems of which only a part is there: the backup that a router writes of its configuration, the folder `/etc` of
 //! a gateway in an archive, a writable layer without the layers below it. They are examined like a system, and say
 //! what they lack. What backups hold: OpenWrt's `sysupgrade -b` (files named by `/lib/upgrade/keep.d` and packages).
+use super::identify::Candidate;
+use super::registry::{alone, begins_as_hive};
 use super::system::System;
 use crate::base::Gaps;
 use crate::fs::ARCHIVES;
@@ -35,6 +37,16 @@ pub(super) fn of(kind: &str, named: bool, has: &dyn Fn(&str) -> bool) -> Option<
         return Some("UCI configuration (OpenWrt or a relative)");
     }
     (loose && (named || has("/etc/passwd")) && any(OTHERS)).then_some("configuration of Linux")
+}
+
+/// Whether a folder or an archive holds hives at its top.
+pub(super) fn of_hives(candidate: &Candidate<'_>) -> Option<&'static str> {
+    let kind = candidate.filesystem.kind.as_str();
+    if !ARCHIVES.contains(&kind) && kind != "folder" {
+        return None;
+    }
+    let tree = &candidate.tree;
+    alone(&tree.entries).any(|e| begins_as_hive(tree.open(e))).then_some("registry hives of Windows")
 }
 
 /// Marks a system as partial, and bounds what its absences say.

@@ -70,6 +70,11 @@ fn of<'a, 'c>(candidate: &'a Candidate<'c>, lines: &[BootLine], gaps: &Gaps) -> 
         let text = (candidate.filesystem.kind == "text" && folder.path.is_empty()).then_some("linux");
         let has = |p: &str| space.canonical(p.as_bytes()).is_some();
         let partial = partial::of(&candidate.filesystem.kind, family.is_some(), &has).filter(|_| text.is_none());
+        // Hives that were brought by themselves: a system of which nothing else is there.
+        let hives = partial::of_hives(candidate).filter(|_| folder.path.is_empty() && text.is_none());
+        if let Some(hives) = hives.filter(|_| family.is_none() && partial.is_none()) {
+            return Some((folder, "windows", Some(hives)));
+        }
         Some((folder, family.or(text).or(partial.map(|_| "linux"))?, partial))
     };
     let entries = candidate.tree.entries.iter().filter(|e| !e.deleted && e.is_dir());

@@ -11,7 +11,8 @@ use crate::inventory::SystemInfo;
 use md5::Md5 as Md5Hasher;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Lists remembered by [`System::line_set`], and the longest one.
 const MAX_LINE_SETS: usize = 32;
@@ -44,6 +45,8 @@ pub struct System {
     line_sets: Mutex<LineSets>,
     /// Files that were read whole, with their hashes once somebody asked: most are lists that nothing is cited from.
     hashed: Mutex<HashMap<(FsId, NodeId), Option<Hashes>>>,
+    /// Numbers of the entries by the hashes of their paths in lower case, sorted; see [`Self::folded`].
+    folded: OnceLock<Vec<(u64, u32)>>,
 }
 
 /// A small file, read whole or up to a limit.
@@ -95,6 +98,7 @@ impl System {
             canonical: Mutex::default(),
             line_sets: Mutex::default(),
             hashed: Mutex::default(),
+            folded: OnceLock::new(),
         }
     }
     /// What lies on the disks of this system and is not seen: below mounts, in lower layers. Sorted by path.
@@ -129,6 +133,28 @@ impl System {
         let path = path.as_ref();
         let at = self.entries.partition_point(|e| e.path.bytes() < path);
         self.entries.get(at).filter(|e| e.path.bytes() == path)
+    }
+    /// The entry at a path whose letters may be of another case, as Windows looks it up; of several the first.
+    /// Links are not followed.
+    pub fn folded(&self, path: &str) -> Option<&Entry> {
+        let lower = |path: &str| path.to_lowercase();
+        let hash = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        let all = self.folded.get_or_init(|| {
+            let of = |(n, e): (usize, &Entry)| Some((hash(&lower(&e.path.lossy())), u32::try_from(n).ok()?));
+            let mut all: Vec<(u64, u32)> = self.entries.iter().enumerate().filter_map(of).collect();
+            all.sort_unstable();
+            all
+        });
+        let wanted = lower(path);
+        let key = hash(&wanted);
+        let from = all.partition_point(|(h, _)| *h < key);
+        let same = all.iter().skip(from).take_while(|(h, _)| *h == key);
+        let entries = same.filter_map(|(_, n)| self.entries.get(usize::try_from(*n).ok()?));
+        entries.into_iter().find(|e| lower(&e.path.lossy()) == wanted)
     }
     /// The entry a program would reach under this path: links followed, inside the image only.
     pub fn resolve(&self, path: impl AsRef<[u8]>) -> Option<&Entry> {

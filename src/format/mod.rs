@@ -8,6 +8,7 @@ pub mod der;
 pub mod elf;
 pub mod euicc;
 pub mod gobuild;
+pub mod hive;
 pub mod ini;
 pub mod jar;
 pub mod jks;

@@ -124,7 +124,7 @@ record! {
     /// Network interfaces as configured.
     Interface in "interfaces", key [name, manager] {
         name: String,
-        /// ifupdown, networkmanager, networkd, netplan …
+        /// ifupdown, networkmanager, networkd, netplan, windows …
         manager: Arc<str>,
         /// ethernet, wifi, bridge, bond, vlan, ppp, wwan, tunnel, loopback.
         kind: Arc<str>,
@@ -279,7 +279,7 @@ record! {
 record! {
     /// Hardware that this disk's system recorded, or that its configuration names.
     Device in "devices", key [bus, vendor, product, serial, source] {
-        /// usb, pci, tty, net, sim, bluetooth.
+        /// usb, pci, tty, net, sim, bluetooth, modem (of Windows' class of modems, on no bus that it names).
         bus: Arc<str>,
         /// Vendor id, four hex digits.
         vendor: String,
@@ -293,7 +293,7 @@ record! {
         driver: String,
         /// Interface or node it got: wwan0, ttyUSB2, cdc-wdm0.
         node: String,
-        /// log, udev-rule, new-id, usb-modeswitch, networkmanager, at-transcript, bluetooth-pairing, bluetooth (heard of only).
+        /// log, registry (of Windows, which keeps every device that was attached), udev-rule, new-id, usb-modeswitch, networkmanager, at-transcript, bluetooth-pairing, bluetooth (heard of only).
         source: Arc<str>,
         first_seen: Option<Time>,
         last_seen: Option<Time>,
@@ -309,7 +309,7 @@ record! {
         name: Arc<str>,
         version: String,
         architecture: Arc<str>,
-        /// dpkg, rpm …
+        /// dpkg, rpm …; windows for what its list of programs has.
         manager: Arc<str>,
         /// As the database says: `install ok installed`.
         state: String,

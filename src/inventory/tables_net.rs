@@ -31,7 +31,7 @@ record! {
     Lease in "leases", key [role, program, interface, address, start] {
         /// client (lent to this system), server (lent by it).
         role: Arc<str>,
-        /// dhclient, dhcpcd, networkmanager, networkd, udhcpc, connman, dnsmasq, dhcpd, kea …
+        /// dhclient, dhcpcd, networkmanager, networkd, udhcpc, connman, dnsmasq, dhcpd, kea, windows …
         program: Arc<str>,
         interface: String,
         address: String,

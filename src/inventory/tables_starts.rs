@@ -8,12 +8,12 @@ record! {
     Service in "services", key [name, manager] {
         /// Name of the unit or script.
         name: String,
-        /// systemd, systemd-user, systemd-user:NAME, dbus, sysv, inittab, inetd, xinetd.
+        /// systemd, systemd-user, systemd-user:NAME, dbus, sysv, inittab, inetd, xinetd; windows.
         manager: Arc<str>,
-        /// service, socket, timer, path, target, mount …
+        /// service, socket, timer, path, target, mount …; of Windows service and driver.
         kind: Arc<str>,
         description: String,
-        /// As systemctl is-enabled words it: enabled, disabled, static, masked, alias, indirect, generated, linked, bad, with -runtime where it ends with the boot; shadowed for a script whose place a unit takes.
+        /// As systemctl is-enabled words it: enabled, disabled, static, masked, alias, indirect, generated, linked, bad, with -runtime where it ends with the boot; shadowed for a script whose place a unit takes. Of Windows boot, system, automatic, automatic (delayed), manual, disabled.
         state: Arc<str>,
         /// Something at boot, or an event, leads to it.
         enabled: bool,
@@ -62,7 +62,7 @@ record! {
 record! {
     /// Every way in which a program starts: who starts it, when, as whom, and which program that is.
     Start in "starts", key [by, name, command] {
-        /// Who starts it: systemd, systemd-user, sysv, inittab, openrc, cron, udev, kernel, pam, shell, apt, networkmanager …
+        /// Who starts it: systemd, systemd-user, sysv, inittab, openrc, cron, udev, kernel, pam, shell, apt, networkmanager …; of Windows windows-service, windows-run, winlogon, appinit, image-options.
         by: Arc<str>,
         /// Unit, script, section or file that says so.
         name: String,

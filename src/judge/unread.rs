@@ -70,6 +70,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.firewalld", &["firewall"]),
     ("linux.filter-front-ends", &["firewall"]),
     ("linux.bluetooth", &["devices", "connections", "settings"]),
+    ("windows.registry", &["services", "starts", "devices", "interfaces", "names", "leases", "packages"]),
     ("linux.distribution-interfaces", &["interfaces", "routes", "names", "connections", "settings", "starts"]),
 ];
 

@@ -64,6 +64,7 @@ mod oracles;
 mod overlay;
 mod packages;
 mod policy;
+mod registry;
 mod remains;
 mod resume;
 mod rules;

@@ -3,6 +3,7 @@
 //! Part of the test suite (by `#[path]`) and of the fuzz crate.
 pub mod disk;
 pub mod engine;
+pub mod hives;
 pub mod layouts;
 pub mod random;
 pub mod seen;

@@ -22,6 +22,8 @@ pub enum Look {
     Locked(&'static str, &'static [u8]),
     /// A container of `image::ALL`.
     Container(&'static str),
+    /// A registry hive, with its transaction logs behind it, each from a multiple of 4096 on.
+    Hive,
 }
 
 /// One thing that is shown.
@@ -73,6 +75,7 @@ impl Seen {
             Look::Manager(name, count) => manager(name, count, source, &gaps),
             Look::Locked(name, key) => locked(name, key, source, &gaps),
             Look::Container(name) => container(name, source, &gaps),
+            Look::Hive => hive(source, &gaps),
         };
         match shown {
             Ok(shown) => (seen.items, seen.places, seen.data, seen.gone) = shown,
@@ -337,6 +340,60 @@ fn container(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> 
     places(&*disk, &mut data);
     data.sort_unstable();
     Ok((items, BTreeMap::new(), data, Vec::new()))
+}
+
+/// The bytes of a hive and of the logs behind it, with where each begins.
+pub fn parts_of_hive(bytes: &[u8]) -> Vec<(usize, &[u8])> {
+    let starts: Vec<usize> = (0..bytes.len())
+        .step_by(4096)
+        .filter(|at| *at == 0 || bytes[*at..].starts_with(b"regf"))
+        .take(4)
+        .chain([bytes.len()])
+        .collect();
+    starts.windows(2).map(|w| (w[0], &bytes[w[0]..w[1]])).collect()
+}
+
+fn hive(source: &Source, gaps: &Gaps) -> Result<Items, String> {
+    use cranescope::format::hive::Hive;
+    let len = usize::try_from(source.len().min(64 << 20)).unwrap_or(0);
+    let mut bytes = vec![0; len];
+    let read = source.read_at(0, &mut bytes).map_err(|e| e.to_string())?;
+    bytes.truncate(read);
+    let parts = parts_of_hive(&bytes);
+    let (_, own) = parts.first().ok_or("nothing there")?;
+    let logs: Vec<Vec<u8>> = parts.iter().skip(1).map(|(_, log)| log.to_vec()).collect();
+    let hive = Hive::open(own.to_vec(), &logs)?;
+    let place = |run: Run| {
+        let (file, run) = hive.lies(run);
+        let at = parts.get(file).map_or(0, |p| p.0 as u64) + run.offset;
+        (at, at + run.len)
+    };
+    let (mut items, mut whereabouts, mut data) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    hive.check(&mut |visit| {
+        let mut path = b"/".to_vec();
+        path.extend(visit.path.iter().map(|b| if *b == b'\\' { b'/' } else { *b }));
+        let told = format!("{:?} {:x}", visit.key.written, visit.key.flags);
+        items.insert(path.clone(), Shown { told, ..Shown::default() });
+        whereabouts.insert(path.clone(), Where { node: u64::MAX, data: vec![place(visit.key.run)] });
+        for value in visit.values {
+            let mut own = path.clone();
+            own.extend_from_slice(b"/value ");
+            own.extend_from_slice(value.name.bytes());
+            let bytes = hive.data(value, 1 << 20);
+            let told = format!("{} {}", value.kind, value.len);
+            items.insert(own.clone(), Shown { told, hash: crc32fast::hash(&bytes), unread: false });
+            whereabouts.insert(own, Where { node: u64::MAX, data: vec![place(value.run)] });
+            data.extend(hive.data_run(value).filter(|_| value.len > 4).map(place));
+        }
+        hive.class(visit.key);
+        hive.subkey(visit.key, "Select");
+    });
+    for fault in hive.faults() {
+        let at = parts.get(fault.file).map_or(0, |p| p.0 as u64) + fault.offset;
+        gaps.add_at("hive", "image_offset", at, fault.what, fault.bytes);
+    }
+    data.sort_unstable();
+    Ok((items, whereabouts, data, Vec::new()))
 }
 
 /// A source over a disk, shared with who wants to know how much was read.

@@ -84,6 +84,7 @@ pub const ALL: &[Target] = &[
     files("tar", "tar", None),
     files("l01", "l01", None),
     files("router-firmware", "router-firmware", None),
+    volume("registry", Look::Hive, Some(&layouts::registry::REGISTRY)),
     bytes("elf", formats::elf),
     bytes("pe", formats::pe),
     bytes("kmod", formats::kmod),
@@ -129,7 +130,7 @@ impl Target {
                 Look::Files(n) | Look::Table(n) | Look::Manager(n, _) | Look::Locked(n, _) | Look::Container(n),
                 _,
             ) => Some(*n),
-            Bytes(_) => None,
+            Reader(Look::Hive, _) | Bytes(_) => None,
         }
     }
     /// Whether its input is a disk.

@@ -150,3 +150,80 @@ fn nsrl_full_minimal_and_another_layout() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Tables, views, columns and keys as NIST publishes them with RDS 3 (`schema.sql` of 2026.09.1, modern minimal, beside its
+/// deltas); of the full layout those of its names that tools which read it ask for.
+const PUBLISHED_MINIMAL: &str = "
+CREATE TABLE FILE (sha256 VARCHAR NOT NULL, sha1 VARCHAR NOT NULL, md5 VARCHAR NOT NULL, crc32 VARCHAR NOT NULL,
+  file_name VARCHAR NOT NULL, file_size INTEGER NOT NULL, package_id INTEGER NOT NULL,
+  CONSTRAINT PK_FILE__FILE PRIMARY KEY (sha256, sha1, md5, crc32, file_name, file_size, package_id));
+CREATE TABLE MFG (manufacturer_id INTEGER NOT NULL, name VARCHAR NOT NULL,
+  CONSTRAINT PK_MFG__MFG_ID PRIMARY KEY (manufacturer_id));
+CREATE TABLE OS (operating_system_id INTEGER NOT NULL, name VARCHAR NOT NULL, version VARCHAR NOT NULL,
+  manufacturer_id INTEGER NOT NULL, CONSTRAINT PK_OS__OS_ID PRIMARY KEY (operating_system_id, manufacturer_id));
+CREATE TABLE PKG (package_id INTEGER NOT NULL, name VARCHAR NOT NULL, version VARCHAR NOT NULL,
+  operating_system_id INTEGER NOT NULL, manufacturer_id INTEGER NOT NULL, language VARCHAR NOT NULL,
+  application_type VARCHAR NOT NULL, CONSTRAINT PK_PGK__PKG_ID
+  PRIMARY KEY (package_id, operating_system_id, manufacturer_id, language, application_type));
+CREATE TABLE VERSION (version VARCHAR UNIQUE NOT NULL, build_set VARCHAR NOT NULL,
+  build_date TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL, release_date TIMESTAMP NOT NULL, description VARCHAR NOT NULL,
+  CONSTRAINT PK_VERSION__VERSION PRIMARY KEY (version));
+CREATE VIEW DISTINCT_HASH AS SELECT DISTINCT sha256, sha1, md5, crc32 FROM FILE;
+INSERT INTO VERSION (version, build_set, release_date, description) VALUES ('2026.09.1', 'full', '2026-09-01', 'x');
+";
+const PUBLISHED_FULL: &str = "
+CREATE TABLE METADATA (object_id INTEGER NOT NULL, sha256 VARCHAR, sha1 VARCHAR, md5 VARCHAR, file_name VARCHAR,
+  extension VARCHAR, bytes INTEGER);
+CREATE TABLE PACKAGE_OBJECT (package_id INTEGER NOT NULL, object_id INTEGER NOT NULL);
+CREATE TABLE APPLICATION (package_id INTEGER NOT NULL, name VARCHAR);
+CREATE TABLE MANUFACTURER (manufacturer_id INTEGER NOT NULL, name VARCHAR);
+CREATE TABLE MANUFACTURER_APPLICATION (manufacturer_id INTEGER NOT NULL, package_id INTEGER NOT NULL);
+CREATE VIEW FILE AS SELECT m.sha256, m.sha1, m.md5, m.file_name, m.bytes AS file_size, p.package_id
+  FROM METADATA m JOIN PACKAGE_OBJECT p ON p.object_id = m.object_id;
+CREATE VIEW PKG AS SELECT package_id, name FROM APPLICATION;
+CREATE VIEW MFG AS SELECT manufacturer_id, name FROM MANUFACTURER;
+";
+
+#[test]
+fn nsrl_as_it_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sha256, sha1, md5) = (SHA256.to_uppercase(), SHA1.to_uppercase(), MD5.to_uppercase());
+    let import = |name: &str, sql: &str| {
+        let path = dir.path().join(name);
+        rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let (mut rows, mut distinct) = (0, std::collections::BTreeSet::new());
+        let mut take = |h: &Hashes| {
+            rows += 1;
+            distinct.insert(format!("{h:?}"));
+            Ok(())
+        };
+        let read = of(&path, None).unwrap().read(&path, &mut take);
+        assert!(read.is_ok(), "{name}: {read:?}");
+        (rows, distinct)
+    };
+    // One content in three products; a delta's statements as they are run in the database before.
+    let insert = |content: &str, name: &str, package: u8| {
+        format!(
+            "INSERT INTO FILE(sha256,sha1,md5,crc32,file_name,file_size,package_id) VALUES('{content}','{sha1}','{md5}','00000000','{name}',0,{package});"
+        )
+    };
+    let other = sha256.replace('E', "F");
+    let delta = format!(
+        "BEGIN TRANSACTION;{}{}DELETE FROM FILE WHERE file_name='a' AND package_id=2;COMMIT;",
+        insert(&sha256, "it''s 100%_\u{4f60}.dll", 3),
+        insert(&other, "b", 1)
+    );
+    let rows = insert(&sha256, "a", 1) + &insert(&sha256, "a", 2);
+    let (count, minimal) = import("RDS_2026.09.1_modern_minimal.db", &format!("{PUBLISHED_MINIMAL}{rows}{delta}"));
+    assert_eq!((count, minimal.len()), (3, 2));
+    // Of the full layout each content of METADATA once, however many products have it.
+    let rows = format!(
+        "INSERT INTO METADATA VALUES (1,'{sha256}','{sha1}','{md5}','a','dll',0),(2,'{other}','{sha1}','{md5}','b','',0);
+         INSERT INTO PACKAGE_OBJECT VALUES (1,1),(2,1),(3,1);"
+    );
+    let (count, full) = import("RDS_2026.09.1_modern.db", &format!("{PUBLISHED_FULL}{rows}"));
+    assert_eq!(count, 2);
+    assert_eq!(full, minimal);
+    // A delta by itself is a text of statements, no list.
+    is_refused(&delta, "");
+}

@@ -9,7 +9,7 @@ mod parse;
 mod tests;
 
 pub(super) use apply::{Explainer, Told};
-pub(super) use guard::is_guarded;
+pub(super) use guard::{is_guarded, is_program};
 pub use parse::{LearntRule, write_learnt};
 
 use regex::Regex;

@@ -38,6 +38,7 @@ pub fn json(c: &Comparison, expected: bool, to: &mut dyn Write) -> io::Result<()
         "policy": (!c.policy.is_empty()).then_some(&c.policy),
         "declared": c.declared,
         "differences": differences,
+        "following": c.by_following(),
         "findings": c.findings,
         "expected": {
             "count": c.expected.len(),
@@ -87,6 +88,7 @@ fn one(c: &Comparison, d: &Difference, rank: Option<usize>) -> Value {
         "check": d.check,
         "hand": d.hand,
         "explained": d.explained,
+        "follows": (!d.follows.is_empty()).then_some(d.follows),
         "below": below,
     })
 }

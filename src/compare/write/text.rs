@@ -151,6 +151,15 @@ fn columns(c: &Comparison, d: &Difference, indent: &str, to: &mut dyn Write) -> 
 }
 
 fn rest(c: &Comparison, expected: bool, to: &mut dyn Write) -> io::Result<()> {
+    let following = c.by_following();
+    if !following.is_empty() {
+        writeln!(to, "\nfollows from packages ({})", following.values().sum::<usize>())?;
+        for (kind, why) in super::super::following() {
+            if let Some(count) = following.get(kind) {
+                writeln!(to, "  {count:6} {kind}: {why}")?;
+            }
+        }
+    }
     writeln!(to, "\nexpected variation ({})", c.expected.len())?;
     for (rule, count) in c.by_rule() {
         writeln!(to, "  {count:6} {rule}")?;

@@ -1,6 +1,7 @@
-//! The knowledge files that correlations read: cellular.toml, remote-tools.toml, ladder.toml.
+//! The knowledge files that correlations read: cellular.toml, remote-tools.toml, windows-tools.toml, ladder.toml.
 use super::frame::Ladder;
 use super::hosts::{Hosts, RawHosts};
+use super::windows_tools::{RawWindows, WindowsNames};
 use crate::judge::predicate::globs;
 use crate::judge::rule::RuleError;
 use regex::Regex;
@@ -28,7 +29,7 @@ impl Facts {
         let cellular = read::<RawCellular>(files, "cellular.toml").and_then(Cellular::new).map_err(&mut keep).ok();
         let hosts = read::<RawHosts>(files, "remote-hosts.toml");
         let tools = read::<RawTools>(files, "remote-tools.toml")
-            .and_then(|tools| Tools::new(tools, hosts?))
+            .and_then(|tools| Tools::new(tools, hosts?, read::<RawWindows>(files, "windows-tools.toml")?))
             .map_err(&mut keep)
             .ok();
         let traces = read::<RawTraces>(files, "program-traces.toml").map(Traces::new).map_err(&mut keep).ok();
@@ -243,17 +244,22 @@ pub(super) struct Tools {
     files: Regex,
     each_file: Vec<(Regex, usize)>,
     hosts: Hosts,
+    windows: WindowsNames,
 }
 
 impl Tools {
-    fn new(mut raw: RawTools, hosts: RawHosts) -> Result<Self, RuleError> {
+    fn new(mut raw: RawTools, hosts: RawHosts, windows: RawWindows) -> Result<Self, RuleError> {
         let bad = |e: &dyn ToString| fault("remote-tools.toml", e.to_string().replace('\n', " "));
         let known: BTreeSet<String> = raw.tools.iter().map(|t| t.id.clone()).collect();
         let (hosts, more) =
             Hosts::new(hosts, |id| known.contains(id)).map_err(|what| fault("remote-hosts.toml", what))?;
         raw.tools.extend(more);
+        let (windows, more) = WindowsNames::new(windows, &raw.tools.iter().map(|t| t.id.as_str()).collect())
+            .map_err(|what| fault("windows-tools.toml", what))?;
+        raw.tools.extend(more);
         let mut new = Self {
             hosts,
+            windows,
             ids: BTreeMap::new(),
             programs: BTreeMap::new(),
             units: BTreeMap::new(),
@@ -305,6 +311,18 @@ impl Tools {
         let template = stem.split_once('@').map(|(s, _)| format!("{s}@"));
         let at = self.units.get(name).or_else(|| self.units.get(stem)).or_else(|| self.units.get(&template?))?;
         self.all.get(*at)
+    }
+    /// By the name of a service of Windows.
+    pub(super) fn by_windows_service(&self, name: &str) -> Option<&Tool> {
+        self.by_id(self.windows.service(name)?)
+    }
+    /// By a path of Windows, or the name of a program there.
+    pub(super) fn by_windows_program(&self, path: &str) -> Option<&Tool> {
+        self.by_id(self.windows.program(path)?)
+    }
+    /// By the name under which Windows lists an installed program.
+    pub(super) fn by_windows_installed(&self, name: &str) -> Option<&Tool> {
+        self.by_id(self.windows.installed(name)?)
     }
     pub(super) fn by_package(&self, name: &str) -> Option<&Tool> {
         self.packages.get(name).and_then(|at| self.all.get(*at))

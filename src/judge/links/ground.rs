@@ -108,6 +108,10 @@ impl<'a> Ground<'a> {
     pub(in crate::judge) fn has_database(&self, system: Option<u32>) -> bool {
         self.databases.contains(&system)
     }
+    pub(in crate::judge) fn is_windows(&self, system: Option<u32>) -> bool {
+        let info = system.and_then(|s| self.systems_known.get(usize::try_from(s).ok()?));
+        info.is_some_and(|i| i.os.family == "windows")
+    }
     /// The live file at a path: its row and what it is.
     pub(in crate::judge) fn file(&self, system: Option<u32>, path: &Name) -> Option<(usize, &'a File)> {
         let at = *self.files.get(&(system, path))?;
@@ -212,6 +216,7 @@ fn is_told_elsewhere(start: &Start) -> bool {
         "quadlet",
         "lxc",
         "kubernetes",
+        "windows-service",
     ];
     told.contains(&by) || by.starts_with("systemd-user:")
 }

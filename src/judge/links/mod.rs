@@ -12,6 +12,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod vouching;
+mod windows_tools;
 
 pub(super) use super::draft::Draft;
 use super::knowledge::Knowledge;

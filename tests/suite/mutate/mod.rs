@@ -4,6 +4,7 @@
 //! `CRANESCOPE_MUTATIONS=N` asks for more mutants an image than are made by default. `long` (ignored otherwise) goes on
 //! with each subject until nothing new is told: docs/fuzzing.md says how. `CRANESCOPE_MUTANT=subject:number` shows one.
 mod disks;
+mod hives;
 mod run;
 mod systems;
 
@@ -12,7 +13,7 @@ use run::{Run, Subject};
 use std::time::Instant;
 
 fn subjects() -> impl Iterator<Item = &'static Subject> {
-    systems::SUBJECTS.iter().chain(disks::SUBJECTS)
+    systems::SUBJECTS.iter().chain(disks::SUBJECTS).chain(hives::SUBJECTS)
 }
 
 /// Runs this many mutants of each subject of a name, and fails on what must not be.
@@ -60,6 +61,7 @@ hold! {
     cpio: "cpio", zip: "zip",
     gpt: "gpt", mbr: "mbr", lvm: "lvm2", luks: "luks", ubi: "ubi",
     e01: "E01", vhdx: "VHDX", vhd: "VHD", qcow2: "QCOW2", vmdk: "VMDK", vdi: "VDI",
+    registry: "registry",
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod containers;
 pub mod ext;
 pub mod flash;
 pub mod linux;
+pub mod registry;
 pub mod tables;
 pub mod windows;
 
@@ -54,6 +55,7 @@ pub const ALL: &[&Layout] = &[
     &windows::NTFS,
     &windows::FAT,
     &windows::EXFAT,
+    &registry::REGISTRY,
     &flash::UBI,
     &flash::UBIFS,
     &flash::JFFS2,

@@ -12,6 +12,8 @@ impl View<'_> {
         match class {
             "cellular" | "cellular-vendor" | "satellite" => true,
             "gnss" => false,
+            // What Windows has among its modems is one, by whatever it is attached.
+            _ if &*d.bus == "modem" => true,
             _ => {
                 self.know.is_module(&driver)
                     || d.node.split([',', ' ']).any(|n| {
@@ -26,7 +28,7 @@ impl View<'_> {
             if !self.is_modem(d) {
                 continue;
             }
-            let recorded = &*d.source == "log";
+            let recorded = matches!(&*d.source, "log" | "registry");
             if !recorded && self.ground.source(self.system, &d.evidence).is_stock() {
                 continue;
             }
@@ -50,7 +52,10 @@ impl View<'_> {
                     (Some(at), _) | (None, Some(at)) => format!(", at {at}"),
                     _ => ", at an unknown time".into(),
                 };
-                format!("the log recorded {name}{when}, {} times", d.count.max(1))
+                match &*d.source {
+                    "log" => format!("the log recorded {name}{when}, {} times", d.count.max(1)),
+                    _ => format!("the registry recorded {name}{when}"),
+                }
             } else {
                 format!("{} names {name} ({})", d.evidence.path, d.source)
             };

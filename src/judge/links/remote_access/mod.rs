@@ -3,6 +3,7 @@
 //! whatever they are called.
 mod abilities;
 mod starts;
+mod windows;
 
 use super::facts::{Tool, Tools, Traces};
 use super::frame::{Link, Piece, join, one_a_name};
@@ -125,6 +126,12 @@ impl<'a> View<'a> {
         }
         let traced = self.traces.identify(&b.traces).and_then(|(id, trace)| Some((tools.by_id(id)?, trace)));
         let packaged = self.ground.package(self.system, &b.path).and_then(|p| tools.by_package(p));
+        if &*b.format == "pe"
+            && self.ground.is_windows(self.system)
+            && let Some(tool) = tools.by_windows_program(&b.path.lossy())
+        {
+            return Some(Identity { tool, by: "its file is called like that program's".to_owned() });
+        }
         // In a packaged program a telling string or library may be there for a hundred reasons.
         if vouched == Vouched::Owned {
             let both = traced.filter(|(tool, _)| packaged.is_some_and(|p| p.id == tool.id));
@@ -246,7 +253,11 @@ impl<'a> View<'a> {
     fn packages(&mut self) {
         for (row, p) in self.of(self.look.packages, |p| p.system) {
             let gone = !p.state.is_empty() && !p.state.ends_with(" installed");
-            let Some(tool) = self.tools.by_package(&p.name).filter(|_| !gone) else { continue };
+            let by_name = match &*p.manager {
+                "windows" => self.tools.by_windows_installed(&p.name),
+                _ => self.tools.by_package(&p.name),
+            };
+            let Some(tool) = by_name.filter(|_| !gone) else { continue };
             let piece = Piece {
                 rows: vec![(self.ids.packages, row)],
                 chain: 1,

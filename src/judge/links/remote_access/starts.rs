@@ -9,7 +9,7 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 /// Classes of tools that let somebody in by themselves, once they run.
-const LETS_IN: &[&str] = &[
+pub(super) const LETS_IN: &[&str] = &[
     "remote-desktop",
     "vnc",
     "rmm",
@@ -42,6 +42,9 @@ impl View<'_> {
         for (row, s) in self.of(self.look.services, |s| s.system) {
             if &*s.state == "alias" {
                 continue; // another name of a unit that has a row of its own
+            }
+            if &*s.manager == "windows" && self.windows_service(row, s) {
+                continue;
             }
             let source = self.ground.source(self.system, &s.evidence);
             // An instance of a packaged template was named on this machine.
@@ -87,6 +90,9 @@ impl View<'_> {
             }
         }
         for (row, s, how) in self.ground.own_starts(self.system, self.look.starts) {
+            if self.windows_run(row, s, &how) {
+                continue;
+            }
             let mut follows: Vec<String> = s.program.iter().map(|p| format!("prog:{}", p.lossy())).collect();
             follows.extend(paths_in(std::slice::from_ref(&s.command)));
             follows.push(line_key(&s.evidence));
