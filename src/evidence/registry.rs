@@ -14,7 +14,7 @@ const USERS: &[&str] = &["/users", "/documents and settings"];
 /// Longest text of a value that is shown beside a row.
 const EXCERPT: usize = 300;
 /// Bytes of a value's text that are read.
-const TEXT: usize = 64 << 10;
+const TEXT: usize = 8 << 10;
 
 /// What a hive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl<'a> Registry<'a> {
     }
     /// A value as text, whatever its type; `None` for bytes that are none.
     pub fn shown(&self, value: &Value) -> Option<String> {
-        let data = self.hive.data(value, TEXT);
+        let data = self.data(value);
         Some(match value.kind {
             kinds::SZ | kinds::EXPAND_SZ | kinds::LINK => string(&data),
             kinds::MULTI_SZ => strings(&data).join(", "),
@@ -163,9 +163,16 @@ impl<'a> Registry<'a> {
             _ => return None,
         })
     }
+    fn data(&self, value: &Value) -> Vec<u8> {
+        let is_text = matches!(value.kind, kinds::SZ | kinds::EXPAND_SZ | kinds::LINK | kinds::MULTI_SZ);
+        if is_text && value.len as usize > TEXT {
+            self.hive.tell_cut(value, TEXT);
+        }
+        self.hive.data(value, TEXT)
+    }
     pub fn texts(&self, key: &Key, name: &str) -> Vec<String> {
         let Some(value) = self.hive.value(key, name) else { return Vec::new() };
-        let data = self.hive.data(&value, TEXT);
+        let data = self.data(&value);
         let all = if value.kind == kinds::MULTI_SZ { strings(&data) } else { vec![string(&data)] };
         all.into_iter().filter(|t| !t.is_empty()).collect()
     }

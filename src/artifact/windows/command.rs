@@ -28,7 +28,7 @@ const FOLDERS: &[(&str, &str)] = &[
 /// Where a bare name is looked for.
 const SEARCHED: &[&str] = &["/Windows/System32", "/Windows", "/Windows/System32/drivers", "/Windows/SysWOW64"];
 /// Blanks at which a path without quotes is tried.
-const MAX_BLANKS: usize = 32;
+const MAX_BLANKS: usize = 10;
 
 /// The program of a command line, and what it is given.
 pub(super) fn of(system: &System, command: &str) -> Found {

@@ -62,30 +62,44 @@ impl Hive {
                 if self.step(1).is_none() {
                     return;
                 }
-                let values = self.values_of(&key, &mut |cell| {
-                    reached.insert(cell);
-                });
+                let mut shared = false;
+                let values = self.values_of(&key, &mut |cell| shared |= !reached.insert(cell));
+                if shared {
+                    self.tell(key.cell, "a key that leads to values which are another key's as well");
+                }
                 for value in &values {
-                    let mark = &mut |cell| {
-                        reached.insert(cell);
-                    };
-                    self.pieces(value, value.len as usize, mark, &mut |_, _| ());
+                    let mut shared = false;
+                    self.pieces(value, value.len as usize, &mut |cell| shared |= !reached.insert(cell), &mut |_, _| ());
+                    if shared {
+                        self.tell(value.cell, "a value whose data are another value's as well");
+                    }
                 }
                 self.beside(&key, reached);
                 visit(&Visit { path: &path, key: &key, values: &values });
                 let mut lists = Vec::new();
                 let mut cells = self.listed(&key, &mut |cell| lists.push(cell));
+                let mut shared = false;
                 for list in lists {
-                    reached.insert(list);
+                    shared |= !reached.insert(list);
                 }
-                // A key that was come by already is one of a loop, or stands in two lists.
+                if shared {
+                    self.tell(key.cell, "a key whose list of subkeys is another key's as well");
+                }
+                // A key that was come by already is one of a loop, or stands in two lists. Telling costs more than a look.
+                let mut again = 0;
                 cells.retain(|cell| {
                     let is_new = reached.insert(*cell);
                     if !is_new {
-                        self.tell(*cell, "a key that stands in more than one place; listed once");
+                        again += 1;
+                        if again <= MAX_LOST {
+                            self.tell(*cell, "a key that stands in more than one place; listed once");
+                        }
                     }
                     is_new
                 });
+                if self.step(again.min(MAX_LOST).saturating_mul(50)).is_none() {
+                    return;
+                }
                 if !cells.is_empty() {
                     if levels.len() >= MAX_DEPTH {
                         self.tell(key.cell, format!("budget: {MAX_DEPTH} levels of keys; what is below was not read"));

@@ -15,7 +15,7 @@ pub mod flags {
 /// Bytes of a key before its name.
 const HEAD: usize = 76;
 /// Subkeys of one key that are given.
-const MAX_LISTED: usize = 500_000;
+const MAX_LISTED: usize = 50_000;
 
 /// A key as it stands in its cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +84,14 @@ impl Hive {
             name = content.get(HEAD..);
         }
         let flags = small(2);
+        let name = spelled(name.unwrap_or_default(), flags & flags::NARROW != 0);
+        if name.bytes().contains(&0) {
+            self.tell(cell, "a key with a zero in its name, which programs of Windows do not reach by it");
+        }
         Some(Key {
             cell,
             run: Self::run(cell, content.len()),
-            name: spelled(name.unwrap_or_default(), flags & flags::NARROW != 0),
+            name,
             written: u64_at(head, 4).and_then(Time::from_filetime),
             flags,
             parent: field(16),

@@ -27,8 +27,8 @@ pub use value::{Value, kinds, string, strings};
 pub const MAX_HIVE: u64 = 256 << 20;
 /// Bytes of a transaction log that are read.
 pub const MAX_LOG: u64 = 64 << 20;
-/// Elements of lists, cells and keys that are looked at in one hive.
-pub const MAX_STEPS: u64 = 60_000_000;
+/// Elements of lists, cells and keys that are looked at in one hive; the largest real ones need some ten millions.
+pub const MAX_STEPS: u64 = 30_000_000;
 /// Levels of keys; Windows allows 512.
 pub const MAX_DEPTH: usize = 512;
 /// Faults that are told of one hive; further ones are counted.
@@ -151,6 +151,10 @@ impl Hive {
             bytes: *bytes,
         };
         let mut all: Vec<Fault> = faults.told.iter().map(fault).collect();
+        if self.steps.load(Ordering::Relaxed) > MAX_STEPS {
+            let what = "budget: steps; the rest of the hive was not read".to_owned();
+            all.push(Fault { file: 0, offset: 0, what, bytes: self.bytes.len() as u64 });
+        }
         if faults.more > 0 {
             let what = format!("{} further faults of this hive are not listed one by one", faults.more);
             all.push(Fault { file: 0, offset: 0, what, bytes: 0 });
@@ -171,18 +175,19 @@ impl Hive {
             faults.more = faults.more.saturating_add(1);
         }
     }
+    /// Tells that only the first bytes of a value were looked at.
+    pub fn tell_cut(&self, value: &Value, limit: usize) {
+        let rest = u64::from(value.len).saturating_sub(limit as u64);
+        self.tell_at(place(value.cell), format!("budget: {limit} bytes of a value of {}", value.len), rest);
+    }
     /// Tells of a cell, by its offset among the bins.
     fn tell(&self, cell: u32, what: impl Into<String>) {
         self.tell_at(place(cell), what, 0);
     }
-    /// Counts what is looked at; `None`, and a fault, once it was too much.
+    /// Counts what is looked at; `None` once it was too much, which [`Self::faults`] tell.
     fn step(&self, count: usize) -> Option<()> {
         let before = self.steps.fetch_add(count as u64, Ordering::Relaxed);
-        if before.saturating_add(count as u64) > MAX_STEPS {
-            self.tell_in(0, 0, "budget: steps; the rest of the hive was not read", 0);
-            return None;
-        }
-        Some(())
+        (before.saturating_add(count as u64) <= MAX_STEPS).then_some(())
     }
     /// The content of a cell. One that is free is told and read all the same: what led to it was not made by Windows, or
     /// was not finished.

@@ -171,6 +171,28 @@ fn loops_and_lists_that_lead_nowhere_come_to_an_end() {
 }
 
 #[test]
+fn keys_that_all_share_one_long_list_end_at_a_budget() {
+    let mut root = Plan::new("ROOT");
+    for n in 0..4000 {
+        root.at(&format!("key {n:04}"));
+    }
+    let mut bytes = maker::hive(&root, 5);
+    let list = Hive::open(bytes.clone(), &[]).unwrap().root().unwrap().list;
+    let keys: Vec<usize> =
+        bytes.windows(2).enumerate().filter(|(n, w)| n % 8 == 4 && w == b"nk").map(|(n, _)| n).collect();
+    for at in keys {
+        bytes[at + 20..at + 24].copy_from_slice(&4000_u32.to_le_bytes());
+        bytes[at + 28..at + 32].copy_from_slice(&list.to_le_bytes());
+    }
+    let hive = Hive::open(bytes, &[]).unwrap();
+    let mut keys = 0;
+    hive.check(&mut |_| keys += 1);
+    let told = words(&hive);
+    assert!(told.iter().any(|w| w.contains("budget: steps")), "{:?}", told.last());
+    assert!(keys > 100 && told.len() <= MAX_FAULTS + 2, "{keys}");
+}
+
+#[test]
 fn cut_off_anywhere_it_says_so() {
     let bytes = maker::hive(&plan(), 5);
     for len in (0..bytes.len()).step_by(509).chain([3, 4, 507, 508, 511, 512, 4095, 4096, 4128, bytes.len() - 1]) {

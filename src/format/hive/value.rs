@@ -88,10 +88,14 @@ impl Hive {
             self.tell(cell, "a value whose name goes over the end of its cell");
             name = content.get(HEAD..);
         }
+        let name = spelled(name.unwrap_or_default(), small(16) & NARROW != 0);
+        if name.bytes().contains(&0) {
+            self.tell(cell, "a value with a zero in its name, which programs of Windows do not reach by it");
+        }
         Some(Value {
             cell,
             run: Self::run(cell, content.len()),
-            name: spelled(name.unwrap_or_default(), small(16) & NARROW != 0),
+            name,
             kind: u32_at(head, 12).unwrap_or(0),
             len: size & !RESIDENT,
             data: u32_at(head, 8).unwrap_or(0),
@@ -102,6 +106,10 @@ impl Hive {
     pub fn data(&self, value: &Value, limit: usize) -> Vec<u8> {
         let wanted = (value.len as usize).min(limit);
         let mut out = Vec::new();
+        // Values may share their data: copying them counts.
+        if self.step(wanted / 2).is_none() {
+            return out;
+        }
         self.pieces(value, wanted, &mut |_| (), &mut |_, piece| out.extend_from_slice(piece));
         out
     }

@@ -12,6 +12,8 @@ pub(super) const SUBJECTS: &[Subject] =
 fn said(change: &Change, _: &str) -> bool {
     match change.kind {
         "base block" => change.offset < 12 && change.mended,
+        // One that holds its data itself has nothing that it shares with the value that it is a copy of.
+        "value" => change.how == "another in its place",
         "log entry" | "log's base block" => matches!(change.how, "image cut" | "erased" | "end erased"),
         _ => false,
     }

@@ -227,6 +227,7 @@ fn logs_lead_to_what_windows_made_of_them() {
 fn what_is_damaged_says_where() {
     let damaged = [
         "yarp/BadListHive",
+        "yarp/BogusKeyNamesHive",
         "yarp/DeletedDataHiveTruncated",
         "yarp/InvalidParentHive",
         "yarp/WrongOrderHive",

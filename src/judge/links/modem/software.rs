@@ -120,7 +120,8 @@ impl View<'_> {
             }
             // The one link that a script sets up is what the script is told for.
             let beside = |o: &&Connection| o.system == c.system && o.evidence.path == c.evidence.path;
-            if &*c.manager == "command" && self.look.connections.iter().filter(beside).count() == 1 {
+            let by_line = || c.name.strip_prefix(&*c.evidence.path.lossy()).is_some_and(|rest| rest.starts_with(':'));
+            if (&*c.manager == "command" || by_line()) && self.look.connections.iter().filter(beside).count() == 1 {
                 keys.push(format!("prog:{}", c.evidence.path.lossy()));
             }
             keys.extend(self.node_key(&c.device));
