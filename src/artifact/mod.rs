@@ -109,6 +109,7 @@ pub const ALL: &[&Artifact] = &[
     &linux::starts::servers::ARTIFACT,
     &linux::starts::plc::ARTIFACT,
     &windows::registry::ARTIFACT,
+    &windows::not_read::ARTIFACT,
 ];
 
 /// A reader of file contents in phase C: it is handed the bytes that the pass reads anyway.

@@ -71,6 +71,7 @@ const FILLS: &[(&str, &[&str])] = &[
     ("linux.filter-front-ends", &["firewall"]),
     ("linux.bluetooth", &["devices", "connections", "settings"]),
     ("windows.registry", &["services", "starts", "devices", "interfaces", "names", "leases", "packages"]),
+    ("windows.not-read", &["accounts", "groups", "keys", "settings", "events", "sessions", "tasks", "starts", "connections", "firewall", "listeners", "routes", "endpoints"]),
     ("linux.distribution-interfaces", &["interfaces", "routes", "names", "connections", "settings", "starts"]),
 ];
 

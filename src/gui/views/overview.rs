@@ -57,6 +57,15 @@ pub(super) fn absent(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
     ui.add(Label::new(dim(cx.tokens, text)).wrap());
 }
 
+/// The same of what is read of Linux only.
+pub(super) fn absent_of_linux(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
+    let systems = &cx.snapshot.data.scene.systems;
+    match systems.iter().any(|s| &*s.os.family == "windows") {
+        true => absent(cx, ui, &format!("{text} Of Windows systems this is not read: the gaps say so.")),
+        false => absent(cx, ui, text),
+    }
+}
+
 /// The question at the left, the answer at the right.
 fn section(cx: &mut Cx<'_>, ui: &mut Ui, title: &str, body: fn(&mut Cx<'_>, &mut Ui)) {
     const LEFT: f32 = 150.0;
@@ -337,7 +346,7 @@ fn clock(cx: &mut Cx<'_>, ui: &mut Ui) {
         cx.ask(Command::Go { view: "events", table: "events" });
     }
     if !said {
-        absent(cx, ui, "No trace of another machine and no jump of the clock was recorded.");
+        absent_of_linux(cx, ui, "No trace of another machine and no jump of the clock was recorded.");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The lists of the overview: what leads out and in, what starts, who gets in, what has no image.
-use super::overview::{SHORT, absent, day};
+use super::overview::{SHORT, absent, absent_of_linux, day};
 use crate::gui::command::Command;
 use crate::gui::rows::grouped;
 use crate::gui::rows::word;
@@ -14,7 +14,7 @@ pub(super) fn ways(cx: &mut Cx<'_>, ui: &mut Ui) {
     let ways = &snapshot.overview.ways;
     let t = cx.tokens;
     if ways.is_empty() {
-        absent(
+        absent_of_linux(
             cx,
             ui,
             "No connection, tunnel or listening port is configured, as far as the configuration could be read.",
@@ -136,7 +136,7 @@ pub(super) fn logins(cx: &mut Cx<'_>, ui: &mut Ui) {
     let logins = &snapshot.overview.logins;
     let t = cx.tokens;
     if logins.is_empty() {
-        absent(cx, ui, "No account with a shell and a usable password or key was found.");
+        absent_of_linux(cx, ui, "No account with a shell and a usable password or key was found.");
         return;
     }
     Grid::new("logins").num_columns(3).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
