@@ -32,7 +32,7 @@ pub(crate) const ARTIFACT: Artifact = Artifact {
 const MAX_RULES: usize = 20_000;
 
 fn extract(system: &System, out: &Out) {
-    out.each(
+    out.each_text(
         system,
         &[
             "/etc/iptables/*",
@@ -47,12 +47,12 @@ fn extract(system: &System, out: &Out) {
         ("ebtables", &["/etc/ebtables*", "/etc/ebtables/*", "/etc/sysconfig/ebtables*", "/var/lib/ebtables/*"][..]),
         ("arptables", &["/etc/arptables*", "/etc/arptables/*", "/etc/sysconfig/arptables*", "/var/lib/arptables/*"]),
     ] {
-        out.each(system, patterns, |text| rules(text, manager, out));
+        out.each_text(system, patterns, |text| rules(text, manager, out));
     }
-    out.each(system, &["/etc/ufw/*.rules", "/lib/ufw/user*.rules", "/var/lib/ufw/user*.rules"], |text| {
+    out.each_text(system, &["/etc/ufw/*.rules", "/lib/ufw/user*.rules", "/var/lib/ufw/user*.rules"], |text| {
         rules(text, "ufw", out);
     });
-    out.each(system, &["/etc/ufw/ufw.conf", "/etc/default/ufw"], |text| {
+    out.each_text(system, &["/etc/ufw/ufw.conf", "/etc/default/ufw"], |text| {
         for line in bounded(text, out) {
             let body = line.text.trim();
             let Some((key, value)) = body.split_once('=').filter(|_| !body.starts_with('#')) else { continue };
