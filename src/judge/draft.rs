@@ -66,9 +66,9 @@ impl Draft {
     fn spots(&self, tables: &Tables<'_>) -> BTreeSet<Spot> {
         let whole = |e: &Evidence| e.deleted && !e.path.is_empty();
         self.evidence(tables)
-            .map(|e| match whole(e) {
-                true => (e.filesystem, e.path.clone(), None, Default::default()),
-                false => (e.filesystem, e.path.clone(), e.line, e.key.clone()),
+            .map(|e| {
+                let (line, key) = if whole(e) { (None, None) } else { (e.line, e.key.clone()) };
+                (e.filesystem, e.path.clone(), line, key)
             })
             .collect()
     }

@@ -60,9 +60,10 @@ pub(super) fn absent(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
 /// The same of what is read of Linux only.
 pub(super) fn absent_of_linux(cx: &Cx<'_>, ui: &mut Ui, text: &str) {
     let systems = &cx.snapshot.data.scene.systems;
-    match systems.iter().any(|s| &*s.os.family == "windows") {
-        true => absent(cx, ui, &format!("{text} Of Windows systems this is not read: the gaps say so.")),
-        false => absent(cx, ui, text),
+    if systems.iter().any(|s| &*s.os.family == "windows") {
+        absent(cx, ui, &format!("{text} Of Windows systems this is not read: the gaps say so."));
+    } else {
+        absent(cx, ui, text);
     }
 }
 

@@ -142,10 +142,7 @@ impl<'a> Ground<'a> {
     pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {
         let vouched = self.vouched(system, &evidence.path);
         let unproven = || self.file(system, &evidence.path).is_some_and(|(_, f)| &*f.package_check == "no-digest");
-        match vouched == Vouched::Owned && is_own_list(&evidence.path) && unproven() {
-            true => Vouched::Unproven,
-            false => vouched,
-        }
+        if vouched == Vouched::Owned && is_own_list(&evidence.path) && unproven() { Vouched::Unproven } else { vouched }
     }
     /// Of the programs that `prog:` keys name, those that no package vouches for: rows and words.
     pub(in crate::judge) fn unvouched(&self, system: Option<u32>, keys: &[String]) -> (Vec<usize>, String) {

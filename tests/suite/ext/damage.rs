@@ -331,5 +331,5 @@ fn old_bytes_of_an_index_are_no_deleted_names() {
     }
     let look = Look::at(&Image::from_bytes(&bytes).source(), "ext").unwrap();
     let gone: Vec<_> = look.gone().filter(|e| !e.path.bytes().is_empty()).map(|e| e.path.clone()).collect();
-    assert_eq!(gone.iter().map(|p| p.bytes()).collect::<Vec<_>>(), [b"/dir/gone-before".as_slice()]);
+    assert_eq!(gone.iter().map(cranescope::base::Name::bytes).collect::<Vec<_>>(), [b"/dir/gone-before".as_slice()]);
 }

@@ -120,15 +120,12 @@ fn filled(command: &str, variables: &BTreeMap<String, String>) -> String {
         let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
         let (name, tail) = inner.split_at(end);
         let tail = if inner.len() == after.len() { Some(tail) } else { tail.strip_prefix('}') };
-        match variables.get(name).zip(tail) {
-            Some((value, tail)) => {
-                out.push_str(value);
-                rest = tail;
-            }
-            None => {
-                out.push('$');
-                rest = after;
-            }
+        if let Some((value, tail)) = variables.get(name).zip(tail) {
+            out.push_str(value);
+            rest = tail;
+        } else {
+            out.push('$');
+            rest = after;
         }
     }
     out.push_str(rest);
