@@ -202,9 +202,10 @@ struct Shadow {
 fn password(user: &User, shadow: &BTreeMap<String, Shadow>) -> (String, Option<Time>) {
     let entry = shadow.get(&user.name);
     let changed = entry.and_then(|s| s.changed);
-    // "x" sends to shadow; anything else in passwd itself counts as it stands.
+    // "x" sends to shadow, and for BusyBox "*" does as well (dropbear asks shadow whatever stands here); anything else in
+    // passwd itself counts as it stands.
     match (user.password.as_str(), entry) {
-        ("x", Some(s)) => (kind(&s.password).to_owned(), changed),
+        ("x" | "*", Some(s)) => (kind(&s.password).to_owned(), changed),
         ("x", None) => ("none".to_owned(), None),
         (own, _) => (kind(own).to_owned(), changed),
     }
@@ -370,6 +371,8 @@ mod tests {
     keyed-nologin:x:1002:1002::/home/kn:/usr/bin/odd
     old:$1$ab$cdefgh:1003:100::/home/old:
     nopw:x:1004:100::/home/nopw:/bin/bash
+    starred:*:1005:100::/var:/bin/ash
+    locked:*:1006:100::/var:/bin/ash
     +@netgroup::::::
     this is no entry
 
@@ -380,6 +383,8 @@ mod tests {
     op::19002:0:99999:7:::
     key:!:19002:0:99999:7:::
     keyed-nologin:!:19002::::::
+    starred:$6$a$b:19003::::::
+    locked:*:0::::::
 
 /etc/group
     root:x:0:
@@ -417,6 +422,8 @@ mod tests {
                 ("keyed-nologin", 1002, "disabled", false),
                 ("old", 1003, "md5", true),
                 ("nopw", 1004, "none", false),
+                ("starred", 1005, "sha512", true),
+                ("locked", 1006, "disabled", false),
             ]
         );
         let Some(Row::Account(op)) = rows.iter().find(|r| matches!(r, Row::Account(a) if a.name == "op")) else {
@@ -433,6 +440,6 @@ mod tests {
             rows.iter().any(|r| matches!(r, Row::Setting(s) if s.program.as_ref() == "group" && s.scope == "users"))
         );
         assert_eq!(gaps.len(), 1);
-        assert!(gaps[0].what.contains("line 10"), "{gaps:?}");
+        assert!(gaps[0].what.contains("line 12"), "{gaps:?}");
     }
 }
