@@ -1,7 +1,7 @@
 //! Certificates, wherever they lie → `certificates`: files of PEM and DER, and the databases of NSS (`cert9.db`: SQLite,
 //! table `nssPublic`, a certificate's DER in the column of CKA_VALUE), Java's key stores, and stores of PKCS #12.
 use super::{Content, Out, Sight};
-use crate::base::Evidence;
+use crate::base::{Evidence, Run};
 use crate::evidence::Entry;
 use crate::format::bytes::Bytes;
 use crate::format::sqlite::{Database, MAGIC, Value};
@@ -147,31 +147,36 @@ fn row(sight: &Sight<'_>, number: u32, read: x509::Certificate, private_key: boo
     }
 }
 
-/// A key store of Java.
-fn java(sight: &Sight<'_>, content: &[u8], out: &Out) {
-    let (found, fault) = jks::certificates(content);
-    for (number, stored) in (1_u32..).zip(&found) {
+/// The certificates of a key store: DER, the bytes of the file that tell of it, whether a private key lies beside it, and
+/// what it is called there.
+fn stored_in<'c>(sight: &Sight<'_>, stored: impl Iterator<Item = (&'c [u8], Run, bool, String)>, out: &Out) {
+    for (number, (der, run, private_key, key)) in (1_u32..).zip(stored) {
         if number as usize > x509::MAX {
             out.gap(sight.entry, "budget: certificates; the rest was not listed");
             break;
         }
-        let at = usize::try_from(stored.run.offset).unwrap_or(usize::MAX);
-        let end = usize::try_from(stored.run.end()).unwrap_or(usize::MAX);
-        match x509::read(content.get(at..end).unwrap_or_default()) {
+        match x509::read(der) {
             Ok(read) => {
-                let evidence = Evidence { key: Some(format!("alias {}", stored.alias)), ..sight.part(stored.run) };
-                out.push(row(sight, number, read, stored.private_key, evidence));
+                let evidence = Evidence { key: Some(key), ..sight.part(run) };
+                out.push(row(sight, number, read, private_key, evidence));
             }
             Err(what) => {
-                out.gap_in(
-                    sight.entry,
-                    stored.run.offset,
-                    format!("no certificate that can be read: {what}"),
-                    stored.run.len,
-                );
+                out.gap_in(sight.entry, run.offset, format!("no certificate that can be read: {what}"), run.len);
             }
         }
     }
+}
+
+/// A key store of Java.
+fn java(sight: &Sight<'_>, content: &[u8], out: &Out) {
+    let (found, fault) = jks::certificates(content);
+    let stored = found.iter().map(|stored| {
+        let at = usize::try_from(stored.run.offset).unwrap_or(usize::MAX);
+        let end = usize::try_from(stored.run.end()).unwrap_or(usize::MAX);
+        let key = format!("alias {}", stored.alias);
+        (content.get(at..end).unwrap_or_default(), stored.run, stored.private_key, key)
+    });
+    stored_in(sight, stored, out);
     if let Some((at, what)) = fault {
         let rest = (content.len() as u64).saturating_sub(at);
         out.gap_in(sight.entry, at, format!("the key store was not read from here on: {what}"), rest);
@@ -181,25 +186,11 @@ fn java(sight: &Sight<'_>, content: &[u8], out: &Out) {
 /// A store of PKCS #12.
 fn personal(sight: &Sight<'_>, content: &[u8], out: &Out) {
     let store = pkcs12::read(content);
-    for (number, stored) in (1_u32..).zip(&store.certificates) {
-        if number as usize > x509::MAX {
-            out.gap(sight.entry, "budget: certificates; the rest was not listed");
-            break;
-        }
-        match x509::read(&stored.der) {
-            Ok(read) => {
-                let words =
-                    if stored.sealed { ", decrypted with the password that stores are shipped with" } else { "" };
-                let key = Some(format!("bag {} {number}{words}", stored.alias));
-                let evidence = Evidence { key, ..sight.part(stored.run) };
-                out.push(row(sight, number, read, store.private_key, evidence));
-            }
-            Err(what) => {
-                let what = format!("no certificate that can be read: {what}");
-                out.gap_in(sight.entry, stored.run.offset, what, stored.run.len);
-            }
-        }
-    }
+    let stored = (1_u32..).zip(&store.certificates).map(|(number, stored)| {
+        let words = if stored.sealed { ", decrypted with the password that stores are shipped with" } else { "" };
+        (stored.der.as_slice(), stored.run, store.private_key, format!("bag {} {number}{words}", stored.alias))
+    });
+    stored_in(sight, stored, out);
     for (run, what) in store.unread {
         out.gap_in(sight.entry, run.offset, format!("key store of PKCS #12: {what}"), run.len);
     }

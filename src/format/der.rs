@@ -59,7 +59,7 @@ pub fn common_name(name: &[u8]) -> Option<String> {
 }
 
 /// A string value: BMPString is UTF-16, the rest is read as UTF-8.
-fn text(value: &Der<'_>) -> String {
+pub fn text(value: &Der<'_>) -> String {
     if value.tag == 0x1e {
         let units = value.content.chunks_exact(2).filter_map(|p| p.try_into().ok().map(u16::from_be_bytes));
         return char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect();

@@ -67,7 +67,7 @@ pub fn is_store(head: &[u8]) -> bool {
 pub fn read(content: &[u8]) -> Store {
     let mut reader = Reader { base: content, store: Store::default(), tries: 0, bags: 0 };
     if let Err(what) = reader.store(content) {
-        reader.lose(content, what);
+        reader.lose(content, None, what);
     }
     reader.store
 }
@@ -86,8 +86,9 @@ impl Reader<'_> {
         let from = if from <= self.base.len() { from } else { 0 };
         Run::new(from as u64, part.len() as u64)
     }
-    fn lose(&mut self, part: &[u8], what: impl Into<String>) {
-        let run = self.run(part);
+    /// `sealed` are the bytes of the file that the part was decrypted from.
+    fn lose(&mut self, part: &[u8], sealed: Option<Run>, what: impl Into<String>) {
+        let run = sealed.unwrap_or_else(|| self.run(part));
         self.store.unread.push((run, what.into()));
     }
     fn store(&mut self, content: &[u8]) -> Result<(), &'static str> {
@@ -105,14 +106,14 @@ impl Reader<'_> {
             match kind_and_content(&part) {
                 Some((kind, content)) if kind == DATA => match der::next(content) {
                     Some((octets, _)) if octets.tag == OCTET_STRING => self.bags(octets.content, None),
-                    _ => self.lose(part.content, "a part without octets"),
+                    _ => self.lose(part.content, None, "a part without octets"),
                 },
                 Some((kind, content)) if kind == ENCRYPTED => {
                     if let Err(what) = self.sealed(content) {
-                        self.lose(part.content, what);
+                        self.lose(part.content, None, what);
                     }
                 }
-                _ => self.lose(part.content, "a part of an unknown kind"),
+                _ => self.lose(part.content, None, "a part of an unknown kind"),
             }
         }
         Ok(())
@@ -120,8 +121,7 @@ impl Reader<'_> {
     /// Bags of certificates and keys; `sealed` are the bytes of the file that they were decrypted from.
     fn bags(&mut self, content: &[u8], sealed: Option<Run>) {
         let Some((all, _)) = der::next(content) else {
-            let run = sealed.unwrap_or_else(|| self.run(content));
-            self.store.unread.push((run, "bags that cannot be read".into()));
+            self.lose(content, sealed, "bags that cannot be read");
             return;
         };
         let mut rest = all.content;
@@ -129,8 +129,7 @@ impl Reader<'_> {
             rest = after;
             self.bags = self.bags.saturating_add(1);
             if self.bags > MOST {
-                let run = sealed.unwrap_or_else(|| self.run(rest));
-                self.store.unread.push((run, "budget: bags".into()));
+                self.lose(rest, sealed, "budget: bags");
                 return;
             }
             let fields = der::values(bag.content);
@@ -138,19 +137,22 @@ impl Reader<'_> {
             match kind {
                 Some([1 | 2]) => self.store.private_key = true,
                 Some([3]) => {
-                    let Some(der) = fields.get(1).and_then(certificate) else { continue };
+                    let Some(der) = fields.get(1).and_then(certificate) else {
+                        self.lose(bag.content, sealed, "a bag of a certificate that cannot be read");
+                        continue;
+                    };
                     let run = sealed.unwrap_or_else(|| self.run(der));
                     let alias = fields.get(2).and_then(friendly_name).unwrap_or_default();
                     let sealed = sealed.is_some();
                     self.store.certificates.push(Stored { alias, der: der.to_vec(), run, sealed });
                 }
-                // Revocation lists, secrets and bags of bags name no certificate.
-                _ => {}
+                // Revocation lists and secrets name no certificate; bags of bags are written by no known tool.
+                Some([4 | 5]) => {}
+                _ => self.lose(bag.content, sealed, "a bag of another kind"),
             }
         }
         if !rest.is_empty() {
-            let run = sealed.unwrap_or_else(|| self.run(rest));
-            self.store.unread.push((run, "a bag that ends behind its part".into()));
+            self.lose(rest, sealed, "a bag that ends behind its part");
         }
     }
     /// An encrypted part: what it says of its cipher, and what it holds where a shipped password opens it.
@@ -192,15 +194,12 @@ fn certificate<'a>(value: &Der<'a>) -> Option<&'a [u8]> {
     let (octets, _) = der::next(content.content)?;
     (octets.tag == OCTET_STRING).then_some(octets.content)
 }
-/// A bag's name, in UTF-16.
+/// A bag's name.
 fn friendly_name(attributes: &Der<'_>) -> Option<String> {
     der::values(attributes.content).iter().find_map(|attribute| {
         let fields = der::values(attribute.content);
         let value = fields.first().filter(|d| d.content == FRIENDLY_NAME).and(fields.get(1))?;
-        let (name, _) = der::next(value.content)?;
-        let units: Vec<u16> =
-            name.content.chunks_exact(2).map(|c| c.iter().fold(0, |n, b| (n << 8) | u16::from(*b))).collect();
-        Some(String::from_utf16_lossy(&units))
+        Some(der::text(&der::next(value.content)?.0))
     })
 }
 
