@@ -68,6 +68,19 @@ impl Name {
         // Nearly all names are UTF-8, and to find that out is quicker than to look for what is not.
         std::str::from_utf8(&self.0).map_or_else(|_| String::from_utf8_lossy(&self.0), std::borrow::Cow::Borrowed)
     }
+    /// Where a path leads that is written in this folder: absolute, without `.` and `..`, links left as they are.
+    pub fn leads(&self, path: &[u8]) -> Self {
+        let start: &[u8] = if path.starts_with(b"/") { b"" } else { &self.0 };
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in start.split(|b| *b == b'/').chain(path.split(|b| *b == b'/')) {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        Self::from([b"/".as_slice(), &parts.join(&b'/')].concat())
+    }
     /// `self/name`, with one slash between.
     pub fn join(&self, name: &[u8]) -> Self {
         let mut all = Vec::with_capacity(self.0.len().saturating_add(name.len()).saturating_add(1));

@@ -7,6 +7,7 @@ use super::own::Own;
 use super::trail::{Ground, of_database};
 use super::variation::Told;
 use super::weigh::{Class, class, is_as_shipped};
+use crate::base::Name;
 use crate::baseline::named as cell;
 use crate::inventory::{AnyTable, File, Inventory};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,9 +32,10 @@ impl<'a> Files<'a> {
             if &*at.kind != "symlink" {
                 return Some(at);
             }
-            let path = led(at.path.plain()?, at.target.as_ref()?.plain()?);
+            let path = Name::new(at.path.parent()).leads(at.target.as_ref()?.bytes());
+            let path = path.plain()?;
             // Of a system whose /bin is /usr/bin, files stand below /usr.
-            at = self.file(at.system, &path).or_else(|| self.file(at.system, &format!("/usr{path}")))?;
+            at = self.file(at.system, path).or_else(|| self.file(at.system, &format!("/usr{path}")))?;
         }
         None
     }
@@ -47,20 +49,6 @@ impl<'a> Files<'a> {
 
 /// Links that are followed one after the other.
 const MOST_LINKS: usize = 16;
-
-/// Where a link at a path leads, by its text.
-fn led(from: &str, target: &str) -> String {
-    let base = if target.starts_with('/') { "" } else { from.rsplit_once('/').map_or("", |(folder, _)| folder) };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in base.split('/').chain(target.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
 
 /// The table of a machine.
 pub(super) fn table<'a>(inventories: &[&'a Inventory], machine: usize, name: &str) -> Option<&'a dyn AnyTable> {

@@ -113,7 +113,12 @@ fn files(list: &[u8], folder: &[u8], record: &Entry, builder: &mut Builder<'_>, 
             None
         };
         // What has no digest is made where it is installed (compiled modules) and need not be there.
-        builder.add(Listed { path: &beside(folder, &path), sum, optional: sum.is_none(), ..Listed::default() });
+        builder.add(Listed {
+            path: Name::new(folder).leads(&path).bytes(),
+            sum,
+            optional: sum.is_none(),
+            ..Listed::default()
+        });
     }
     if let Some(line) = other {
         out.gap_line(record, line, "a digest that is no SHA-256; files with digests of this kind are not compared");
@@ -149,20 +154,6 @@ fn fields(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut parts = line.split(|b| *b == b',');
     let (path, digest) = (parts.next().filter(|p| !p.is_empty())?, parts.next()?);
     Some((path.to_vec(), digest))
-}
-
-/// A path of a list as an absolute one, without `.` and `..`.
-fn beside(folder: &[u8], path: &[u8]) -> Vec<u8> {
-    let start: &[u8] = if path.starts_with(b"/") { b"" } else { folder };
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in start.split(|b| *b == b'/').chain(path.split(|b| *b == b'/')) {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.iter().flat_map(|p| [b"/".as_slice(), *p]).flatten().copied().collect()
 }
 
 /// Name and version of a project with the place of its name.
@@ -278,6 +269,6 @@ mod tests {
         let what: Vec<String> = out.take().1.into_iter().map(|g| g.what).collect();
         assert_eq!(what.len(), 2, "{what:?}");
         assert!(what[0].starts_with("line 1: a digest") && what[1].starts_with("line 2: no path"), "{what:?}");
-        assert_eq!(beside(b"/a/b", b"../../../../x"), b"/x");
+        assert_eq!(Name::from("/a/b").leads(b"../../../../x").bytes(), b"/x");
     }
 }
