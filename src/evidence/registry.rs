@@ -94,12 +94,7 @@ pub struct Registry<'a> {
 
 impl<'a> Registry<'a> {
     /// Reads a hive and its logs. What stands in the way is told.
-    pub fn open(
-        system: &'a System,
-        entry: &'a Entry,
-        holds: Holds,
-        tell: &mut dyn FnMut(&Entry, Option<u64>, String, u64),
-    ) -> Option<Self> {
+    pub fn open(system: &'a System, entry: &'a Entry, holds: Holds, tell: &mut Tell<'_>) -> Option<Self> {
         let bytes = read(system, entry, MAX_HIVE, "hive", tell)?;
         let mut files = vec![entry];
         let mut logs = Vec::new();

@@ -2,6 +2,7 @@
 //! attribute that Linux shows (version 2), the shorter one on the disks of ext, F2FS and JFFS2 (version 1), that of
 //! XFS (big-endian), and the text of pax archives.
 //! Format: `linux/posix_acl_xattr.h`, `fs/ext4/acl.h` and `fs/xfs/libxfs/xfs_format.h` for the layouts; acl(5).
+use super::little::{u16_at, u32_at};
 use std::fmt::Write as _;
 
 /// Attribute, what its entries are called in addition, and how they are kept.
@@ -27,12 +28,6 @@ const GROUP: u32 = 0x08;
 /// More entries than the kernel keeps in any list; longer ones are shown up to here.
 const MAX: usize = 4096;
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_le_bytes)
-}
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
-}
 fn be32_at(bytes: &[u8], at: usize) -> Option<u32> {
     u32_at(bytes, at).map(u32::swap_bytes)
 }

@@ -17,6 +17,7 @@ pub mod kernel_image;
 pub mod keytab;
 pub mod kmod;
 pub mod lines;
+mod little;
 pub mod pe;
 pub mod pkcs12;
 pub mod putty;

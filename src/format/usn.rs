@@ -1,5 +1,6 @@
 //! Records of the change journal of NTFS and ReFS (`$UsnJrnl:$J`).
 //! Format: USN_RECORD_V2, USN_RECORD_V3 and USN_RECORD_V4 in MS-FSCC 2.3.62 and winioctl.h.
+use super::little::{u16_at, u32_at, u64_at};
 use crate::base::{Name, Time, utf16};
 
 /// Records lie within pages of this length, each from a multiple of 8 on.
@@ -52,16 +53,6 @@ pub enum Found {
     Nothing,
     /// Neither a record nor nothing.
     Damaged,
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_le_bytes)
-}
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
-}
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes)
 }
 
 /// Looks at the bytes from a multiple of 8 to the end of their page.

@@ -26,13 +26,13 @@ pub(super) fn of_machine(registry: &Registry<'_>, out: &Out) {
     for below in NARROW {
         runs(registry, below, out);
         let at = |path: &str| format!("{below}{path}");
-        if let Some((key, path)) = registry.key(&at(WINLOGON)).zip(Some(at(WINLOGON))) {
+        if let Some(key) = registry.key(&at(WINLOGON)) {
             for name in ["Shell", "Userinit", "Taskman"] {
-                each(registry, &path, &key, name, "winlogon", "login", "command", out);
+                each(registry, &at(WINLOGON), &key, name, "winlogon", "login", "command", out);
             }
         }
-        if let Some((key, path)) = registry.key(&at(WINDOWS)).zip(Some(at(WINDOWS))) {
-            libraries(registry, &path, &key, out);
+        if let Some(key) = registry.key(&at(WINDOWS)) {
+            libraries(registry, &at(WINDOWS), &key, out);
         }
         options(registry, &at(OPTIONS), out);
     }

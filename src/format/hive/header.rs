@@ -1,6 +1,6 @@
 //! The base block of a hive, and of its logs, which begin with a copy of it.
 use super::{BINS, MAX_HIVE, u32_at, u64_at};
-use crate::base::{Time, utf16};
+use crate::base::Time;
 
 /// Bytes that the checksum covers; it stands behind them.
 const SUMMED: usize = 508;
@@ -66,8 +66,6 @@ impl Header {
     /// The fields as they stand.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let stamp = u64_at(bytes, 12)?;
-        let name = bytes.get(48..112)?;
-        let name = name.as_chunks::<2>().0.iter().take_while(|c| **c != [0, 0]).flatten().copied().collect::<Vec<u8>>();
         Some(Self {
             sequence: (u32_at(bytes, 4)?, u32_at(bytes, 8)?),
             written: Time::from_filetime(stamp),
@@ -75,7 +73,7 @@ impl Header {
             kind: u32_at(bytes, 28)?,
             root: u32_at(bytes, 36)?,
             bins: u32_at(bytes, 40)?,
-            name: String::from_utf8_lossy(&utf16::name(&name)).into_owned(),
+            name: super::string(bytes.get(48..112)?),
             is_sound: bytes.starts_with(b"regf") && Some(sum(bytes)?) == u32_at(bytes, SUMMED),
             stamp,
             cluster: u32_at(bytes, 44)?,

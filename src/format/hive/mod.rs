@@ -14,6 +14,7 @@ mod tests;
 mod value;
 
 use crate::base::Run;
+use crate::format::little::{u16_at, u32_at, u64_at};
 pub use check::Visit;
 pub use header::{Header, is_hive};
 pub use key::{Key, flags};
@@ -287,13 +288,4 @@ impl Hive {
 /// The byte of the file that an offset among the bins stands for.
 fn place(offset: u32) -> usize {
     (offset as usize).saturating_add(BINS)
-}
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|b| u16::from_le_bytes(*b))
-}
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|b| u32::from_le_bytes(*b))
-}
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|b| u64::from_le_bytes(*b))
 }

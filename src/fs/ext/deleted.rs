@@ -169,7 +169,7 @@ fn scan(volume: &Volume, block: &[u8], from: usize, end: usize, found: &mut Vec<
 fn leads_on(volume: &Volume, block: &[u8], e: &Raw<'_>, end: usize) -> bool {
     let next = e.at.saturating_add(e.span);
     if next >= end {
-        return next == end || end == block.len();
+        return next == end;
     }
     let wiped = e.span == used(e, false)
         && block.get(next..end.min(next.saturating_add(8))).is_some_and(|b| b.iter().all(|b| *b == 0));

@@ -109,8 +109,7 @@ impl<'a> Ground<'a> {
         self.databases.contains(&system)
     }
     pub(in crate::judge) fn is_windows(&self, system: Option<u32>) -> bool {
-        let info = system.and_then(|s| self.systems_known.get(usize::try_from(s).ok()?));
-        info.is_some_and(|i| i.os.family == "windows")
+        self.info(system).is_some_and(|i| i.os.family == "windows")
     }
     /// The live file at a path: its row and what it is.
     pub(in crate::judge) fn file(&self, system: Option<u32>, path: &Name) -> Option<(usize, &'a File)> {
@@ -134,9 +133,11 @@ impl<'a> Ground<'a> {
             },
         }
     }
+    fn info(&self, system: Option<u32>) -> Option<&'a SystemInfo> {
+        system.and_then(|s| self.systems_known.get(usize::try_from(s).ok()?))
+    }
     fn is_unowned(&self, system: Option<u32>, path: &Name) -> bool {
-        let info = system.and_then(|s| self.systems_known.get(usize::try_from(s).ok()?));
-        info.is_some_and(|i| i.unowned.binary_search(path).is_ok())
+        self.info(system).is_some_and(|i| i.unowned.binary_search(path).is_ok())
     }
     /// How the file stands in which a row was read.
     pub(in crate::judge) fn source(&self, system: Option<u32>, evidence: &Evidence) -> Vouched {
