@@ -59,7 +59,14 @@ if have ssh-keygen; then
   done
 fi
 if have openssl; then
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=crane-7/O=quay' -keyout k -outform DER -out c.der 2>/dev/null && into der certificate <c.der
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=crane-7/O=quay' -addext 'subjectAltName=DNS:a.example,IP:10.0.0.1' -keyout k -outform DER -out c.der 2>/dev/null && into der certificate <c.der && into x509 der <c.der
+  openssl x509 -inform DER -in c.der -out c.pem && cat c.pem c.pem | into x509 pem
+  # The rounds of the derivation are few, so that an execution takes no time.
+  for sort in "-certpbe NONE -keypbe NONE" "-certpbe AES-256-CBC -keypbe AES-256-CBC" "-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES" "-certpbe PBE-SHA1-RC2-40 -legacy"; do
+    # shellcheck disable=SC2086
+    openssl pkcs12 -export -in c.pem -inkey k -name crane -passout pass: -iter 1 -maciter $sort -out c.p12 2>/dev/null && into pkcs12 "$(echo "$sort" | tr -dc A-Za-z0-9)" <c.p12
+  done
+  have keytool && keytool -importcert -noprompt -alias crane -file c.der -storetype JKS -keystore c.jks -storepass crane7 >/dev/null 2>&1 && into jks trusted <c.jks
 fi
 head -c 3000 "$here/Cargo.toml" >plain
 for tool in gzip xz zstd bzip2 lz4 lzop lzma; do
@@ -84,6 +91,29 @@ def put(kind, name, data):
     open(f"{out}/{kind}/{name}", "wb").write(data)
 body = struct.pack("<I3I", 1 << 16, 28, 0, 0) + b"part" * 50
 put("trx", "small", b"HDR0" + struct.pack("<II", len(body) + 12, zlib.crc32(body) ^ 0xffffffff) + body)
+import io, zipfile, gzip
+jar = io.BytesIO()
+with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as z:
+    z.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nImplementation-Title: crane\r\nImplementation-Version: 1\r\n")
+    z.writestr("META-INF/maven/a/b/pom.properties", "groupId=a\nartifactId=b\nversion=1\n")
+put("jar", "small", jar.getvalue())
+record = b"\0\2" + b"".join(struct.pack(">H", len(t)) + t for t in (b"QUAY", b"host", b"crane")) + struct.pack(">IIBHH", 1, 1700000000, 3, 18, 4) + b"keys"
+put("keytab", "one", b"\5\2" + struct.pack(">i", len(record)) + record + struct.pack(">i", -4) + bytes(4))
+plain = b"Linux version 6.1.0 (a@b) #1 SMP\0IKCFG_ST" + gzip.compress(b"CONFIG_USB_SERIAL_OPTION=m\n") + b"IKCFG_ED"
+put("kernel-image", "plain", plain)
+put("kernel-image", "arm64", bytes(0x38) + b"ARM\x64" + bytes(4) + plain)
+put("kernel-image", "arm", bytes(0x24) + b"\x18\x28\x6f\x01" + bytes(24) + gzip.compress(plain))
+x86 = bytearray(1024)
+x86[0x1f1] = 1
+x86[0x202:0x206] = b"HdrS"
+x86[0x206:0x208] = b"\x0f\x02"
+x86[0x20e:0x210] = struct.pack("<H", 0x100)
+x86[0x300:0x310] = b"6.1.0 (a@b) #1\0\0"
+packed = gzip.compress(plain)
+x86[0x248:0x250] = struct.pack("<II", 0, len(packed))
+put("kernel-image", "x86", bytes(x86) + packed)
+put("putty", "lines", b"ssh-ed25519@22:crane 0x1,0x2\nrsa2@22:a 0x10001,0xabcdef\necdsa-sha2-nistp256@22:b nistp256,0x1,0x2\n")
+put("modem-alias", "lines", b"option usb:v2C7Cp0125d*dc*dsc*dp*icFFisc*ip*in*\nqmi_wwan usb:v12D1p*d*\nmhi_pci_generic pci:v000017CBd00000306sv*sd*bc*sc*i*\n")
 head = b"ANDROID!" + struct.pack("<10I", 50, 0x10008000, 0, 0x11000000, 0, 0, 0x10000100, 2048, 0, 0) + b"crane".ljust(16, b"\0") + b"console=ttyS0".ljust(512, b"\0")
 put("android-boot", "small", head.ljust(2048, b"\0") + b"kernel" * 8 + bytes(2000))
 for path, text in {

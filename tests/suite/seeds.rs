@@ -70,6 +70,30 @@ fn every_member_of_every_table_is_a_target() {
     }
 }
 
+/// Parsers that are no target of their own, and the target that runs them (empty: they parse nothing).
+const WITHIN: &[(&str, &str)] = &[
+    ("bytes", ""),
+    ("hive", "registry"),
+    ("lines", "tags"),
+    ("little", ""),
+    ("mod", ""),
+    ("search", ""),
+    ("traces", "tags"),
+    ("usbids", "modem-alias"),
+];
+
+#[test]
+fn every_parser_is_a_target() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/format");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let target = WITHIN.iter().find(|w| w.0 == name).map_or(name.replace('_', "-"), |w| w.1.to_owned());
+        let is_target = target.is_empty() || targets::find(&target).is_some();
+        assert!(is_target, "src/format/{name} is not fuzzed: a line in fuzz/src/targets/mod.rs");
+    }
+}
+
 /// The fuzzer's first seeds of what parent and worker say, and of the files that the parent opens.
 #[test]
 #[ignore = "writes into the folder that CRANESCOPE_SEEDS names"]

@@ -126,6 +126,23 @@ pub(super) fn tags(data: &[u8]) {
         format::lines::words(&line.text);
     }
 }
+pub(super) fn jar(data: &[u8]) {
+    let _ = format::jar::read(data);
+}
+pub(super) fn kernel_image(data: &[u8]) {
+    format::kernel_image::recognise(data);
+    format::kernel_image::read(data, true);
+    format::kernel_image::configuration(data);
+}
+/// A driver and an alias on each line.
+pub(super) fn modem_alias(data: &[u8]) {
+    for line in format::lines::decode(data).lines().take(1000) {
+        let (driver, alias) = line.split_once(' ').unwrap_or(("option", line));
+        format::usbids::modem(alias, driver);
+        format::usbids::usb(driver, alias);
+        format::usbids::pci(driver, alias, Some((alias, driver)));
+    }
+}
 
 /// A journal file, as it is or packed like a disk: they are mostly zeros.
 pub(super) fn journal(data: &[u8]) {

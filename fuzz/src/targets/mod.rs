@@ -4,6 +4,7 @@
 //! Disks may be packed (see `kit::disk`): a seed of some kilobytes is then a disk of any size, and one that begins with
 //! `CSM1` instead of `CSD1` gets the checksums of all its structures mended first.
 mod formats;
+mod keys;
 mod parent;
 
 use crate::kit::{Disk, Layout, Look, Seen, layouts};
@@ -109,6 +110,14 @@ pub const ALL: &[Target] = &[
     bytes("acl", formats::acl),
     bytes("sqlite", formats::sqlite),
     bytes("rpm", formats::rpm),
+    bytes("jar", formats::jar),
+    bytes("kernel-image", formats::kernel_image),
+    bytes("modem-alias", formats::modem_alias),
+    bytes("jks", keys::jks),
+    bytes("pkcs12", keys::pkcs12),
+    bytes("keytab", keys::keytab),
+    bytes("putty", keys::putty),
+    bytes("x509", keys::x509),
     bytes("artifacts", formats::artifacts),
     bytes("report", parent::report),
     bytes("order", parent::order),

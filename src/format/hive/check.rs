@@ -1,7 +1,8 @@
 //! A whole hive gone through once: every key from the root on, every value, and every cell, so that what is damaged
 //! anywhere is told, and what no list leads to any more.
-use super::key::flags;
+use super::key::{Listed, flags};
 use super::{BIN_HEAD, Hive, Key, MAX_DEPTH, NOTHING, Value, place, u16_at};
+use std::collections::BTreeSet;
 
 /// Keys and values without a way to them that are told one by one.
 const MAX_LOST: usize = 100;
@@ -16,7 +17,7 @@ pub struct Visit<'a> {
 
 /// The keys of one level that are still to come.
 struct Level {
-    cells: std::vec::IntoIter<u32>,
+    keys: std::vec::IntoIter<Listed>,
     /// Of the key that came last.
     before: Option<Vec<u8>>,
     /// Bytes of the path above.
@@ -67,6 +68,7 @@ impl Hive {
                 if shared {
                     self.tell(key.cell, "a key that leads to values which are another key's as well");
                 }
+                self.names(&values);
                 for value in &values {
                     let mut shared = false;
                     self.pieces(value, value.len as usize, &mut |cell| shared |= !reached.insert(cell), &mut |_, _| ());
@@ -77,7 +79,7 @@ impl Hive {
                 self.beside(&key, reached);
                 visit(&Visit { path: &path, key: &key, values: &values });
                 let mut lists = Vec::new();
-                let mut cells = self.listed(&key, &mut |cell| lists.push(cell));
+                let mut keys = self.listed(&key, &mut |cell| lists.push(cell));
                 let mut shared = false;
                 for list in lists {
                     shared |= !reached.insert(list);
@@ -87,12 +89,12 @@ impl Hive {
                 }
                 // A key that was come by already is one of a loop, or stands in two lists. Telling costs more than a look.
                 let mut again = 0;
-                cells.retain(|cell| {
-                    let is_new = reached.insert(*cell);
+                keys.retain(|listed| {
+                    let is_new = reached.insert(listed.cell);
                     if !is_new {
                         again += 1;
                         if again <= MAX_LOST {
-                            self.tell(*cell, "a key that stands in more than one place; listed once");
+                            self.tell(listed.cell, "a key that stands in more than one place; listed once");
                         }
                     }
                     is_new
@@ -100,22 +102,25 @@ impl Hive {
                 if self.step(again.min(MAX_LOST).saturating_mul(50)).is_none() {
                     return;
                 }
-                if !cells.is_empty() {
+                if !keys.is_empty() {
                     if levels.len() >= MAX_DEPTH {
                         self.tell(key.cell, format!("budget: {MAX_DEPTH} levels of keys; what is below was not read"));
                     } else {
-                        let level = Level { cells: cells.into_iter(), before: None, path: path.len(), above: key.cell };
+                        let level = Level { keys: keys.into_iter(), before: None, path: path.len(), above: key.cell };
                         levels.push(level);
                     }
                 }
             }
             let Some(level) = levels.last_mut() else { return };
             path.truncate(level.path);
-            let Some(cell) = level.cells.next() else {
+            let Some(listed) = level.keys.next() else {
                 levels.pop();
                 continue;
             };
-            let Some(key) = self.key(cell) else { continue };
+            let Some(key) = self.key(listed.cell) else { continue };
+            if listed.fits(&key.name) == Some(false) {
+                self.tell(key.cell, "a key of another name than its list says, by which Windows does not find it");
+            }
             if key.parent != level.above {
                 self.tell(key.cell, "a key that says it belongs below another one than the one that leads to it");
             }
@@ -136,6 +141,15 @@ impl Hive {
             }
             path.extend_from_slice(key.name.bytes());
             next = Some(key);
+        }
+    }
+    /// Tells of values of a key that have one name: Windows reaches the first.
+    fn names(&self, values: &[Value]) {
+        let mut seen = BTreeSet::new();
+        for value in values {
+            if !seen.insert(value.name.bytes().to_ascii_lowercase()) {
+                self.tell(value.cell, "a value whose name another value of its key has");
+            }
         }
     }
     /// What else a key leads to: its class, and who may use it.

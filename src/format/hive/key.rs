@@ -41,6 +41,41 @@ pub struct Key {
     pub(super) class: (u32, u16),
 }
 
+/// A key as a list leads to it.
+#[derive(Clone, Copy)]
+pub(super) struct Listed {
+    pub(super) cell: u32,
+    hint: Hint,
+}
+/// What a list says of a key's name, by which Windows finds it.
+#[derive(Clone, Copy)]
+enum Hint {
+    None,
+    /// Its first four letters, zeros behind a shorter one (`lf`).
+    First([u8; 4]),
+    /// The hash of the whole name (`lh`).
+    Hash(u32),
+}
+impl Listed {
+    /// Whether the list and the key's name say the same; `None` where that is not known: of names that are not all ASCII.
+    pub(super) fn fits(&self, name: &Name) -> Option<bool> {
+        let name = name.bytes();
+        match self.hint {
+            Hint::None => None,
+            _ if !name.is_ascii() => None,
+            Hint::First(letters) => {
+                let mut own = [0; 4];
+                own.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+                Some(own.eq_ignore_ascii_case(&letters))
+            }
+            Hint::Hash(hash) => {
+                let add = |sum: u32, b: &u8| sum.wrapping_mul(37).wrapping_add(u32::from(b.to_ascii_uppercase()));
+                Some(hash == name.iter().fold(0, add))
+            }
+        }
+    }
+}
+
 impl Hive {
     /// The topmost key. Where the base block does not lead to it, it is looked for by its mark.
     pub fn root(&self) -> Option<Key> {
@@ -49,6 +84,9 @@ impl Hive {
         if self.header.root != NOTHING
             && let Some(key) = self.key(self.header.root)
         {
+            if key.flags & flags::ROOT == 0 {
+                self.tell(key.cell, "the base block leads to a key that is not marked as the root");
+            }
             return Some(key);
         }
         let mut found = None;
@@ -84,10 +122,7 @@ impl Hive {
             name = content.get(HEAD..);
         }
         let flags = small(2);
-        let name = spelled(name.unwrap_or_default(), flags & flags::NARROW != 0);
-        if name.bytes().contains(&0) {
-            self.tell(cell, "a key with a zero in its name, which programs of Windows do not reach by it");
-        }
+        let name = self.spell(cell, "key", name.unwrap_or_default(), flags & flags::NARROW != 0);
         Some(Key {
             cell,
             run: Self::run(cell, content.len()),
@@ -103,6 +138,17 @@ impl Hive {
             class: (field(48), small(74)),
         })
     }
+    /// The name of a key or value; what Windows would not have written as one is told.
+    pub(super) fn spell(&self, cell: u32, what: &str, bytes: &[u8], is_narrow: bool) -> Name {
+        let name = spelled(bytes, is_narrow);
+        if name.bytes().contains(&0) {
+            self.tell(cell, format!("a {what} with a zero in its name, which programs of Windows do not reach by it"));
+        }
+        if !is_narrow && !bytes.len().is_multiple_of(2) {
+            self.tell(cell, format!("a {what} whose name ends within a letter"));
+        }
+        name
+    }
     /// The keys below a key, in the order of their list.
     pub fn subkeys(&self, key: &Key) -> Vec<Key> {
         let mut cells = self.listed(key, &mut |_| ());
@@ -110,12 +156,12 @@ impl Hive {
             self.tell(key.cell, format!("budget: {MAX_LISTED} keys; the key has {} below it", cells.len()));
             cells.truncate(MAX_LISTED);
         }
-        cells.into_iter().filter_map(|cell| self.key(cell)).collect()
+        cells.into_iter().filter_map(|listed| self.key(listed.cell)).collect()
     }
     /// The key of this name below a key, whatever the letters' case.
     pub fn subkey(&self, key: &Key, name: &str) -> Option<Key> {
         let is = |k: &Key| k.name.bytes().eq_ignore_ascii_case(name.as_bytes());
-        self.listed(key, &mut |_| ()).into_iter().filter_map(|cell| self.key(cell)).find(is)
+        self.listed(key, &mut |_| ()).into_iter().filter_map(|listed| self.key(listed.cell)).find(is)
     }
     /// The key that a path of names leads to, from a key on.
     pub fn find(&self, from: &Key, path: &str) -> Option<Key> {
@@ -130,8 +176,8 @@ impl Hive {
         let content = self.cell(cell, "class")?;
         Some(Name::from(utf16::name(content.get(..usize::from(len)).unwrap_or(content))))
     }
-    /// Cells of the keys below a key; `on` is told every cell of a list.
-    pub(super) fn listed(&self, key: &Key, on: &mut dyn FnMut(u32)) -> Vec<u32> {
+    /// The keys below a key, as its lists have them; `on` is told every cell of a list.
+    pub(super) fn listed(&self, key: &Key, on: &mut dyn FnMut(u32)) -> Vec<Listed> {
         let mut cells = Vec::new();
         if key.list != NOTHING && (key.subkeys > 0 || key.list != 0) {
             // A list that belongs to nothing any more is left over now and then.
@@ -157,7 +203,7 @@ impl Hive {
         })
     }
     /// The elements of a list, and of the lists in it.
-    fn list(&self, cell: u32, cells: &mut Vec<u32>, on: &mut dyn FnMut(u32)) -> Option<()> {
+    fn list(&self, cell: u32, cells: &mut Vec<Listed>, on: &mut dyn FnMut(u32)) -> Option<()> {
         let mut lists = vec![cell];
         let mut seen = BTreeSet::new();
         let mut is_top = true;
@@ -171,7 +217,8 @@ impl Hive {
                 is_top = false;
                 continue;
             };
-            let (width, of_lists) = match content.get(..2) {
+            let mark = content.get(..2);
+            let (width, of_lists) = match mark {
                 Some(b"lf" | b"lh") => (8, false),
                 Some(b"li") => (4, false),
                 Some(b"ri") if is_top => (4, true),
@@ -193,13 +240,18 @@ impl Hive {
                 self.tell(cell, format!("a list that says it has {count} elements, and has room for {held}"));
             }
             self.step(count.min(held))?;
-            let elements = there.chunks_exact(width).take(count).filter_map(|e| u32_at(e, 0));
+            let elements = there.chunks_exact(width).take(count);
             if of_lists {
-                lists.extend(elements);
+                lists.extend(elements.filter_map(|e| u32_at(e, 0)));
                 lists.reverse();
                 // Each leads to a list of its own, and those stay in their order.
             } else {
-                cells.extend(elements);
+                let hint = |e: &[u8]| match (mark, e.get(4..)?.first_chunk()?) {
+                    (Some(b"lh"), hash) => Some(Hint::Hash(u32::from_le_bytes(*hash))),
+                    (_, letters) => Some(Hint::First(*letters)),
+                };
+                let listed = |e| Some(Listed { cell: u32_at(e, 0)?, hint: hint(e).unwrap_or(Hint::None) });
+                cells.extend(elements.filter_map(listed));
             }
         }
         Some(())

@@ -153,6 +153,7 @@ impl Hive {
             }
             let mut at = SECTOR;
             let mut last: Option<u32> = None;
+            let mut is_told = false;
             while let Some(bytes) = log.get(at..).filter(|b| b.starts_with(b"HvLE")) {
                 let sequence = u32_at(bytes, 12).unwrap_or(0);
                 // Behind the newest entry stand those of an earlier round.
@@ -172,13 +173,26 @@ impl Hive {
                         let rest = log.len().saturating_sub(at) as u64;
                         let what = format!("the log's entry {sequence} and what follows were not applied: {why}");
                         self.tell_in(number.saturating_add(1), at as u64, what, rest);
+                        is_told = true;
                         break;
                     }
                 }
             }
             // What an earlier round left behind has smaller numbers.
             let next = last.map_or(self.header.sequence.1, |l| l.saturating_add(1));
-            let behind = log.get(at..).unwrap_or_default().chunks(SECTOR).skip(1);
+            let here = log.get(at..).unwrap_or_default();
+            // One of an earlier round is whole; one without its mark would have the number that comes next.
+            let is_damaged = if here.starts_with(b"HvLE") {
+                entry(here, number, at).is_err()
+            } else {
+                let is_length = u32_at(here, 4).is_some_and(|n| n as usize >= SECTOR && n as usize % SECTOR == 0);
+                is_length && u32_at(here, 12) == Some(next)
+            };
+            if is_damaged && !is_told && self.header.is_sound {
+                let what = "an entry of the log that is damaged, and was not applied";
+                self.tell_in(number.saturating_add(1), at as u64, what, here.len() as u64);
+            }
+            let behind = here.chunks(SECTOR).skip(1);
             if behind
                 .filter(|s| s.starts_with(b"HvLE"))
                 .any(|s| u32_at(s, 12).is_some_and(|n| n >= next && self.header.is_sound))

@@ -90,6 +90,32 @@ fn keys_and_values_are_found_and_lead_to_their_bytes() {
 }
 
 #[test]
+fn names_are_held_against_their_lists_and_one_another() {
+    for (minor, is_told) in [(3, true), (4, false), (5, true)] {
+        // Another letter of a key that stands alone below its own, so that no order tells.
+        let mut bytes = maker::hive(&plan(), minor);
+        let is_key = |w: &[u8]| w.starts_with(b"nk") && w.ends_with(b"Deep");
+        let at = bytes.windows(80).position(is_key).unwrap();
+        bytes[at + 79] = b'q';
+        let hive = Hive::open(bytes, &[]).unwrap();
+        assert_eq!(shown(&hive).iter().filter(|l| l.contains(r"A\Deeq\Er")).count(), 7);
+        let told = words(&hive);
+        assert_eq!(told.iter().any(|w| w.contains("another name than its list says")), is_told, "1.{minor} {told:?}");
+    }
+    let mut twice = Plan::new("ROOT");
+    twice.at("A").text("Start", "a").text("START", "b").text("Type", "c");
+    let hive = Hive::open(maker::hive(&twice, 5), &[]).unwrap();
+    assert_eq!(shown(&hive).len(), 5);
+    assert!(matches!(&words(&hive)[..], [w] if w.contains("another value of its key has")), "{:?}", words(&hive));
+    let mut bytes = maker::hive(&plan(), 5);
+    let at = bytes.windows(2).position(|w| w == maker::wide("值")).unwrap();
+    bytes[at - 18] = 1;
+    let hive = Hive::open(bytes, &[]).unwrap();
+    shown(&hive);
+    assert!(matches!(&words(&hive)[..], [w] if w.contains("ends within a letter")), "{:?}", words(&hive));
+}
+
+#[test]
 fn a_dirty_hive_is_led_on_by_its_logs_and_its_rows_lead_into_them() {
     let before = maker::hive(&plan(), 5);
     let mut changed = plan();

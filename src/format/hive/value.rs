@@ -1,5 +1,4 @@
 //! Values (`vk`) and their data: in the value itself, in a cell, or in several (`db`).
-use super::key::spelled;
 use super::{Hive, Key, NOTHING, u16_at, u32_at};
 use crate::base::{Name, Run, utf16};
 
@@ -88,10 +87,7 @@ impl Hive {
             self.tell(cell, "a value whose name goes over the end of its cell");
             name = content.get(HEAD..);
         }
-        let name = spelled(name.unwrap_or_default(), small(16) & NARROW != 0);
-        if name.bytes().contains(&0) {
-            self.tell(cell, "a value with a zero in its name, which programs of Windows do not reach by it");
-        }
+        let name = self.spell(cell, "value", name.unwrap_or_default(), small(16) & NARROW != 0);
         Some(Value {
             cell,
             run: Self::run(cell, content.len()),

@@ -12,8 +12,15 @@ pub(super) const SUBJECTS: &[Subject] =
 fn said(change: &Change, _: &str) -> bool {
     match change.kind {
         "base block" => change.offset < 12 && change.mended,
-        // One that holds its data itself has nothing that it shares with the value that it is a copy of.
-        "value" => change.how == "another in its place",
+        // One that holds its data itself has nothing that it shares with the value that it is a copy of or was swapped
+        // with; its type says nothing of its data; the mark of its name's encoding, or no name, makes another name of it.
+        "value" => {
+            matches!(change.how, "another in its place" | "swapped with another")
+                || change.offset >= 16
+                || (change.how == "end erased" && change.offset >= 6)
+        }
+        // By its mark the log is found in this image.
+        "log's base block" if change.offset < 4 => true,
         "log entry" | "log's base block" => matches!(change.how, "image cut" | "erased" | "end erased"),
         _ => false,
     }
