@@ -117,7 +117,10 @@ impl Hive {
                 levels.pop();
                 continue;
             };
-            let Some(key) = self.key(listed.cell) else { continue };
+            let Some(key) = self.key(listed.cell) else {
+                self.tell(level.above, "a key below which not all were read");
+                continue;
+            };
             if listed.fits(&key.name) == Some(false) {
                 self.tell(key.cell, "a key of another name than its list says, by which Windows does not find it");
             }

@@ -185,8 +185,7 @@ impl Hive {
             let is_damaged = if here.starts_with(b"HvLE") {
                 entry(here, number, at).is_err()
             } else {
-                let is_length = u32_at(here, 4).is_some_and(|n| n as usize >= SECTOR && n as usize % SECTOR == 0);
-                is_length && u32_at(here, 12) == Some(next)
+                next != 0 && u32_at(here, 12) == Some(next)
             };
             if is_damaged && !is_told && self.header.is_sound {
                 let what = "an entry of the log that is damaged, and was not applied";

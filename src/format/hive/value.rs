@@ -67,9 +67,16 @@ impl Hive {
         }
         let elements = content.as_chunks::<4>().0.iter().take(count).map(|e| u32::from_le_bytes(*e));
         let mut values = Vec::new();
+        let mut lost = 0_usize;
         for cell in elements {
             on(cell);
-            values.extend(self.one(cell));
+            match self.one(cell) {
+                Some(value) => values.push(value),
+                None => lost = lost.saturating_add(1),
+            }
+        }
+        if lost > 0 {
+            self.tell(key.cell, format!("a key of whose values {lost} were not read"));
         }
         values
     }

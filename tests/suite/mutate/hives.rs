@@ -21,6 +21,8 @@ fn said(change: &Change, _: &str) -> bool {
         }
         // By its mark the log is found in this image.
         "log's base block" if change.offset < 4 => true,
+        // What an entry says whose hashes fit is what counts.
+        "log entry" if change.mended && change.offset >= 40 => true,
         "log entry" | "log's base block" => matches!(change.how, "image cut" | "erased" | "end erased"),
         _ => false,
     }
