@@ -27,6 +27,8 @@ const SHORT: u64 = 256;
 const REMEMBERED: usize = 64 << 20;
 /// Where data objects begin is known up to here; no journald writes larger files.
 const MAX_LEN: u64 = 4 << 30;
+/// Zeros between damaged places that are stepped over; journald allocates some hundred megabytes in advance.
+const MAX_ZEROS: u64 = 512 << 20;
 /// Damaged places told one by one.
 const MAX_TOLD: usize = 64;
 
@@ -95,6 +97,7 @@ pub fn walk(header: &Header, len: u64, read: &Read<'_>, wanted: &[&str], each: &
         decoded: 0,
         lost: (0, 0),
         differ: (0, 0),
+        zeros: 0,
         out: Walk::default(),
         more: 0,
     };
@@ -122,6 +125,8 @@ struct Walker<'a> {
     lost: (u64, u64),
     /// Data objects that differ from their hash: how many, and the first one's byte.
     differ: (u64, u64),
+    /// Bytes stepped over.
+    zeros: u64,
     out: Walk,
     more: u64,
 }
@@ -177,7 +182,15 @@ impl Walker<'_> {
         let mut at = aligned(at.saturating_add(1));
         loop {
             // No object begins with zeros, and what was allocated in advance may be gigabytes of them.
-            at = self.windows.next_used(at, end);
+            let most = at.saturating_add(MAX_ZEROS.saturating_sub(self.zeros)).min(end);
+            let used = self.windows.next_used(at, most);
+            self.zeros = self.zeros.saturating_add(used.saturating_sub(at));
+            at = used;
+            if self.zeros >= MAX_ZEROS {
+                let what = "budget: zeros in a journal file; what lies behind was not read";
+                self.fault(at, end.saturating_sub(at), what.to_owned());
+                return end;
+            }
             if at.saturating_add(HEAD) > end {
                 return end;
             }
