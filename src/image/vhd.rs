@@ -60,6 +60,15 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
         opening.gaps.add(BY, "the checksum of the footer does not fit", 0);
     }
     let (len, kind) = (footer.be64(48).ok_or_else(cut)?, footer.be32(60).ok_or_else(cut)?);
+    // All but fixed disks keep a copy at the start: sizes, geometry, kind and identifier are the same in both.
+    if is_whole
+        && kind != 2
+        && let Ok(Some(copy)) = read_exact(&**source, 0, FOOTER).map(|c| c.map(Fields))
+        && (copy.bytes(40, 24) != footer.bytes(40, 24) || copy.bytes(68, 16) != footer.bytes(68, 16))
+    {
+        let at = source.len().saturating_sub(FOOTER as u64);
+        opening.gaps.add_at(BY, "image_offset", at, "the footer differs from its copy at the start; it is used", 0);
+    }
     let word = |kind| match kind {
         2 => "fixed",
         3 => "dynamic",

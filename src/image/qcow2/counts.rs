@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 const MAX_CLUSTERS: u64 = 64 << 20;
 /// Bytes of tables that are read for it: those of a disk of 8 TiB, written everywhere.
 const MAX_TABLES: u64 = 1 << 30;
+/// Tables behind the disk's end that are looked at.
+const MAX_BEHIND: usize = 1024;
+/// Byte of the header at which the disk's size stands.
+const SIZE_AT: u64 = 24;
 const BY: &str = "QCOW2";
 
 /// What is known of the image.
@@ -18,6 +22,8 @@ pub(super) struct Image<'a> {
     /// Bits of a cluster's bytes.
     pub bits: u32,
     pub is_extended: bool,
+    /// Bytes of the disk.
+    pub size: u64,
     /// The tables that stand beside the clusters.
     pub taken: &'a [Run],
     /// Byte and clusters of the table of counts.
@@ -93,6 +99,29 @@ pub(super) fn check(image: &Image<'_>, gaps: &Gaps) {
     tell(used.without(&counted), "are used, and counted as free: tables or counts were changed");
 }
 
+/// Tells of clusters behind the disk's end, which none has whose size is as it was.
+pub(super) fn behind(image: &Image<'_>, gaps: &Gaps) {
+    let entry = if image.is_extended { 16 } else { 8 };
+    let Some(cluster) = 1_u64.checked_shl(image.bits) else { return };
+    let span = (cluster / entry).saturating_mul(cluster);
+    let within = |at: u64, from: u64| -> Option<u64> {
+        let table = read_exact(&**image.file, at, usize::try_from(cluster).ok()?).ok()??;
+        let words = table.chunks_exact(usize::try_from(entry).ok()?).filter_map(|e| e.first_chunk());
+        let used = (0_u64..).zip(words).filter(|(n, e)| {
+            n.saturating_mul(cluster).saturating_add(from) >= image.size && u64::from_be_bytes(**e) & !1 != 0
+        });
+        Some(used.count() as u64)
+    };
+    let first = image.size / span.max(1);
+    let tables = (0_u64..).zip(image.l1).skip(usize::try_from(first).unwrap_or(usize::MAX));
+    let tables = tables.map(|(n, e)| (n.saturating_mul(span), e & OFFSET)).filter(|(_, at)| *at != 0);
+    let count = tables.take(MAX_BEHIND).filter_map(|(from, at)| within(at, from)).fold(0, u64::saturating_add);
+    if count > 0 {
+        let what = format!("{count} clusters belong to places behind the disk's end: its size is not what it was");
+        gaps.add_at(BY, "image_offset", SIZE_AT, what, count.saturating_mul(cluster));
+    }
+}
+
 /// Clusters that something leads to; `None` where a table cannot be read, which its readers tell.
 fn used(image: &Image<'_>, tables: BTreeSet<u64>, cluster: u64, count: u64) -> Option<Marks> {
     let mut marks = Marks::new(count, cluster);
@@ -115,7 +144,8 @@ fn used(image: &Image<'_>, tables: BTreeSet<u64>, cluster: u64, count: u64) -> O
 /// Clusters with a count that is not zero; `None` where a count cannot be read, or is wider than any.
 fn counted(image: &Image<'_>, cluster: u64, count: u64) -> Option<Marks> {
     let mut marks = Marks::new(count, cluster);
-    let width = 1_u64.checked_shl(image.order)?;
+    // Counts have 64 bits at most.
+    let width = 1_u64.checked_shl(image.order).filter(|width| *width <= 64)?;
     let of_block = cluster.saturating_mul(8) / width;
     let blocks = count.div_ceil(of_block).min(u64::from(image.counts.1).saturating_mul(cluster) / 8);
     let table = read_exact(&**image.file, image.counts.0, usize::try_from(blocks.saturating_mul(8)).ok()?).ok()??;

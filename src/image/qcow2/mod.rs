@@ -108,10 +108,9 @@ fn open(opening: &Opening<'_>) -> Result<Container, OpenError> {
         all.retain(|run| run.len > 0);
         let order = if is_3 { head.be32(96).unwrap_or(4) } else { 4 };
         let is_extended = features.is_extended;
-        counts::check(
-            &counts::Image { file: source, l1: &l1, bits, is_extended, taken: &all, counts, order },
-            opening.gaps,
-        );
+        let image = counts::Image { file: source, l1: &l1, bits, is_extended, size, taken: &all, counts, order };
+        counts::check(&image, opening.gaps);
+        counts::behind(&image, opening.gaps);
     }
     let tables = Arc::new(Tables::new(source.clone(), l1, bits, size, features, taken));
     let disk = Disk::new(tables, data, below, is_zstd);

@@ -92,6 +92,13 @@ fn from_descriptor(
             opening.gaps.add_at(BY, "image_offset", start, &what, len);
             Bytes::Missing(what)
         });
+        if let Bytes::Sparse(sparse) = &bytes
+            && sparse.len < len
+        {
+            let what =
+                format!("extent {}: its header tells of {} bytes, the descriptor of {len}", parts.len(), sparse.len);
+            opening.gaps.add_at(BY, "image_offset", 0, what, len.saturating_sub(sparse.len));
+        }
         parts.push(Part { start, len, bytes });
         start = start.checked_add(len).ok_or_else(|| corrupt("the extents are larger than any disk".into()))?;
     }
