@@ -152,7 +152,9 @@ impl Reader<'_> {
     fn run(&mut self) {
         let len = self.source.len();
         let mut at = 0_u64;
+        let mut is_ended = false;
         while at < len {
+            is_ended = true;
             let Some(steps) = self.steps.checked_sub(1) else {
                 self.builder.gap(at, "budget: steps; the rest is not listed", len.saturating_sub(at));
                 break;
@@ -189,6 +191,10 @@ impl Reader<'_> {
                 continue;
             }
             at = self.member(at, &header);
+            is_ended = false;
+        }
+        if !is_ended {
+            self.builder.gap(len, "the archive ends without the mark of its end: members may be missing", 0);
         }
     }
     /// Where, behind two blocks of zeros, a further archive begins: some programs leave one there, most never look.

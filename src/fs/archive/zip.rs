@@ -64,7 +64,7 @@ fn open(source: &Source, options: &Options) -> Result<Archive, FsError> {
         builder.gap(
             directory.at,
             format!("{} members by its last record, {seen} in its directory", directory.entries),
-            0,
+            directory.end.saturating_sub(directory.at),
         );
     }
     tally.tell(&builder);

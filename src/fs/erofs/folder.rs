@@ -34,13 +34,14 @@ pub(super) fn list(
 ) -> Result<(), FsError> {
     let block = volume.sb.block();
     let dir = NodeId { number: inode.nid, generation: 0 };
-    let (mut at, mut count, mut lost) = (0_u64, 0_u64, 0_u32);
+    let (mut at, mut lost) = (0_u64, 0_u32);
+    let mut found = Found::default();
     while at < inode.len {
         let mut bytes = vec![0; size(block.min(inode.len.saturating_sub(at)))];
         match content.read_at(at, &mut bytes) {
             Ok(n) if n == bytes.len() => {
                 lost = 0;
-                entries(volume, inode, dir, &bytes, &mut count, each)?;
+                entries(volume, inode, dir, &bytes, &mut found, each)?;
             }
             other => {
                 lost = lost.saturating_add(1);
@@ -55,7 +56,19 @@ pub(super) fn list(
         }
         at = at.saturating_add(block);
     }
+    if !(found.leads_here && found.leads_up) {
+        let what = "directory without the names that lead to itself and to the one above";
+        volume.damage.note(what, inode.nid, inode.at, 0);
+    }
     Ok(())
+}
+
+/// What a directory has so far.
+#[derive(Default)]
+struct Found {
+    names: u64,
+    leads_here: bool,
+    leads_up: bool,
 }
 
 fn entries(
@@ -63,7 +76,7 @@ fn entries(
     inode: &Inode,
     dir: NodeId,
     block: &[u8],
-    count: &mut u64,
+    found: &mut Found,
     each: &mut dyn FnMut(DirEntry),
 ) -> Result<(), FsError> {
     let names = usize::from(u16_at(block, 8).unwrap_or(0));
@@ -93,8 +106,16 @@ fn entries(
             continue;
         };
         let name = name.split(|b| *b == 0).next().unwrap_or_default();
-        if matches!(name, b"." | b"..") {
-            continue;
+        match name {
+            b"." => {
+                found.leads_here |= nid == inode.nid;
+                continue;
+            }
+            b".." => {
+                found.leads_up = true;
+                continue;
+            }
+            _ => {}
         }
         if name.is_empty() || name.len() > MAX_NAME || name.contains(&b'/') {
             volume.damage.note("directory entry with an impossible name", inode.nid, inode.at, 0);
@@ -102,8 +123,8 @@ fn entries(
                 continue;
             }
         }
-        *count = count.saturating_add(1);
-        volume.listed.take(dir, *count)?;
+        found.names = found.names.saturating_add(1);
+        volume.listed.take(dir, found.names)?;
         each(DirEntry { name: Name::new(name), node: NodeId { number: nid, generation: 0 }, kind });
     }
     Ok(())

@@ -6,6 +6,7 @@ use super::short::{self, Pending, Raw};
 use super::table::Stop;
 use super::{Volume, exset};
 use crate::base::{NodeId, Run};
+use crate::image::read_exact;
 use std::sync::PoisonError;
 
 /// Bytes read at once.
@@ -115,12 +116,30 @@ pub(super) fn list(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -
     }
 }
 
+/// Whether a directory of FAT begins with an entry for itself and one for that above, as all but the root do.
+pub(super) fn is_at_home(volume: &Volume, runs: &[Run]) -> bool {
+    above(volume, runs).is_some()
+}
+/// The first cluster of the directory above (0 for the root), by a directory that begins as one.
+pub(super) fn above(volume: &Volume, runs: &[Run]) -> Option<u32> {
+    let start = runs.first().map(|r| r.offset)?;
+    let entry = |at: u64| read_exact(&*volume.source, at, 32).ok().flatten();
+    let (own, above) = (entry(start), entry(start.saturating_add(ENTRY)));
+    let leads = |raw: &Vec<u8>| short::leads_to(raw).and_then(|c| volume.table.geometry.place(c)) == Some(start);
+    own.filter(|raw| raw.starts_with(b".          ") && leads(raw))?;
+    above.filter(|raw| raw.starts_with(b"..         ")).and_then(|raw| short::leads_to(&raw))
+}
+
 fn list_short(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -> Listing {
     let mut out = Listing::default();
     let mut pending = Pending::default();
     let mut ended = false;
     let wide = volume.table.geometry.width == Width::Fat32;
     let start = runs.first().map_or(0, |r| r.offset);
+    if node != ROOT && !deleted && !runs.is_empty() && !is_at_home(volume, runs) {
+        let what = "directory that does not begin with itself: what stands there may be another one's";
+        volume.damage.note(what, node.number, start, volume.table.geometry.cluster);
+    }
     let orphan = |at: Option<u64>| {
         if let Some(at) = at.filter(|_| !deleted) {
             volume.damage.note(

@@ -1,5 +1,6 @@
 //! Opening: the boot sector, the table's copies, and what the volume says of itself.
 use super::geometry::{ROOT, Width};
+use super::item::Item;
 use super::raw::{corrupt, size, u32_at, u64_at};
 use super::table::{Next, Table, Window};
 use super::{FatFs, Volume, boot, exboot, exset, folder, short};
@@ -12,6 +13,8 @@ use std::sync::{Mutex, OnceLock};
 
 /// A table of capital letters has no more bytes.
 const MAX_UPCASE: u64 = 128 << 10;
+/// Directories of the root that are held against what the boot sector says.
+const LOOKED_AT: usize = 16;
 /// Entries whose equal faults are one gap: all of a volume.
 const STRETCH: u64 = u64::MAX;
 
@@ -42,6 +45,15 @@ pub(super) fn fat(source: &Source, options: &Options) -> Result<FatFs, FsError> 
         Width::Fat32 | Width::ExFat => "fat32",
     };
     let root = folder::list(&volume, ROOT, &folder::runs(&volume, ROOT, None), false);
+    let mut folders = root.items.iter().filter(|i| i.is_dir() && !i.deleted).take(LOOKED_AT).peekable();
+    let home = |item: &Item| {
+        let place = volume.table.geometry.place(item.first);
+        place.is_some_and(|at| folder::is_at_home(&volume, &[Run::new(at, volume.table.geometry.cluster)]))
+    };
+    if folders.peek().is_some() && !folders.any(home) {
+        let what = "no directory begins where the boot sector leads; its counts, and what is listed, may be wrong";
+        volume.damage.once(0, what, 512);
+    }
     let own = short::label(&boot.label);
     let label = root.label.or((own != b"NO NAME").then_some(own)).unwrap_or_default();
     let info = FsInfo {
@@ -103,6 +115,10 @@ pub(super) fn exfat(source: &Source, options: &Options) -> Result<FatFs, FsError
     }
     if volume.bitmap.get().is_none() {
         volume.damage.once(boot.geometry.heap, "allocation bitmap not found; nothing counts as unallocated", 0);
+        if volume.upcase.get().is_none() {
+            let what = "the boot region leads to no root directory with what each has; what is listed may be wrong";
+            volume.damage.once(0, what, 512);
+        }
     }
     let info = FsInfo {
         kind: "exfat".to_owned(),

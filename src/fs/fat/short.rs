@@ -47,6 +47,10 @@ pub(super) fn is_plausible(raw: &Raw, has: impl Fn(u32) -> bool) -> bool {
         && (first == 0 || has(first))
 }
 
+/// The cluster that an entry leads to; `None` of what is no entry.
+pub(super) fn leads_to(raw: &[u8]) -> Option<u32> {
+    raw.first_chunk().map(first_cluster)
+}
 fn first_cluster(raw: &Raw) -> u32 {
     let half = |at| u32::from(u16_at(raw, at).unwrap_or(0));
     half(20) << 16 | half(26)

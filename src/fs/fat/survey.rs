@@ -20,6 +20,8 @@ type Each<'a> = &'a mut dyn FnMut(Option<NodeId>, DirEntry);
 const MAX_DEPTH: u32 = 64;
 /// Chains without a file that are listed.
 const MAX_LOST: usize = 1 << 16;
+/// Runs of clusters without a file that are told one by one.
+const MAX_RUNS: usize = 32;
 /// Clusters of a deleted directory whose chain is gone.
 const MAX_GUESSED: u32 = 256;
 
@@ -41,6 +43,28 @@ impl Bits {
     fn has(&self, cluster: u32) -> bool {
         let index = cluster.saturating_sub(2);
         self.0.get(size(u64::from(index) / 64)).is_some_and(|w| w >> (index % 64) & 1 != 0)
+    }
+}
+
+/// Clusters that belong to nothing, in runs: their first and how many.
+#[derive(Default)]
+struct Unowned {
+    runs: Vec<(u32, u64)>,
+    /// Of further runs together.
+    more: Option<(u32, u64, &'static str)>,
+    last: u32,
+}
+impl Unowned {
+    fn add(&mut self, cluster: u32) {
+        let is_next = self.last.checked_add(1) == Some(cluster);
+        self.last = cluster;
+        let is_full = self.runs.len() >= MAX_RUNS;
+        match (&mut self.more, self.runs.last_mut()) {
+            (Some((_, count, _)), _) => *count = count.saturating_add(1),
+            (None, Some((_, count))) if is_next => *count = count.saturating_add(1),
+            (None, _) if is_full => self.more = Some((cluster, 1, "further ")),
+            (None, _) => self.runs.push((cluster, 1)),
+        }
     }
 }
 
@@ -191,12 +215,27 @@ impl Survey<'_> {
         }
         out
     }
+    /// Tells of a directory that nothing leads to at the one above, which lost the entry.
+    fn lost_folder(&self, head: u32) {
+        let geometry = &self.volume.table.geometry;
+        let Some(start) = geometry.place(head) else { return };
+        let Some(above) = folder::above(self.volume, &[Run::new(start, geometry.cluster)]) else { return };
+        let root = match geometry.root {
+            Root::Cluster(first) => geometry.place(first),
+            Root::Area { at, .. } => Some(at),
+        };
+        let place = if above == 0 { root } else { geometry.place(above) };
+        if let Some(place) = place {
+            let what = "directory that lost the entry of one below it, whose names are not listed";
+            self.volume.damage.note(what, u64::from(head), place, geometry.cluster);
+        }
+    }
     /// Clusters in use that no file leads to.
     fn unowned(&mut self, each: Each<'_>) {
         let geometry = &self.volume.table.geometry;
         let all = 2..geometry.count.saturating_add(2);
         let mut window = Window::default();
-        let (mut unowned, mut bad, mut first) = (0_u64, 0_u64, None);
+        let (mut unowned, mut bad) = (Unowned::default(), 0_u64);
         let ex = geometry.width == Width::ExFat;
         if ex && self.volume.bitmap.get().is_none() {
             return;
@@ -215,21 +254,20 @@ impl Survey<'_> {
                 Next::Cluster(next) => _ = followed.set(next),
                 Next::End | Next::Invalid => {}
             }
-            unowned = unowned.saturating_add(1);
-            first = first.or(Some(cluster));
+            unowned.add(cluster);
             heads.push(cluster);
             if heads.len() >= MAX_LOST.saturating_mul(16) {
                 heads.retain(|c| !followed.has(*c));
             }
         }
-        let place = |c: Option<u32>| c.and_then(|c| geometry.place(c)).unwrap_or(geometry.heap);
         if bad > 0 {
             let what = format!("{bad} clusters are marked bad; their bytes count as unallocated");
             self.volume.damage.once(geometry.heap, what, bad.saturating_mul(geometry.cluster));
         }
-        if unowned > 0 {
-            let what = format!("{unowned} clusters are in use and no file leads to them");
-            self.volume.damage.once(place(first), what, unowned.saturating_mul(geometry.cluster));
+        for (first, count, more) in unowned.runs.into_iter().map(|(f, n)| (f, n, "")).chain(unowned.more) {
+            let what = format!("{count} {more}clusters are in use and no file leads to them");
+            let place = geometry.place(first).unwrap_or(geometry.heap);
+            self.volume.damage.once(place, what, count.saturating_mul(geometry.cluster));
         }
         if ex {
             return;
@@ -253,6 +291,7 @@ impl Survey<'_> {
                 }
             };
             if !joins {
+                self.lost_folder(head);
                 let node = NodeId { number: u64::from(head), generation: LOST };
                 each(None, DirEntry { name: Name::default(), node, kind: NodeKind::File });
             }

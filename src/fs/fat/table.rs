@@ -84,7 +84,12 @@ impl Table {
                 damage.once(first, what, self.geometry.table_len);
                 self.geometry.tables.swap(0, n);
             }
-            _ => {}
+            Some(_) => {}
+            // Another medium than the boot sector's stands in some tables, but a medium does.
+            None if !self.geometry.tables.iter().any(|at| self.is_table(*at)) => {
+                damage.once(0, "no table begins where the boot sector leads; what is listed may be wrong", 512);
+            }
+            None => {}
         }
         let Some((first, others)) = self.geometry.tables.split_first() else { return };
         for other in others {
@@ -96,6 +101,10 @@ impl Table {
             );
             damage.once(first.saturating_add(at), what, bytes);
         }
+    }
+    fn is_table(&self, at: u64) -> bool {
+        let mut head = [0; 2];
+        self.source.read_at(at, &mut head).is_ok_and(|n| n == 2) && head[0] >= 0xf0 && head[1] == 0xff
     }
     /// First difference, count of sectors that differ or cannot be read, and their bytes.
     fn compare(&self, one: u64, other: u64) -> Option<(u64, u64, u64)> {

@@ -64,6 +64,12 @@ pub(super) fn walk(
         };
         bytes.truncate(got);
         for (sector, place) in bytes.chunks(size(SECTOR)).zip((at..).step_by(size(SECTOR))) {
+            if place == run.offset && !leads(volume, sector, run, most) {
+                let what = "a directory that does not begin with itself and the one above";
+                volume.damage.once(place, what, 0);
+            } else if sector.first() == Some(&0) {
+                volume.damage.once(place, "a sector of a directory without a record", sector.len() as u64);
+            }
             records(volume, sector, place, most, &mut pending, each)?;
         }
         if (got as u64) < wanted {
@@ -83,6 +89,14 @@ pub(super) fn walk(
         each(item)?;
     }
     Ok(())
+}
+
+/// Whether the first two records of a directory are those for itself and for the one above (ECMA-119, 6.8.2.2).
+fn leads(volume: &Volume, sector: &[u8], run: Run, most: u32) -> bool {
+    let Ok(own) = record::parse(sector, run.offset, most) else { return false };
+    let above = sector.get(own.len..).map(|rest| record::parse(rest, run.offset, most));
+    let is_here = volume.views.iter().any(|v| v.listing(&own).offset == run.offset);
+    own.name == [0] && is_here && above.is_some_and(|a| a.is_ok_and(|a| a.name == [1]))
 }
 
 fn records(

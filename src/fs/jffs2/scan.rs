@@ -11,6 +11,8 @@ const ALIGN: u64 = 4;
 const WINDOW: u64 = 1 << 20;
 /// Bytes of one node that are believed.
 const LONGEST: usize = 1 << 20;
+/// Bytes of a name's node before the name.
+const NAME_AT: usize = 40;
 /// Nodes kept of one volume.
 const MOST: u64 = 4_000_000;
 /// Erased bytes together that are listed as free.
@@ -159,10 +161,15 @@ fn take(out: &mut Scanned, order: Order, node: Head, reader: &mut Reader<'_>, at
         damage.once(at, "a node is cut off by the end of the volume", bytes.len() as u64);
         return false;
     }
+    // A length that its content contradicts would hide what lies behind.
+    let whole = |len: Option<usize>| len == Some(node.len);
     match node.kind {
         INODE => {
             let Some(part) = Part::parse(order, bytes, at, node.obsolete) else { return false };
             let end = usize::try_from(part.packed).ok().and_then(|n| n.checked_add(PART));
+            if !whole(end) {
+                return false;
+            }
             let data = end.and_then(|end| bytes.get(PART..end));
             if data.is_none_or(|data| crc(data) != part.data_crc) {
                 let what = "data of a node do not fit their checksum (a write that was cut off?); older ones count";
@@ -177,6 +184,9 @@ fn take(out: &mut Scanned, order: Order, node: Head, reader: &mut Reader<'_>, at
         }
         ENTRY => {
             let Some(entry) = Entry::parse(order, bytes, at, node.obsolete) else { return false };
+            if !whole(entry.name.len().checked_add(NAME_AT)) {
+                return false;
+            }
             if entry.whole {
                 out.entries.entry(entry.parent).or_default().push(entry);
             } else {

@@ -8,6 +8,9 @@ use crate::fs::{DirEntry, FsError, NodeKind, Stat, Times};
 /// Attributes of one file, and bytes of all their values.
 const MAX_COUNT: usize = 65_536;
 const MAX_BYTES: usize = 16 << 20;
+/// What a directory's size counts of itself, and of each name beside its letters.
+const OWN: u64 = 160;
+const NAMELESS: u64 = 57;
 const FLAGS: &[(u32, &str)] =
     &[(1, "compressed"), (2, "sync"), (4, "immutable"), (8, "append"), (0x10, "dirsync"), (ENCRYPTED, "encrypted")];
 
@@ -119,17 +122,23 @@ fn attributes(volume: &Volume, number: u32) -> Vec<(Name, Vec<u8>)> {
 pub(super) fn read_dir(volume: &Volume, dir: NodeId, each: &mut dyn FnMut(DirEntry)) -> Result<(), FsError> {
     let number = number(dir)?;
     // A directory whose inode is lost still has its names.
-    let encrypted = inode(volume, dir).is_ok_and(|(inode, ..)| inode.flags & ENCRYPTED != 0);
-    let mut first = None;
+    let own = inode(volume, dir).ok();
+    let encrypted = own.as_ref().is_some_and(|(inode, ..)| inode.flags & ENCRYPTED != 0);
+    let (mut first, mut len) = (None, OWN);
     for (key, spot) in volume.index.range(Key::new(number, ENTRY, 0)..=Key::new(number, ENTRY, u32::MAX)) {
         match volume.node(spot, ENTRY).ok().and_then(|n| Entry::parse(&n)).filter(|e| e.key == key) {
             Some(entry) if entry.inode != 0 => {
                 first.get_or_insert(spot);
+                len = len.saturating_add((entry.name.len() as u64).saturating_add(NAMELESS).next_multiple_of(8));
                 each(DirEntry { name: Name::from(entry.name), node: id(entry.inode), kind: entry.kind });
             }
-            Some(_) => {}
+            Some(_) => volume.damage.note("a name that leads nowhere", u64::from(number), volume.at(spot), 0),
             None => volume.damage.note("a name of a directory is damaged", u64::from(number), volume.at(spot), 0),
         }
+    }
+    if let Some((inode, _, spot)) = own.filter(|(inode, live, _)| *live && inode.size != len) {
+        let what = format!("directory {number} whose size, {}, is not that of its names, {len}", inode.size);
+        volume.damage.once(volume.at(spot), what, 0);
     }
     if let Some(spot) = first.filter(|_| encrypted) {
         let what = "names of a directory are encrypted (fscrypt); they are listed as they are stored";

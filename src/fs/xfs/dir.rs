@@ -65,6 +65,14 @@ pub(super) fn entries(volume: &Volume, dir: &Inode, removed: bool, each: &mut dy
     if map.broken && !removed {
         volume.damage.note("part of a directory is lost with the tree of its extents", dir.number, dir.at, 0);
     }
+    if !removed && !map.broken {
+        // The first block holds the directory's own two names, and its size is where its last block ends.
+        let blocks = || map.list.iter().filter(|m| m.first.saturating_mul(block) < LEAF);
+        let end = blocks().map(super::map::Mapped::end).max().unwrap_or(0).saturating_mul(block);
+        if blocks().all(|m| m.first > 0) || end != dir.len() {
+            volume.damage.note("directory whose size is not that of its blocks", dir.number, dir.at, 0);
+        }
+    }
     let mut steps = volume.budget;
     let mut seen = HashSet::new();
     let mut next = 0;
@@ -119,6 +127,9 @@ fn short(volume: &Volume, dir: &Inode, each: &mut dyn FnMut(Raw)) {
         let Some(inode) = inode else { return note() };
         each(Raw { name: name.to_vec(), inode, kind: kind(ftype) });
         at = after.saturating_add(width);
+    }
+    if at as u64 != dir.len() {
+        volume.damage.note("directory within its inode whose size is not that of its entries", dir.number, dir.at, 0);
     }
 }
 

@@ -99,7 +99,12 @@ pub(super) fn read(volume: &Volume, number: u64) -> Result<Inode, FsError> {
     if u16_at(&bytes, 0) != Some(0x494e) {
         return Err(corrupt(at, "no inode here (its magic number is missing)"));
     }
-    let v3 = u8_at(&bytes, 4) == Some(3);
+    // All inodes of version 5 of the file system are of version 3, and none of those before.
+    let v3 = volume.sb.v5;
+    if (u8_at(&bytes, 4) == Some(3)) != v3 {
+        let what = "inode of a version that this file system does not have, read as one of its own";
+        volume.damage.note(what, number, at, volume.sb.inode);
+    }
     if v3 && !sum_fits(&bytes, 100) {
         volume.damage.note("checksum of an inode does not fit", number, at, volume.sb.inode);
     }
