@@ -84,13 +84,63 @@ if have mkimage && have dtc; then
 fi
 have mkenvimage && printf 'bootcmd=run\nx=y\n' >env && mkenvimage -s 0x400 -o made env && into u-boot-env env <made
 python3 - "$out" <<'PY'
-import os, struct, sys, zlib
+import hashlib, os, struct, sys, zlib
 out = sys.argv[1]
 def put(kind, name, data):
     os.makedirs(f"{out}/{kind}", exist_ok=True)
     open(f"{out}/{kind}/{name}", "wb").write(data)
 body = struct.pack("<I3I", 1 << 16, 28, 0, 0) + b"part" * 50
 put("trx", "small", b"HDR0" + struct.pack("<II", len(body) + 12, zlib.crc32(body) ^ 0xffffffff) + body)
+part = lambda at, *fields: b"".join(fields).ljust(at, b"\0")
+apm = part(512, b"ER", struct.pack(">HI", 512, 64))
+for n, (kind, start, size) in enumerate([(b"Apple_partition_map", 1, 3), (b"Apple_HFS", 4, 20), (b"Linux_Ext2", 24, 40)]):
+    apm += part(512, b"PM\0\0", struct.pack(">III", 3, start, size), b"crane".ljust(32, b"\0"), kind.ljust(32, b"\0"), struct.pack(">III", 0, size, 0x33))
+put("apm", "three", apm + bytes(60 * 512))
+label = bytearray(512)
+struct.pack_into("<I", label, 0, 0x82564557)
+struct.pack_into("<I", label, 132, 0x82564557)
+struct.pack_into("<I", label, 40, 512)
+struct.pack_into("<H", label, 138, 8)
+for n, (size, start, kind) in enumerate([(40, 8, 7), (16, 48, 1), (64, 0, 0)]):
+    struct.pack_into("<IIIBBH", label, 148 + 16 * n, size, start, 2048, kind, 8, 0)
+total = 0
+for at in range(0, 148 + 16 * 8, 2):
+    total ^= struct.unpack_from("<H", label, at)[0]
+struct.pack_into("<H", label, 136, total)
+put("bsd", "two", bytes(512) + bytes(label) + bytes(62 * 512))
+def md(level, number):
+    b = bytearray(260)
+    struct.pack_into("<II", b, 0, 0xa92b4efc, 1)
+    b[16:32] = b"a" * 16
+    b[32:37] = b"crane"
+    struct.pack_into("<iIQII", b, 72, level, 0, 48, 8, 2)
+    struct.pack_into("<QQQQ", b, 128, 16, 48, 8, 0)
+    struct.pack_into("<I", b, 160, number)
+    struct.pack_into("<Q", b, 200, 7)
+    struct.pack_into("<I", b, 220, 2)
+    struct.pack_into("<HH", b, 256, 0, 1)
+    total = sum(struct.unpack("<65I", b))
+    struct.pack_into("<I", b, 216, (total & 0xffffffff) + (total >> 32) & 0xffffffff)
+    return (bytes(4096) + bytes(b)).ljust(32768, b"x")
+for level in (-1, 0, 1, 5, 10):
+    put("md", f"level{level}", md(level, 0) + md(level, 1))
+name = "crane.log".encode("utf-16le")
+for version, head in ((2, 0x3c), (3, 0x4c)):
+    wide = b"" if version == 2 else bytes(8)
+    size = (head + len(name) + 7) // 8 * 8
+    record = struct.pack("<IHHQ", size, version, 0, 5 << 48 | 40) + wide + struct.pack("<Q", 5 << 48 | 5) + wide
+    record += struct.pack("<QQIIIIHH", 4096, 132_000_000_000_000_000, 0x80000102, 0, 0, 32, len(name), head) + name
+    put("usn", f"v{version}", (record.ljust(size, b"\0") * 3).ljust(4096, b"\0"))
+put("euicc", "lpac", b'{"type":"lpa","payload":{"code":0,"message":"success","data":[{"iccid":"8944476500001224158","isdpAid":"A0","profileState":"enabled","profileNickname":null,"serviceProviderName":"Operator","profileName":"m2m","profileClass":"operational"}]}}\n{"type":"lpa","payload":{"data":{"eidValue":"89049032123451234512345678901235","EuiccConfiguredAddresses":{"defaultDpAddress":"a.example","rootDsAddress":"b.example"}}}}\n')
+tp = bytearray(512)
+tp[0] = 1
+tp[4:24] = b"TP-LINK Technologies"
+struct.pack_into(">II", tp, 64, 0x10430001, 1)
+struct.pack_into(">I", tp, 124, 1512)
+struct.pack_into(">IIII", tp, 128, 512, 400, 912, 600)
+put("router-firmware", "tplink", bytes(tp) + b"kernel".ljust(400, b"k") + b"hsqs".ljust(600, b"r"))
+put("router-firmware", "netgear", part(40, b"*#$^", struct.pack(">I", 50), bytes(16), struct.pack(">II", 400, 600)) + b"U12_NETGEA" + b"k" * 400 + b"hsqs".ljust(600, b"r"))
+put("router-firmware", "seama", struct.pack(">IHHI", 0x5ea3a417, 0, 16, 1000) + hashlib.md5(b"k" * 1000).digest() + b"type=firmware\0\0\0" + b"k" * 1000)
 import io, zipfile, gzip
 jar = io.BytesIO()
 with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as z:

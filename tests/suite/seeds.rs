@@ -94,16 +94,31 @@ fn every_parser_is_a_target() {
     }
 }
 
+/// Writes a first seed into the folder that was asked for; nothing where none was.
+fn put(target: &str, name: &str, data: &[u8]) {
+    let Some(folder) = std::env::var_os("CRANESCOPE_SEEDS").map(|f| PathBuf::from(f).join(target)) else { return };
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name), data).unwrap();
+}
+
+/// The fuzzer's first seeds of what only the tests here can make.
+#[test]
+#[ignore = "writes into the folder that CRANESCOPE_SEEDS names"]
+fn seeds_of_images() {
+    use crate::kit::Disk;
+    put("l01", "small", &crate::containers::l01::small());
+    put("ex01", "small", &Disk::of(&crate::containers::ex01::whole(b"crane 7\n")).pack());
+    put("bitlocker", "clear", &Disk::of(&crate::bitlocker::clear()).pack());
+}
+
 /// The fuzzer's first seeds of what parent and worker say, and of the files that the parent opens.
 #[test]
 #[ignore = "writes into the folder that CRANESCOPE_SEEDS names"]
 fn seeds_of_the_parent() {
     use cranescope::worker::protocol::{Given, Job, Order, Report, SegmentSpec, Serve, encode};
-    let Some(folder) = std::env::var_os("CRANESCOPE_SEEDS").map(PathBuf::from) else { return };
-    let put = |target: &str, name: &str, data: &[u8]| {
-        std::fs::create_dir_all(folder.join(target)).unwrap();
-        std::fs::write(folder.join(target).join(name), data).unwrap();
-    };
+    if std::env::var_os("CRANESCOPE_SEEDS").is_none() {
+        return;
+    }
     let text: String = crate::common::SMALL_SYSTEM
         .iter()
         .map(|(path, text)| format!("{path}\n{}\n", text.lines().map(|l| format!("    {l}\n")).collect::<String>()))

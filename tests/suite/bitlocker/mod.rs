@@ -26,6 +26,13 @@ pub(crate) fn sample() -> Vec<u8> {
     builder::make(&builder::ntfs_like(64 << 10), &recipe).bytes
 }
 
+/// A volume that opens without a key, of little content.
+pub(crate) fn clear() -> Vec<u8> {
+    let recipe = builder::Recipe::new(builder::Kind::Fixed, 0x8004, &[builder::Protector::Clear]);
+    let recipe = builder::Recipe { encrypted: Some(8 << 10), state: (5, 4), ..recipe };
+    builder::make(&builder::ntfs_like(64 << 10), &recipe).bytes
+}
+
 fn source(bytes: Vec<u8>) -> Source {
     Arc::new(bytes)
 }

@@ -187,7 +187,7 @@ fn write(disk: &[u8], pack: Pack, each: usize, has_unread: bool) -> Vec<Vec<u8>>
 }
 
 /// A disk in one segment.
-pub(super) fn whole(disk: &[u8]) -> Vec<u8> {
+pub(crate) fn whole(disk: &[u8]) -> Vec<u8> {
     write(disk, Pack::Zlib, usize::MAX, false).remove(0)
 }
 

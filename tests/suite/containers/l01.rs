@@ -353,6 +353,6 @@ fn damage_costs_what_it_hits() {
 }
 
 /// A set in one file, for tests of all containers.
-pub(super) fn small() -> Vec<u8> {
+pub(crate) fn small() -> Vec<u8> {
     segments(&items(), 1).remove(0)
 }

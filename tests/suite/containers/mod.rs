@@ -2,7 +2,7 @@
 //! Images are made at test time by qemu-img and ewfacquire; where these are missing the tests say so and pass.
 mod cuts;
 mod ewf;
-mod ex01;
+pub(crate) mod ex01;
 mod help;
 pub(crate) mod l01;
 mod machines;

@@ -21,7 +21,9 @@ fn parts(disk: &Disk) -> Vec<Part> {
     }
     // The logs.
     let mut at = (4096 + bins).next_multiple_of(4096);
-    while at + 512 < disk.len {
+    // As far as the hive is read.
+    let end = disk.len.min(64 << 20);
+    while at + 512 < end {
         match disk.get(at, 4).as_slice() {
             b"regf" => {
                 found.push(Part::new("log's base block", at, 512));
