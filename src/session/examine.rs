@@ -100,12 +100,13 @@ fn finish(
         return Err(failure.clone());
     }
     taking.rows.unpack(&mut taking.data.inventory)?;
-    taking.stamp(images);
     taking.stage(Stage::Joining, 0)?;
     taking.data.scope = intake.scope(&taking.data.scene);
     inventory::join(&mut taking.data.inventory);
     taking.data.inventory.sort();
     let outcome = outcome.and_then(|finished| taking.content_rules(plan, images).map(|()| finished));
+    // After the last that is read of the evidence.
+    taking.stamp(images);
     inventory::join_logs(&mut taking.data.scene.systems, &taking.data.inventory);
     taking.data.gaps = taking.gaps.list();
     taking.stage(Stage::Judging, 0)?;
