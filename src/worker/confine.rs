@@ -22,7 +22,7 @@ mod linux {
         RulesetError, RulesetStatus, Scope,
     };
     use rustix::fs::{Mode, OFlags, open};
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use std::fs::File;
     use std::io;
     use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -59,11 +59,13 @@ mod linux {
     fn limits(threads: u32, scratch: u64) -> Result<String, String> {
         let threads = u64::from(threads);
         let memory = MEMORY.saturating_add(MEMORY_A_THREAD.saturating_mul(threads));
+        // A limit that the examiner's own shell has set is kept where it is lower; it could not be raised.
         let set = |resource, value: u64| {
+            let value = getrlimit(resource).maximum.map_or(value, |most| most.min(value));
             let limit = Rlimit { current: Some(value), maximum: Some(value) };
-            setrlimit(resource, limit).map_err(|e| e.to_string())
+            setrlimit(resource, limit).map(|()| value).map_err(|e| e.to_string())
         };
-        set(Resource::Data, memory)?;
+        let memory = set(Resource::Data, memory)?;
         set(Resource::Cpu, PROCESSOR.saturating_mul(threads.max(1)))?;
         // What it has to write to is a temporary file and the requests of a mount.
         set(Resource::Fsize, scratch.max(REQUESTS))?;
