@@ -84,12 +84,11 @@ impl Table {
                 damage.once(first, what, self.geometry.table_len);
                 self.geometry.tables.swap(0, n);
             }
-            Some(_) => {}
             // Another medium than the boot sector's stands in some tables, but a medium does.
             None if !self.geometry.tables.iter().any(|at| self.is_table(*at)) => {
                 damage.once(0, "no table begins where the boot sector leads; what is listed may be wrong", 512);
             }
-            None => {}
+            Some(_) | None => {}
         }
         let Some((first, others)) = self.geometry.tables.split_first() else { return };
         for other in others {
