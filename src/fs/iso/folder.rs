@@ -68,7 +68,8 @@ pub(super) fn walk(
                 let what = "a directory that does not begin with itself and the one above";
                 volume.damage.once(place, what, 0);
             } else if sector.first() == Some(&0) {
-                volume.damage.once(place, "a sector of a directory without a record", sector.len() as u64);
+                let what = "a sector of a directory without a record";
+                volume.damage.note(what, run.offset, place, sector.len() as u64);
             }
             records(volume, sector, place, most, &mut pending, each)?;
         }

@@ -136,9 +136,9 @@ pub(super) fn read_dir(volume: &Volume, dir: NodeId, each: &mut dyn FnMut(DirEnt
             None => volume.damage.note("a name of a directory is damaged", u64::from(number), volume.at(spot), 0),
         }
     }
-    if let Some((inode, _, spot)) = own.filter(|(inode, live, _)| *live && inode.size != len) {
-        let what = format!("directory {number} whose size, {}, is not that of its names, {len}", inode.size);
-        volume.damage.once(volume.at(spot), what, 0);
+    if let Some((_, _, spot)) = own.filter(|(inode, live, _)| *live && inode.size != len) {
+        let what = "directory whose size is not that of its names";
+        volume.damage.note(what, u64::from(number), volume.at(spot), 0);
     }
     if let Some(spot) = first.filter(|_| encrypted) {
         let what = "names of a directory are encrypted (fscrypt); they are listed as they are stored";
