@@ -15,6 +15,7 @@ mod jffs2;
 mod listed;
 mod mem;
 mod ntfs;
+mod own;
 mod raw;
 mod squashfs;
 mod ubifs;

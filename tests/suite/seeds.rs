@@ -95,7 +95,7 @@ fn every_parser_is_a_target() {
 }
 
 /// Writes a first seed into the folder that was asked for; nothing where none was.
-fn put(target: &str, name: &str, data: &[u8]) {
+pub(crate) fn put(target: &str, name: &str, data: &[u8]) {
     let Some(folder) = std::env::var_os("CRANESCOPE_SEEDS").map(|f| PathBuf::from(f).join(target)) else { return };
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(name), data).unwrap();

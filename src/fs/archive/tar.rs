@@ -152,9 +152,11 @@ impl Reader<'_> {
     fn run(&mut self) {
         let len = self.source.len();
         let mut at = 0_u64;
-        let mut is_ended = false;
-        while at < len {
-            is_ended = true;
+        loop {
+            if at >= len {
+                self.builder.gap(len, "the archive ends without the mark of its end: members may be missing", 0);
+                break;
+            }
             let Some(steps) = self.steps.checked_sub(1) else {
                 self.builder.gap(at, "budget: steps; the rest is not listed", len.saturating_sub(at));
                 break;
@@ -191,10 +193,6 @@ impl Reader<'_> {
                 continue;
             }
             at = self.member(at, &header);
-            is_ended = false;
-        }
-        if !is_ended {
-            self.builder.gap(len, "the archive ends without the mark of its end: members may be missing", 0);
         }
     }
     /// Where, behind two blocks of zeros, a further archive begins: some programs leave one there, most never look.

@@ -3,6 +3,7 @@
 use super::Volume;
 use super::inode::Inode;
 use crate::base::{Name, NodeId};
+use crate::fs::own::OwnNames;
 use crate::fs::raw::{corrupt, size, u8_at, u16_at, u64_at};
 use crate::fs::{DirEntry, FsError, NodeKind};
 use crate::image::Source;
@@ -56,10 +57,7 @@ pub(super) fn list(
         }
         at = at.saturating_add(block);
     }
-    if !(found.leads_here && found.leads_up) {
-        let what = "directory without the names that lead to itself and to the one above";
-        volume.damage.note(what, inode.nid, inode.at, 0);
-    }
+    found.own.check(&volume.damage, inode.nid, inode.at);
     Ok(())
 }
 
@@ -67,8 +65,7 @@ pub(super) fn list(
 #[derive(Default)]
 struct Found {
     names: u64,
-    leads_here: bool,
-    leads_up: bool,
+    own: OwnNames,
 }
 
 fn entries(
@@ -106,16 +103,8 @@ fn entries(
             continue;
         };
         let name = name.split(|b| *b == 0).next().unwrap_or_default();
-        match name {
-            b"." => {
-                found.leads_here |= nid == inode.nid;
-                continue;
-            }
-            b".." => {
-                found.leads_up = true;
-                continue;
-            }
-            _ => {}
+        if found.own.take(name, nid == inode.nid) {
+            continue;
         }
         if name.is_empty() || name.len() > MAX_NAME || name.contains(&b'/') {
             volume.damage.note("directory entry with an impossible name", inode.nid, inode.at, 0);

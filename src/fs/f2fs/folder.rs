@@ -6,6 +6,7 @@ use super::content;
 use super::inode::{INLINE_DENTRY, Inode};
 use super::superblock::BLOCK;
 use crate::base::{Name, NodeId, PieceKind, Run};
+use crate::fs::own::OwnNames;
 use crate::fs::raw::{size, u8_at, u16_at, u32_at};
 use crate::fs::{DirEntry, FsError, NodeKind};
 use std::collections::HashSet;
@@ -165,19 +166,10 @@ pub(super) fn list(volume: &Arc<Volume>, inode: &Inode, out: &mut dyn FnMut(DirE
         out(DirEntry { name: Name::from(name), node: NodeId { number: ino.into(), generation: 0 }, kind });
         Ok(())
     };
-    let (mut leads_here, mut leads_up) = (false, false);
+    let mut own = OwnNames::default();
     each(volume, inode, &mut |found| {
-        match found.name.as_slice() {
-            _ if !found.live => return Ok(()),
-            b"." => {
-                leads_here |= found.ino == inode.ino();
-                return Ok(());
-            }
-            b".." => {
-                leads_up = true;
-                return Ok(());
-            }
-            _ => {}
+        if !found.live || own.take(&found.name, found.ino == inode.ino()) {
+            return Ok(());
         }
         if found.name.iter().any(|b| *b == 0 || *b == b'/') && !inode.encrypted() {
             volume.damage.note("directory entry with '/' or NUL in its name", inode.ino().into(), at, 0);
@@ -189,10 +181,7 @@ pub(super) fn list(volume: &Arc<Volume>, inode: &Inode, out: &mut dyn FnMut(DirE
         let (ino, number) = synced.map_or((found.ino, found.kind), |n| (n.ino, mode_kind(n.mode)));
         give(ino, kind(number), found.name)
     })?;
-    if !(leads_here && leads_up) {
-        let what = "directory without the names that lead to itself and to the one above";
-        volume.damage.note(what, inode.ino().into(), at, 0);
-    }
+    own.check(&volume.damage, inode.ino().into(), at);
     for new in newer {
         if named.insert(new.name.clone()) {
             give(new.ino, kind(mode_kind(new.mode)), new.name.clone())?;

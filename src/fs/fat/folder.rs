@@ -123,11 +123,11 @@ pub(super) fn is_at_home(volume: &Volume, runs: &[Run]) -> bool {
 /// The first cluster of the directory above (0 for the root), by a directory that begins as one.
 pub(super) fn above(volume: &Volume, runs: &[Run]) -> Option<u32> {
     let start = runs.first().map(|r| r.offset)?;
-    let entry = |at: u64| read_exact(&*volume.source, at, 32).ok().flatten();
-    let (own, above) = (entry(start), entry(start.saturating_add(ENTRY)));
-    let leads = |raw: &Vec<u8>| short::leads_to(raw).and_then(|c| volume.table.geometry.place(c)) == Some(start);
-    own.filter(|raw| raw.starts_with(b".          ") && leads(raw))?;
-    above.filter(|raw| raw.starts_with(b"..         ")).and_then(|raw| short::leads_to(&raw))
+    let both = read_exact(&*volume.source, start, 64).ok().flatten()?;
+    let [own, above] = both.as_chunks::<32>().0 else { return None };
+    let is_here = volume.table.geometry.place(short::leads_to(own)) == Some(start);
+    let is_home = own.starts_with(b".          ") && is_here && above.starts_with(b"..         ");
+    is_home.then(|| short::leads_to(above))
 }
 
 fn list_short(volume: &Volume, node: NodeId, runs: &[Run], deleted: bool) -> Listing {

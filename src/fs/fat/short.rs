@@ -36,7 +36,7 @@ pub(super) fn is_plausible(raw: &Raw, has: impl Fn(u32) -> bool) -> bool {
         let end = part.iter().rposition(|b| *b != b' ').map_or(0, |n| n.saturating_add(1));
         part.iter().take(end).all(|b| legal(b) || *b == b' ')
     };
-    let first = first_cluster(raw);
+    let first = leads_to(raw);
     let dated = clock(u16_at(raw, 24).unwrap_or(0), u16_at(raw, 22).unwrap_or(0), None, 0).is_some();
     raw[11] & 0xc8 == 0
         && raw[12] & !0x18 == 0
@@ -47,11 +47,8 @@ pub(super) fn is_plausible(raw: &Raw, has: impl Fn(u32) -> bool) -> bool {
         && (first == 0 || has(first))
 }
 
-/// The cluster that an entry leads to; `None` of what is no entry.
-pub(super) fn leads_to(raw: &[u8]) -> Option<u32> {
-    raw.first_chunk().map(first_cluster)
-}
-fn first_cluster(raw: &Raw) -> u32 {
+/// The cluster that an entry leads to.
+pub(super) fn leads_to(raw: &Raw) -> u32 {
     let half = |at| u32::from(u16_at(raw, at).unwrap_or(0));
     half(20) << 16 | half(26)
 }
@@ -74,7 +71,7 @@ pub(super) fn item(raw: &Raw, at: u64, wide: bool, deleted: bool) -> Item {
         changed: None,
         deleted: None,
     };
-    let first = first_cluster(raw);
+    let first = leads_to(raw);
     let attributes = u16::from(raw[11]);
     let is_dir = attributes & DIRECTORY != 0 && attributes & LABEL == 0;
     let len = if is_dir { 0 } else { u64::from(u32_at(raw, 28).unwrap_or(0)) };

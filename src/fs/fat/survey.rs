@@ -51,7 +51,7 @@ impl Bits {
 struct Unowned {
     runs: Vec<(u32, u64)>,
     /// Of further runs together.
-    more: Option<(u32, u64, &'static str)>,
+    more: Option<(u32, u64)>,
     last: u32,
 }
 impl Unowned {
@@ -60,9 +60,9 @@ impl Unowned {
         self.last = cluster;
         let is_full = self.runs.len() >= MAX_RUNS;
         match (&mut self.more, self.runs.last_mut()) {
-            (Some((_, count, _)), _) => *count = count.saturating_add(1),
+            (Some((_, count)), _) => *count = count.saturating_add(1),
             (None, Some((_, count))) if is_next => *count = count.saturating_add(1),
-            (None, _) if is_full => self.more = Some((cluster, 1, "further ")),
+            (None, _) if is_full => self.more = Some((cluster, 1)),
             (None, _) => self.runs.push((cluster, 1)),
         }
     }
@@ -264,7 +264,8 @@ impl Survey<'_> {
             let what = format!("{bad} clusters are marked bad; their bytes count as unallocated");
             self.volume.damage.once(geometry.heap, what, bad.saturating_mul(geometry.cluster));
         }
-        for (first, count, more) in unowned.runs.into_iter().map(|(f, n)| (f, n, "")).chain(unowned.more) {
+        let further = unowned.more.map(|run| (run, "further "));
+        for ((first, count), more) in unowned.runs.into_iter().map(|run| (run, "")).chain(further) {
             let what = format!("{count} {more}clusters are in use and no file leads to them");
             let place = geometry.place(first).unwrap_or(geometry.heap);
             self.volume.damage.once(place, what, count.saturating_mul(geometry.cluster));
