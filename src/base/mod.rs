@@ -20,6 +20,7 @@ mod time;
 pub mod utf16;
 mod wanted;
 pub mod yara;
+mod zeros;
 
 pub use budget::{Budget, Exceeded};
 pub use digest::{Digest, Md5, MoreHashes, Sha1, hex};
@@ -33,3 +34,4 @@ pub use progress::{Cancelled, Progress};
 pub use stage::Stage;
 pub use time::{Digits, Time};
 pub use wanted::{Key, Secret, Wanted};
+pub use zeros::is_zero;

@@ -1,6 +1,6 @@
 //! What the bytes are that nothing interprets: zero, erased flash, or dense. Dense is a block in which all values of
 //! a byte stand about as often: what encryption gives, and compression.
-use crate::base::{Gaps, Run};
+use crate::base::{Gaps, Run, is_zero};
 use crate::image::Source;
 
 /// Bytes that are weighed together.
@@ -32,7 +32,7 @@ impl Densities {
             let run = Run::new(offset, block.len() as u64);
             offset = run.end();
             let runs = match block.first() {
-                Some(0) if block.iter().all(|b| *b == 0) => &mut self.zero,
+                Some(0) if is_zero(block) => &mut self.zero,
                 Some(0xff) if block.iter().all(|b| *b == 0xff) => &mut self.erased,
                 _ if block.len() == BLOCK && is_dense(block) => &mut self.dense,
                 _ => continue,

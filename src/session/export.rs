@@ -7,7 +7,7 @@ use super::open::shown;
 use super::safe_name::safe;
 use super::supervisor::{Next, Worker, accept, specs};
 use super::{Failure, Plan};
-use crate::base::{Name, PieceKind, Time};
+use crate::base::{Name, PieceKind, Time, is_zero};
 use crate::inventory::Scene;
 use crate::worker::protocol::{Exported, Job, Order, Report};
 use base64::Engine as _;
@@ -221,7 +221,7 @@ impl Out {
         open.len = open.len.saturating_add(bytes.len() as u64);
         let Some((file, _)) = &mut open.file else { return Ok(()) };
         // Holes stay holes.
-        let done = if bytes.iter().all(|b| *b == 0) {
+        let done = if is_zero(bytes) {
             i64::try_from(bytes.len()).map_err(io::Error::other).and_then(|n| file.seek(SeekFrom::Current(n))).map(drop)
         } else {
             file.write_all(bytes)

@@ -1,6 +1,7 @@
 //! SHA-256 (FIPS 180-4) of one message by itself, with the processor's SHA instructions where it has them. Zeros that a
 //! message begins with, as sparse files and the list of bad clusters of NTFS do, are counted, not hashed.
 use super::{BLOCK, Function, Sha256Lanes, Tail, digest};
+use crate::base::is_zero;
 
 /// Bytes between two states of the table.
 const STEP: u64 = 64 << 20;
@@ -77,11 +78,6 @@ impl Alone {
         Sha256Lanes::alone(&mut self.state, tail.blocks());
         digest::<Sha256Lanes, 8, 32>(self.state)
     }
-}
-
-/// Without a way out within a piece, the loop works on many bytes at once.
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.chunks(256).all(|piece| piece.iter().fold(0, |any, b| any | b) == 0)
 }
 
 #[cfg(test)]

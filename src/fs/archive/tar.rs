@@ -7,7 +7,7 @@ use super::member::{Body, Member};
 use super::pax::Records;
 use super::sparse;
 use super::tree::{Archive, Builder};
-use crate::base::{Name, Time};
+use crate::base::{Name, Time, is_zero};
 use crate::fs::raw::{corrupt, size};
 use crate::fs::{Format, FsError, FsInfo, NodeKind, Options};
 use crate::image::{Source, read_exact};
@@ -56,7 +56,7 @@ impl<'a> Header<'a> {
         self.0.get(at..at.saturating_add(len)).unwrap_or_default()
     }
     fn is_zero(&self) -> bool {
-        self.0.iter().all(|b| *b == 0)
+        is_zero(self.0)
     }
     /// The sum of all bytes, its own field counted as blanks; some old programs added signed bytes.
     fn holds(&self) -> bool {

@@ -6,7 +6,7 @@ use super::dir::{Part, Raw, chain, entry, index_at};
 use super::inode::{FLAG_CASEFOLD, FLAG_EA_INODE, FLAG_ENCRYPTED, FLAG_EXTENTS, FLAG_INDEX, FLAG_INLINE, Inode};
 use super::raw::u16_at;
 use super::table::REUSED;
-use crate::base::{Name, NodeId};
+use crate::base::{Name, NodeId, is_zero};
 use crate::fs::{DirEntry, NodeKind};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -149,7 +149,7 @@ fn used(e: &Raw<'_>, hashed: bool) -> usize {
 }
 
 fn scan(volume: &Volume, block: &[u8], from: usize, end: usize, found: &mut Vec<Found>) {
-    if block.get(from..end).is_none_or(|slack| slack.iter().all(|b| *b == 0)) {
+    if block.get(from..end).is_none_or(|slack| is_zero(slack)) {
         return;
     }
     let mut at = from;

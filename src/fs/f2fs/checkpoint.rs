@@ -2,6 +2,7 @@
 //! tables, the journals that overlay them, and the inodes that were to be deleted.
 //! Format: see `superblock.rs`, "checkpoint".
 use super::superblock::{BLOCK, MAGIC, Superblock, crc};
+use crate::base::is_zero;
 use crate::fs::FsError;
 use crate::fs::raw::{corrupt, size, u16_at, u32_at, u64_at};
 use crate::image::{Source, read_exact};
@@ -120,7 +121,7 @@ pub(super) fn read(source: &Source, sb: &Superblock) -> Result<Checkpoint, FsErr
         if let Err(e) = pack {
             let at = sb.checkpoint.saturating_add(n).saturating_mul(BLOCK);
             // A volume that was just made has one pack only.
-            let blank = block(source, sb.checkpoint.saturating_add(n)).is_ok_and(|b| b.iter().all(|b| *b == 0));
+            let blank = block(source, sb.checkpoint.saturating_add(n)).is_ok_and(|b| is_zero(&b));
             if !blank {
                 faults.push((at, format!("one checkpoint is not usable: {e}")));
             }

@@ -3,7 +3,7 @@
 use super::Volume;
 use super::inode::Inode;
 use super::node::FOOTER;
-use crate::base::Name;
+use crate::base::{Name, is_zero};
 use crate::fs::raw::{u8_at, u16_at, u32_at};
 
 const MAGIC: u32 = 0xf2f5_2011;
@@ -43,7 +43,7 @@ pub(super) fn read(volume: &Volume, inode: &Inode) -> Vec<(Name, Vec<u8>)> {
             }
         }
     }
-    if area.iter().all(|b| *b == 0) {
+    if is_zero(&area) {
         return Vec::new();
     }
     let mut out = Vec::new();

@@ -6,7 +6,7 @@ use super::list;
 use super::raw::{corrupt, size};
 use super::record::{ATTRIBUTE_LIST, DATA, Record, fix_up};
 use super::runs::{self, Extent};
-use crate::base::NodeId;
+use crate::base::{NodeId, is_zero};
 use crate::fs::FsError;
 use crate::fs::damage::Damage;
 use crate::fs::extents::{At, Placed as _};
@@ -270,7 +270,7 @@ fn prepare(record: &mut [u8]) -> Slot {
     match record.get(..4) {
         Some(b"FILE") => {}
         Some(b"BAAD") => return Slot::Damaged("record of the MFT that the system marked as damaged"),
-        _ if record.iter().all(|b| *b == 0) => return Slot::Empty,
+        _ if is_zero(record) => return Slot::Empty,
         _ => return Slot::Damaged("record of the MFT without its signature"),
     }
     match fix_up(record) {

@@ -1,6 +1,6 @@
 //! One segment file of an EWF set: its sections, one after the other. A damaged descriptor is passed over by
 //! looking for the next one, which its own checksum makes known.
-use crate::base::{Exceeded, Gaps};
+use crate::base::{Exceeded, Gaps, is_zero};
 use crate::image::inflate::adler32;
 use crate::image::{ReadError, Segment, read_exact};
 use aho_corasick::AhoCorasick;
@@ -157,7 +157,7 @@ fn search(segment: &Segment, from: u64) -> Option<u64> {
     let names = names.as_ref()?;
     let len = segment.source.len().min(from.saturating_add(MAX_SEARCHED));
     let (mut size, most) = WINDOWS;
-    let (mut buf, zeros) = (Vec::new(), vec![0; most]);
+    let mut buf = Vec::new();
     let mut at = from;
     while at < len {
         buf.resize(size, 0);
@@ -167,8 +167,7 @@ fn search(segment: &Segment, from: u64) -> Option<u64> {
         let fits =
             |start: &usize| window.get(*start..start.saturating_add(76)).is_some_and(|bytes| parse(bytes).is_some());
         // Most of a sparse file is zeros, in which no name is.
-        let is_empty = zeros.get(..n) == Some(window);
-        let candidates = names.find_overlapping_iter(if is_empty { &[] } else { window }).map(|m| m.start());
+        let candidates = names.find_overlapping_iter(if is_zero(window) { &[] } else { window }).map(|m| m.start());
         if let Some(found) = candidates.filter(fits).min() {
             return Some(at.saturating_add(found as u64));
         }

@@ -7,7 +7,7 @@ use super::marks::Places;
 use super::scratch::Lease;
 use super::store::Store;
 use super::xz;
-use crate::base::{Piece, Run};
+use crate::base::{Piece, Run, is_zero};
 use crate::image::{ReadAt, ReadError, Source};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -142,7 +142,7 @@ impl Unpacked {
                 stream.starts.push(start);
                 stream.len = after;
                 store.goes_on(n as u64);
-                if piece.iter().all(|b| *b == 0) {
+                if is_zero(&piece) {
                     kept.push(Kept::Zeros);
                 } else {
                     keeping = keeping && store.take(n as u64);

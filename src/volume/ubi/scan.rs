@@ -3,7 +3,7 @@
 use super::BY;
 use super::geometry::Geometry;
 use super::headers::{Block, Erase, HEADER, LAYOUT, crc};
-use crate::base::{Budget, Gaps};
+use crate::base::{Budget, Gaps, is_zero};
 use crate::image::{Source, read_exact};
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ enum Filling {
 
 fn filling(source: &Source, at: u64, len: u64) -> Filling {
     match read_exact(&**source, at, usize::try_from(len).unwrap_or(usize::MAX)) {
-        Ok(Some(bytes)) if bytes.iter().all(|b| *b == 0xff) || bytes.iter().all(|b| *b == 0) => Filling::Blank,
+        Ok(Some(bytes)) if bytes.iter().all(|b| *b == 0xff) || is_zero(&bytes) => Filling::Blank,
         Ok(_) => Filling::Something,
         Err(_) => Filling::Unreadable,
     }

@@ -1,6 +1,6 @@
 //! One segment file of version 2: its sections, from the last to the first, as each descriptor stands behind its
 //! data and names the one before it. What is damaged or cut is passed over by looking for the next whole descriptor.
-use crate::base::{Exceeded, Gaps};
+use crate::base::{Exceeded, Gaps, is_zero};
 use crate::image::inflate::adler32;
 use crate::image::{ReadError, Segment, read_exact};
 
@@ -136,7 +136,7 @@ fn search(segment: &Segment, before: u64, left: &mut u64) -> Option<u64> {
         let len = usize::try_from(to.saturating_sub(from)).ok()?;
         let window = read_exact(&*segment.source, from, len).ok()??;
         // Most of a sparse file is zeros, in which no descriptor is.
-        if window.iter().all(|b| *b == 0) {
+        if is_zero(&window) {
             end = from;
             continue;
         }
