@@ -43,10 +43,11 @@ pub(super) fn load(blocks: &Blocks, sb: &Super, damage: &Damage) -> Vec<Group> {
         damage.once(super::superblock::AT, format!("budget: {stated} block groups claimed; {wanted} read"), 0);
     }
     let mut out = Vec::new();
+    let supers: Vec<u64> = (0..stated.min(400)).filter(|g| sb.has_super(*g)).collect();
     for index in 0..wanted.div_ceil(per_block) {
         let first = index.saturating_mul(per_block);
         let here = first.saturating_add(per_block).min(wanted).saturating_sub(first);
-        let places = places(sb, index, per_block);
+        let places = places(sb, index, per_block, &supers);
         let primary = places.first().map(|p| (*p, blocks.block(*p)));
         let mut backups = None;
         for n in 0..here {
@@ -98,8 +99,9 @@ pub(super) fn load(blocks: &Blocks, sb: &Super, damage: &Damage) -> Vec<Group> {
     out
 }
 
-/// Where the descriptor block `index` lies: the primary first, then its backups.
-fn places(sb: &Super, index: u64, per_block: u64) -> Vec<u64> {
+/// Where the descriptor block `index` lies: the primary first, then its backups. `supers` are groups with a copy of the
+/// superblock.
+fn places(sb: &Super, index: u64, per_block: u64, supers: &[u64]) -> Vec<u64> {
     let after_super = |group: u64| {
         let start = if group == 0 { sb.primary_block() } else { sb.group_start(group) };
         start.saturating_add(u64::from(sb.has_super(group)))
@@ -110,7 +112,7 @@ fn places(sb: &Super, index: u64, per_block: u64) -> Vec<u64> {
         let last = first.saturating_add(per_block.saturating_sub(1));
         return [first, first.saturating_add(1), last].into_iter().filter(|g| *g < groups).map(after_super).collect();
     }
-    (0..groups.min(400)).filter(|g| sb.has_super(*g)).map(|g| after_super(g).saturating_add(index)).collect()
+    supers.iter().map(|g| after_super(*g).saturating_add(index)).collect()
 }
 
 fn parse(block: &[u8], at: u64, group: u64, sb: &Super) -> Option<(Group, Option<Fault>)> {

@@ -62,6 +62,9 @@ pub(super) struct ExtFs {
     root: NodeId,
 }
 
+/// Of so many names the inodes are asked for in their own order.
+const MANY: usize = 4096;
+
 impl Volume {
     /// The bytes of any inode that has content.
     fn content(self: &Arc<Self>, inode: &Inode) -> Result<Source, FsError> {
@@ -127,19 +130,24 @@ impl FileSystem for ExtFs {
         if inode.kind() != NodeKind::Directory {
             return Err(raw::corrupt(inode.offset(), "not a directory"));
         }
-        self.volume.live_entries(&inode, &mut |e| {
-            let number = u64::from(e.inode);
-            let found = self.volume.slot(e.inode);
+        let mut entries = Vec::new();
+        self.volume.live_entries(&inode, &mut |e| entries.push((e.inode, Name::new(e.name), self.volume.kind_of(e))));
+        // They lie by the hashes of their names, so that their inodes would be met anywhere in the tables.
+        if entries.len() > MANY {
+            entries.sort_by_key(|(number, _, _)| *number);
+        }
+        for (number, name, kind) in entries {
+            let found = self.volume.slot(number);
             if let Some(inode) = found.as_ref().ok().filter(|i| i.kind() == NodeKind::Unknown) {
                 let what = "inode that a directory names, and that holds nothing: never written, or erased";
-                self.volume.damage.note(what, damage::Of::Inode(e.inode), inode.offset(), 0);
+                self.volume.damage.note(what, damage::Of::Inode(number), inode.offset(), 0);
             }
             if let Ok(inode) = &found {
                 self.volume.contradictions_of(inode);
             }
-            let node = found.map_or(NodeId { number, generation: 0 }, |i| i.id());
-            each(DirEntry { name: Name::new(e.name), node, kind: self.volume.kind_of(e) });
-        });
+            let node = found.map_or(NodeId { number: u64::from(number), generation: 0 }, |i| i.id());
+            each(DirEntry { name, node, kind });
+        }
         Ok(())
     }
     fn stat(&self, node: NodeId) -> Result<Stat, FsError> {
