@@ -217,6 +217,7 @@ impl Tree {
                 let read = in_order("walk", &split(some.len(), parts), &list);
                 let read = read.into_iter().collect::<Result<Vec<_>, Cancelled>>()?;
                 for (folder, found) in some.iter().zip(read.into_iter().flatten()) {
+                    entries.reserve(found.len());
                     for Listed { entry: new, is_folder } in found {
                         if is_folder {
                             if !seen.insert(new.node) {

@@ -28,7 +28,7 @@ pub(super) struct Packed {
     pub(super) sum: u32,
 }
 
-/// What a header says.
+/// What a header says, as a format reads it.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) name: Vec<u8>,
@@ -60,7 +60,49 @@ impl Member {
             body: Body::Nothing,
         }
     }
+    /// Its name, and what is kept of it: an archive may hold a million.
+    pub(super) fn split(self) -> (Vec<u8>, Kept) {
+        let Self { name, kind, len, mode, uid, gid, times, device, xattrs, flags, body } = self;
+        let is_plain = device.is_none() && xattrs.is_empty() && flags.is_empty();
+        let more = (!is_plain).then(|| Box::new(More { device, xattrs, flags }));
+        (name, Kept { kind, len, mode, uid, gid, times, body, more })
+    }
+}
+
+/// What most members have nothing of.
+#[derive(Clone, Debug, Default)]
+struct More {
+    device: Option<(u32, u32)>,
+    xattrs: Vec<(Name, Vec<u8>)>,
+    flags: Vec<&'static str>,
+}
+
+/// A member without its name.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) kind: NodeKind,
+    /// Bytes.
+    pub(super) len: u64,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    times: Times,
+    pub(super) body: Body,
+    more: Option<Box<More>>,
+}
+impl Kept {
+    /// Notes what is odd about it, once.
+    pub(super) fn flag(&mut self, flag: &'static str) {
+        let flags = &mut self.more.get_or_insert_default().flags;
+        if !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    }
     pub(super) fn stat(&self, links: u32) -> Stat {
+        let (device, xattrs, flags) = match self.more.as_deref() {
+            Some(more) => (more.device, more.xattrs.clone(), more.flags.clone()),
+            None => (None, Vec::new(), Vec::new()),
+        };
         let allocated = match &self.body {
             Body::Sparse(list) => list.iter().map(|e| e.len).fold(0, u64::saturating_add),
             Body::Packed(packed) => packed.input.len,
@@ -75,9 +117,9 @@ impl Member {
             gid: self.gid,
             links,
             times: self.times,
-            flags: self.flags.clone(),
-            xattrs: self.xattrs.clone(),
-            device: self.device,
+            flags,
+            xattrs,
+            device,
         }
     }
     /// Its bytes, out of the archive's.

@@ -1,7 +1,7 @@
 //! The members of an archive as a tree. Folders that no member names are made up for the names below them; a name
 //! that stands twice is live with its last member, as unpacking would leave it, and the ones before are listed as
 //! replaced.
-use super::member::{Body, Member};
+use super::member::{Body, Kept, Member};
 use super::{MAX_MEMBERS, MAX_NAME};
 use crate::base::{Gaps, Name, NodeId};
 use crate::fs::{DirEntry, FileSystem, FsError, FsInfo, NodeKind, Stat, Stream};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 const IMPLIED: &str = "implied";
 
 struct Node {
-    member: Member,
+    member: Kept,
     /// Which of the archive's sources holds its bytes.
     source: u16,
     links: u32,
@@ -42,7 +42,7 @@ impl Builder {
     pub(super) fn new(by: &'static str, source: Source, gaps: Gaps) -> Self {
         let mut root = Member::new(Vec::new(), NodeKind::Directory);
         root.flags.push(IMPLIED);
-        let root = Node { member: root, source: 0, links: 1, names: Vec::new() };
+        let root = Node { member: root.split().1, source: 0, links: 1, names: Vec::new() };
         Self {
             by,
             gaps,
@@ -103,9 +103,7 @@ impl Builder {
         if let Some(n) = self.get_mut(node) {
             n.links = n.links.saturating_add(1);
             for flag in member.flags {
-                if !n.member.flags.contains(&flag) {
-                    n.member.flags.push(flag);
-                }
+                n.member.flag(flag);
             }
         }
         self.link(parent, name, node);
@@ -120,7 +118,7 @@ impl Builder {
         }
         self.others.get(&(at, last)).map(|(node, _)| *node)
     }
-    pub(super) fn member_mut(&mut self, node: u32) -> Option<&mut Member> {
+    pub(super) fn member_mut(&mut self, node: u32) -> Option<&mut Kept> {
         self.get_mut(node).map(|n| &mut n.member)
     }
     fn get_mut(&mut self, node: u32) -> Option<&mut Node> {
@@ -129,7 +127,7 @@ impl Builder {
     fn push(&mut self, member: Member) -> u32 {
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let source = u16::try_from(self.sources.len().saturating_sub(1)).unwrap_or(u16::MAX);
-        self.nodes.push(Node { member, source, links: 1, names: Vec::new() });
+        self.nodes.push(Node { member: member.split().1, source, links: 1, names: Vec::new() });
         number
     }
     /// The folder that a member lies in, made where it is not there, and its own name. What an unpacking program
@@ -177,7 +175,7 @@ impl Builder {
     fn set_folder(&mut self, node: u32, member: Member) {
         let source = u16::try_from(self.sources.len().saturating_sub(1)).unwrap_or(u16::MAX);
         if let Some(n) = self.get_mut(node) {
-            n.member = Member { len: 0, body: Body::Nothing, ..member };
+            n.member = Member { len: 0, body: Body::Nothing, ..member }.split().1;
             n.source = source;
         }
     }
