@@ -259,8 +259,8 @@ def sparse_ntfs(at):
     return image
 
 
-def shared(at, options, *mkfs):
-    """A file of a terabyte that is one extent again and again."""
+def shared(at, times, options, *mkfs):
+    """A file that is the same 64 MiB again and again."""
     image = disk(at, "512M", *mkfs)
     with Mounted(image, at, *options) as m:
         with open(f"{m}/one", "wb") as f:
@@ -268,17 +268,19 @@ def shared(at, options, *mkfs):
             f.flush()
             os.fsync(f.fileno())
         with open(f"{m}/one", "rb") as one, open(f"{m}/b.bin", "wb") as f:
-            for n in range(1 << 14):
+            for n in range(times):
                 fcntl.ioctl(f, 0x4020940D, struct.pack("=qQQQ", one.fileno(), 0, 64 << 20, n << 26))
     return image
 
 
 def shared_xfs(at):
-    return shared(at, [], "mkfs.xfs", "-q")
+    """A terabyte."""
+    return shared(at, 1 << 14, [], "mkfs.xfs", "-q")
 
 
 def shared_btrfs(at):
-    return shared(at, ["compress-force=zstd"], "mkfs.btrfs", "-q")
+    """64 GiB: half a million references, since packed extents are small."""
+    return shared(at, 1 << 10, ["compress-force=zstd"], "mkfs.btrfs", "-q")
 
 
 def packed_btrfs(at, how):

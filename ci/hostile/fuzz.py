@@ -21,8 +21,8 @@ CAP = float(os.environ.get("CAP", "300"))
 # What brings a target down ends its process; after so many the rest of its time is not worth it.
 DOWN = 5
 RISKIEST = ["ext", "ntfs", "lvm2", "e01", "elf", "journal", "report", "order"]
-OPTIONS = ["-max_len=65536", "-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-timeout=20", "-print_final_stats=1",
-           "-use_value_profile=0", "-detect_leaks=0", "-close_fd_mask=0"]
+OPTIONS = ["-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-timeout=20", "-print_final_stats=1",
+           "-use_value_profile=0", "-entropic_scale_per_exec_time=1", "-detect_leaks=0", "-close_fd_mask=0"]
 LINE = re.compile(r"^#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+) corp: (\d+)/\S+.*?exec/s: (\d+)")
 TOTAL = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 STOPPED = re.compile(r"ERROR: libFuzzer: (.*)|panicked at (.*)|==\d+== (ERROR.*)")
@@ -34,12 +34,18 @@ def targets():
     return RISKIEST + [n for n in names if n not in RISKIEST]
 
 
+def longest(corpus):
+    """Inputs are as long as 64 KiB, or as at least half of the corpus needs: what is cut is no seed."""
+    sizes = sorted(os.path.getsize(f"{corpus}/{name}") for name in os.listdir(corpus))
+    return f"-max_len={max(65536, sizes[len(sizes) // 2] if sizes else 0)}"
+
+
 class Life:
     """One process of the fuzzer, watched while it writes."""
 
     def __init__(self, target, folder, corpus, found, seed):
         env = dict(os.environ, CRANESCOPE_TARGET=target, RUST_BACKTRACE="0")
-        command = ["nice", "-n", "10", BINARY, corpus, f"-artifact_prefix={found}/", f"-seed={seed}", *OPTIONS]
+        command = ["nice", "-n", "10", BINARY, corpus, f"-artifact_prefix={found}/", f"-seed={seed}", longest(corpus), *OPTIONS]
         self.start = time.monotonic()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env,
                                         cwd=folder, errors="replace")
@@ -98,7 +104,7 @@ def minimise(folder, target, corpus):
     os.makedirs(small)
     env = dict(os.environ, CRANESCOPE_TARGET=target)
     try:
-        done = subprocess.run(["nice", "-n", "10", BINARY, "-merge=1", "-rss_limit_mb=2048", "-timeout=20", small, corpus], env=env,
+        done = subprocess.run(["nice", "-n", "10", BINARY, "-merge=1", longest(corpus), "-rss_limit_mb=2048", "-timeout=20", small, corpus], env=env,
                               cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=180)
         is_done = done.returncode == 0 and os.listdir(small)
     except subprocess.TimeoutExpired:

@@ -37,7 +37,7 @@ fn no_seed_brings_its_target_down() {
             assert!(data.len() <= 200 << 10, "{}: a seed is small", file.display());
             let (done, ended) = channel();
             let run = move || {
-                target.run(&data);
+                target.run(&data, crate::kit::Reach::WHOLE);
                 done.send(()).unwrap();
             };
             let thread = std::thread::Builder::new().name("seed".into()).spawn(run).unwrap();

@@ -13,4 +13,4 @@ pub use disk::Disk;
 pub use engine::{Change, mutant};
 pub use layouts::{Layout, Part};
 pub use random::Random;
-pub use seen::{Difference, Look, Seen};
+pub use seen::{Difference, Look, Reach, Seen};

@@ -60,21 +60,42 @@ pub struct Difference {
     pub how: &'static str,
 }
 
-/// Bytes of one file that are hashed, from its start.
-const OF_ONE: u64 = 4 << 20;
-/// Bytes of all of them.
-const OF_ALL: u64 = 48 << 20;
+/// How much is read of what is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Bytes of one file that are hashed, from its start.
+    pub one: u64,
+    /// Bytes of all of them.
+    pub all: u64,
+    /// Bytes that a container may decode.
+    pub decoded: u64,
+    /// Bytes of a packed disk: it ends there.
+    pub disk: u64,
+    /// And of one that is a container.
+    pub container: u64,
+}
+impl Reach {
+    /// All that an image of some MiB holds.
+    pub const WHOLE: Self =
+        Self { one: 4 << 20, all: 48 << 20, decoded: 256 << 20, disk: u64::MAX, container: u64::MAX };
+    /// What leads a fuzzer on; more of the same bytes only costs executions.
+    pub const QUICK: Self =
+        Self { one: 128 << 10, all: 1 << 20, decoded: 8 << 20, disk: 512 << 20, container: 32 << 20 };
+}
 
 impl Seen {
     pub fn at(look: Look, source: &Source) -> Self {
+        Self::within(look, source, Reach::WHOLE)
+    }
+    pub fn within(look: Look, source: &Source, reach: Reach) -> Self {
         let gaps = Gaps::default();
         let mut seen = Self::default();
         let shown = match look {
-            Look::Files(name) => files(name, source, &gaps),
-            Look::Table(name) => table(name, source, &gaps),
-            Look::Manager(name, count) => manager(name, count, source, &gaps),
-            Look::Locked(name, key) => locked(name, key, source, &gaps),
-            Look::Container(name) => container(name, source, &gaps),
+            Look::Files(name) => files(name, source, &gaps, reach),
+            Look::Table(name) => table(name, source, &gaps, reach),
+            Look::Manager(name, count) => manager(name, count, source, &gaps, reach),
+            Look::Locked(name, key) => locked(name, key, source, &gaps, reach),
+            Look::Container(name) => container(name, source, &gaps, reach),
             Look::Hive => hive(source, &gaps),
         };
         match shown {
@@ -193,17 +214,18 @@ fn hash(source: &dyn ReadAt, most: u64) -> (u32, bool) {
     (hash.finalize(), whole)
 }
 
-fn files(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
+fn files(name: &str, source: &Source, gaps: &Gaps, reach: Reach) -> Result<Items, String> {
     let format = fs::ALL.iter().find(|f| f.name == name).ok_or("no such format")?;
     let options = Options { gaps: gaps.clone(), ..Options::default() };
     let fs = (format.open)(source, &options).map_err(|e| e.to_string())?;
     let tree = Tree::index(fs, FsId(0), gaps, &Progress::default()).map_err(|_| "cancelled")?;
-    let mut left = OF_ALL;
+    let mut left = reach.all;
     let (mut items, mut whereabouts, mut data, mut gone) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
     for entry in &tree.entries {
         // What NTFS shows as files of its own is its metadata.
         let is_own = name == "ntfs" && entry.path.bytes().starts_with(b"/$");
-        let shown = file(&tree, entry, &mut left, if entry.deleted || is_own { None } else { Some(&mut data) });
+        let into = if entry.deleted || is_own { None } else { Some(&mut data) };
+        let shown = file(&tree, entry, reach.one, &mut left, into);
         if entry.deleted {
             gone.push(shown);
         } else if !is_own {
@@ -220,7 +242,7 @@ fn files(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
     Ok((items, whereabouts, data, gone))
 }
 
-fn file(tree: &Tree, entry: &Entry, left: &mut u64, data: Option<&mut Vec<(u64, u64)>>) -> Shown {
+fn file(tree: &Tree, entry: &Entry, most: u64, left: &mut u64, data: Option<&mut Vec<(u64, u64)>>) -> Shown {
     let Some(stat) = &entry.stat else { return Shown { unread: true, ..Shown::default() } };
     let mut xattrs = crc32fast::Hasher::new();
     for (name, value) in &stat.xattrs {
@@ -235,7 +257,7 @@ fn file(tree: &Tree, entry: &Entry, left: &mut u64, data: Option<&mut Vec<(u64, 
                 if let Some(data) = data {
                     places(&*source, data);
                 }
-                let most = OF_ONE.min(*left);
+                let most = most.min(*left);
                 *left = left.saturating_sub(source.len().min(most));
                 hash(&*source, most)
             }
@@ -250,12 +272,12 @@ fn file(tree: &Tree, entry: &Entry, left: &mut u64, data: Option<&mut Vec<(u64, 
     Shown { told, hash, unread: !whole }
 }
 
-fn shown(told: String, source: &dyn ReadAt) -> Shown {
-    let (hash, whole) = hash(source, OF_ALL);
+fn shown(told: String, source: &dyn ReadAt, reach: Reach) -> Shown {
+    let (hash, whole) = hash(source, reach.all);
     Shown { told, hash, unread: !whole }
 }
 
-fn table(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
+fn table(name: &str, source: &Source, gaps: &Gaps, reach: Reach) -> Result<Items, String> {
     let scheme = volume::ALL.iter().find(|s| s.name == name).ok_or("no such scheme")?;
     if !(scheme.probe)(source) {
         return Err("not recognised".to_owned());
@@ -266,13 +288,13 @@ fn table(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
         .map(|p| {
             let told = format!("{} {} {} {}", p.run.offset, p.run.len, p.type_name, p.uuid);
             let bytes = Slice::new(source.clone(), p.run);
-            (format!("{} {}", p.index, p.label).into_bytes(), shown(told, &bytes))
+            (format!("{} {}", p.index, p.label).into_bytes(), shown(told, &bytes, reach))
         })
         .collect();
     Ok((items, BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
-fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps) -> Result<Items, String> {
+fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps, reach: Reach) -> Result<Items, String> {
     let manager = volume::MANAGERS.iter().find(|m| m.name == name).ok_or("no such manager")?;
     let len = source.len() / count.max(1);
     let slice = |n: u64| Arc::new(Slice::new(source.clone(), Run::new(n * len, len))) as Source;
@@ -288,7 +310,7 @@ fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps) -> Result<Items
     let item = |made: volume::Assembled| {
         let name = format!("{} {}", made.index, made.label).into_bytes();
         let shown = match &made.source {
-            Some(source) => shown(format!("{} {} {}", made.type_name, made.uuid, source.len()), &**source),
+            Some(source) => shown(format!("{} {} {}", made.type_name, made.uuid, source.len()), &**source, reach),
             None => Shown { unread: true, ..Shown::default() },
         };
         (name, shown)
@@ -296,7 +318,7 @@ fn manager(name: &str, count: u64, source: &Source, gaps: &Gaps) -> Result<Items
     Ok((made.into_iter().map(item).collect(), BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
-fn locked(name: &str, key: &[u8], source: &Source, gaps: &Gaps) -> Result<Items, String> {
+fn locked(name: &str, key: &[u8], source: &Source, gaps: &Gaps, reach: Reach) -> Result<Items, String> {
     let encryption = volume::ENCRYPTIONS.iter().find(|e| e.name == name).ok_or("no such encryption")?;
     if !(encryption.probe)(source) {
         return Err("not recognised".to_owned());
@@ -307,28 +329,28 @@ fn locked(name: &str, key: &[u8], source: &Source, gaps: &Gaps) -> Result<Items,
     let sealed = (encryption.open)(source, &keys, gaps, Budget::default()).map_err(|e| e.to_string())?;
     let content = sealed.content.map_err(|e| format!("{e:?}"))?;
     let told = format!("{} {} at {}", sealed.type_name, content.source.len(), content.offset);
-    let items = BTreeMap::from([(b"content".to_vec(), shown(told, &*content.source))]);
+    let items = BTreeMap::from([(b"content".to_vec(), shown(told, &*content.source, reach))]);
     Ok((items, BTreeMap::new(), Vec::new(), Vec::new()))
 }
 
 /// Of a disk, how much one item of what is seen covers.
 const WINDOW: u64 = 64 << 10;
 
-fn container(name: &str, source: &Source, gaps: &Gaps) -> Result<Items, String> {
+fn container(name: &str, source: &Source, gaps: &Gaps, reach: Reach) -> Result<Items, String> {
     let format = image::ALL.iter().find(|f| f.name == name).ok_or("no such container")?;
     if !(format.probe)(source) {
         return Err("not recognised".to_owned());
     }
-    let budget = Budget { bytes: 256 << 20, ..Budget::default() };
+    let budget = Budget { bytes: reach.decoded, ..Budget::default() };
     let opening =
         image::Opening { source: source.clone(), files: &Alone, gaps, budget, store: image::Store::default() };
     let container = (format.open)(&opening).map_err(|e| e.to_string())?;
     let disk = container.disk;
     let len = disk.len();
     let mut items = BTreeMap::from([(b"size".to_vec(), Shown { told: len.to_string(), ..Shown::default() })]);
-    for at in (0..len.min(OF_ALL)).step_by(WINDOW as usize) {
+    for at in (0..len.min(reach.all)).step_by(WINDOW as usize) {
         let window = Slice::new(disk.clone(), Run::new(at, WINDOW.min(len - at)));
-        items.insert(format!("window {at:012}").into_bytes(), shown("bytes".to_owned(), &window));
+        items.insert(format!("window {at:012}").into_bytes(), shown("bytes".to_owned(), &window, reach));
     }
     if len > 1 << 20 {
         let mut buf = vec![0; 4096];

@@ -7,7 +7,7 @@ mod formats;
 mod keys;
 mod parent;
 
-use crate::kit::{Disk, Layout, Look, Seen, layouts};
+use crate::kit::{Disk, Layout, Look, Reach, Seen, engine, layouts, mutant};
 use cranescope::image::Source;
 use std::sync::Arc;
 
@@ -37,12 +37,12 @@ const fn bytes(name: &'static str, run: fn(&[u8])) -> Target {
 
 pub const ALL: &[Target] = &[
     container("e01", "E01", Some(&layouts::containers::E01)),
-    container("ex01", "Ex01", None),
-    container("qcow2", "QCOW2", None),
-    container("vmdk", "VMDK", None),
+    container("ex01", "Ex01", Some(&layouts::containers::SECTORS)),
+    container("qcow2", "QCOW2", Some(&layouts::containers::QCOW2)),
+    container("vmdk", "VMDK", Some(&layouts::containers::SECTORS)),
     container("vhdx", "VHDX", Some(&layouts::containers::VHDX)),
     container("vhd", "VHD", Some(&layouts::containers::VHD)),
-    container("vdi", "VDI", None),
+    container("vdi", "VDI", Some(&layouts::containers::SECTORS)),
     container("gzip", "gzip", None),
     container("xz", "xz", None),
     container("zstd", "zstd", None),
@@ -53,27 +53,27 @@ pub const ALL: &[Target] = &[
     container("lzma", "lzma", None),
     container("raw", "raw", None),
     volume("gpt", Look::Table("gpt"), Some(&layouts::tables::GPT)),
-    volume("mbr", Look::Table("mbr"), None),
-    volume("apm", Look::Table("apm"), None),
-    volume("bsd", Look::Table("bsd"), None),
-    volume("md", Look::Manager("md", 2), None),
+    volume("mbr", Look::Table("mbr"), Some(&layouts::tables::MBR)),
+    volume("apm", Look::Table("apm"), Some(&layouts::containers::SECTORS)),
+    volume("bsd", Look::Table("bsd"), Some(&layouts::containers::SECTORS)),
+    volume("md", Look::Manager("md", 2), Some(&layouts::containers::SECTORS)),
     volume("lvm2", Look::Manager("lvm2", 3), Some(&layouts::tables::LVM)),
     volume("btrfs-devices", Look::Manager("btrfs", 2), Some(&layouts::linux::BTRFS)),
     volume("ubi", Look::Manager("ubi", 1), Some(&layouts::flash::UBI)),
     volume("luks", Look::Locked("luks", b"key"), Some(&layouts::tables::LUKS)),
-    volume("bitlocker", Look::Locked("bitlocker", b"key"), None),
+    volume("bitlocker", Look::Locked("bitlocker", b"key"), Some(&layouts::containers::SECTORS)),
     files("ext", "ext", Some(&layouts::ext::EXT)),
     files("ntfs", "ntfs", Some(&layouts::windows::NTFS)),
     files("xfs", "xfs", Some(&layouts::linux::XFS)),
     files("btrfs", "btrfs", Some(&layouts::linux::BTRFS)),
-    files("squashfs", "squashfs", None),
+    files("squashfs", "squashfs", Some(&layouts::linux::SQUASHFS)),
     files("ubifs", "ubifs", Some(&layouts::flash::UBIFS)),
     files("jffs2", "jffs2", Some(&layouts::flash::JFFS2)),
     files("exfat", "exfat", Some(&layouts::windows::EXFAT)),
-    files("fat", "fat", None),
+    files("fat", "fat", Some(&layouts::windows::FAT)),
     files("erofs", "erofs", Some(&layouts::linux::EROFS)),
     files("f2fs", "f2fs", Some(&layouts::linux::F2FS)),
-    files("iso9660", "iso9660", None),
+    files("iso9660", "iso9660", Some(&layouts::containers::SECTORS)),
     files("uimage", "uimage", None),
     files("fit", "fit", None),
     files("trx", "trx", None),
@@ -142,20 +142,13 @@ impl Target {
             Reader(Look::Hive, _) | Bytes(_) => None,
         }
     }
-    /// Whether its input is a disk.
-    pub fn layout(&self) -> Option<&'static Layout> {
-        match &self.what {
-            Reader(_, layout) => *layout,
-            Bytes(_) => None,
-        }
-    }
-    pub fn run(&self, data: &[u8]) {
+    pub fn run(&self, data: &[u8], reach: Reach) {
         match &self.what {
             Bytes(run) => run(data),
             Reader(look, layout) => {
-                let mend = data.starts_with(b"CSM1");
-                let plain = if mend { [b"CSD1", data.get(4..).unwrap_or_default()].concat() } else { Vec::new() };
-                let mut disk = Disk::unpack(if mend { &plain } else { data });
+                let (mut disk, mend) = unpacked(data);
+                let most = if matches!(look, Look::Container(_)) { reach.container } else { reach.disk };
+                disk.len = disk.len.min(most);
                 if let (true, Some(layout)) = (mend, layout) {
                     layouts::mend_all(layout, &mut disk);
                 }
@@ -164,9 +157,33 @@ impl Target {
                 let allowance = (2 << 30) + disk.len.min(4 << 30);
                 let disk = Arc::new(disk.with_allowance(allowance));
                 let source: Source = disk.clone();
-                Seen::at(*look, &source);
+                Seen::within(*look, &source, reach);
                 assert!(!disk.is_exhausted(), "more than {allowance} bytes were read of {} bytes", data.len());
             }
         }
+    }
+    /// The input with one of its structures changed, or several, as the tests' mutants are; `None` where its structures
+    /// are not known or the result is longer than `most` bytes.
+    pub fn mutant(&self, data: &[u8], most: usize, seed: u64) -> Option<Vec<u8>> {
+        let Reader(_, Some(layout)) = &self.what else { return None };
+        let (disk, mend) = unpacked(data);
+        let parts = Some((layout.parts)(&disk)).filter(|p| !p.is_empty())?;
+        let (changed, _) = mutant(&disk, &parts, &engine::names(&parts), layout, seed);
+        let mut packed = changed.pack();
+        if mend {
+            packed.splice(..MENDED.len(), *MENDED);
+        }
+        Some(packed).filter(|p| p.len() <= most)
+    }
+}
+
+/// How a packed disk begins whose checksums are made to fit before it is read.
+const MENDED: &[u8; 4] = b"CSM1";
+
+/// The disk of an input, and whether its checksums are to be mended.
+fn unpacked(data: &[u8]) -> (Disk, bool) {
+    match data.strip_prefix(MENDED) {
+        Some(rest) => (Disk::unpack(&[b"CSD1", rest].concat()), true),
+        None => (Disk::unpack(data), false),
     }
 }
