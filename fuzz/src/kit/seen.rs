@@ -71,16 +71,17 @@ pub struct Reach {
     pub decoded: u64,
     /// Bytes of a packed disk: it ends there.
     pub disk: u64,
-    /// And of one that is a container.
+    /// And of one that is a container, or a hive with its logs.
     pub container: u64,
+    pub hive: u64,
 }
 impl Reach {
     /// All that an image of some MiB holds.
     pub const WHOLE: Self =
-        Self { one: 4 << 20, all: 48 << 20, decoded: 256 << 20, disk: u64::MAX, container: u64::MAX };
+        Self { one: 4 << 20, all: 48 << 20, decoded: 256 << 20, disk: u64::MAX, container: u64::MAX, hive: u64::MAX };
     /// What leads a fuzzer on; more of the same bytes only costs executions.
     pub const QUICK: Self =
-        Self { one: 128 << 10, all: 1 << 20, decoded: 8 << 20, disk: 512 << 20, container: 32 << 20 };
+        Self { one: 128 << 10, all: 1 << 20, decoded: 8 << 20, disk: 512 << 20, container: 32 << 20, hive: 2 << 20 };
 }
 
 impl Seen {

@@ -147,8 +147,11 @@ impl Target {
             Bytes(run) => run(data),
             Reader(look, layout) => {
                 let (mut disk, mend) = unpacked(data);
-                let most = if matches!(look, Look::Container(_)) { reach.container } else { reach.disk };
-                disk.len = disk.len.min(most);
+                disk.len = disk.len.min(match look {
+                    Look::Container(_) => reach.container,
+                    Look::Hive => reach.hive,
+                    _ => reach.disk,
+                });
                 if let (true, Some(layout)) = (mend, layout) {
                     layouts::mend_all(layout, &mut disk);
                 }
