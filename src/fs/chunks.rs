@@ -3,7 +3,7 @@
 use super::extents::absent;
 use super::raw::size;
 use crate::base::{Piece, PieceKind, Run};
-use crate::image::{ReadAt, ReadError, Source};
+use crate::image::{ReadAt, ReadError, Source, pieces};
 use std::sync::Arc;
 
 /// Where a part stands.
@@ -107,13 +107,8 @@ impl<T: Chunked> ReadAt for Chunks<T> {
                 Stand::Zeros => push(&mut out, Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
                 Stand::Lost(_) => push(&mut out, absent(len)),
                 Stand::Volume(from) => {
-                    let pieces = self.0.volume().locate(Run::new(from.saturating_add(into), len));
-                    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-                    for piece in pieces {
+                    for piece in pieces(&**self.0.volume(), Run::new(from.saturating_add(into), len)) {
                         join(&mut out, piece);
-                    }
-                    if let Some(len) = len.checked_sub(found).filter(|n| *n > 0) {
-                        push(&mut out, absent(len));
                     }
                 }
                 Stand::Packed(run) => {

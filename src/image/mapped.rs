@@ -98,14 +98,7 @@ impl<M: Map> ReadAt for Mapped<M> {
             };
             match extent {
                 Extent::Stored { source, offset, .. } => {
-                    let mut found = 0_u64;
-                    for piece in source.locate(Run::new(offset, len)) {
-                        found = found.saturating_add(piece.len);
-                        add(piece);
-                    }
-                    if found < len {
-                        add(absent(len.saturating_sub(found)));
-                    }
+                    super::pieces(&*source, Run::new(offset, len)).into_iter().for_each(&mut add);
                 }
                 Extent::Hole { .. } => add(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole }),
                 Extent::Absent { .. } => add(absent(len)),

@@ -17,6 +17,7 @@ pub mod magic;
 mod mapped;
 mod packed;
 mod parent;
+mod pieces;
 mod qcow2;
 mod raw;
 mod slice;
@@ -36,6 +37,7 @@ pub(crate) use packed::{
     Codec, Forward, Opened, Unpacked, expand_lzo, expand_zstd, expand_zstd_into, first_bytes, peek, tell,
 };
 pub use packed::{Scratch, Store};
+pub use pieces::pieces;
 pub use slice::Slice;
 use std::fmt;
 use std::sync::Arc;

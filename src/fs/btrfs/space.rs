@@ -4,7 +4,7 @@ use super::chunk::{Chunk, Chunks, Profile};
 use super::raw::size;
 use crate::base::{Piece, PieceKind, Run};
 use crate::fs::extents::absent;
-use crate::image::Source;
+use crate::image::{Source, pieces};
 use crate::volume::btrfs::Uuid;
 use crate::volume::{add, add_scaled, inverse, power};
 
@@ -191,12 +191,7 @@ impl Space {
             let len = found.map_or_else(|| chunk.spot(inside, 0).map_or(left, |s| s.len), |f| f.1).clamp(1, left);
             match found {
                 Some((place, _)) => {
-                    let pieces = self.source.locate(Run::new(place, len));
-                    let sum = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-                    pieces.into_iter().for_each(|p| push(out, p));
-                    if let Some(rest) = len.checked_sub(sum).filter(|n| *n > 0) {
-                        push(out, absent(rest));
-                    }
+                    pieces(&*self.source, Run::new(place, len)).into_iter().for_each(|p| push(out, p));
                 }
                 None => push(out, self.row_mate(chunk, inside).map_or(absent(len), |p| Piece { len, ..p })),
             }

@@ -3,7 +3,7 @@ use super::node::Part;
 use super::{Volume, codec};
 use crate::base::{Piece, PieceKind, Run};
 use crate::fs::raw::size;
-use crate::image::{ReadAt, ReadError, read_exact};
+use crate::image::{ReadAt, ReadError, pieces, read_exact};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -103,11 +103,7 @@ impl ReadAt for Content {
             match part {
                 Some(part) if matches!(part.compressor, codec::NONE | codec::COPY) => {
                     let from = part.at.saturating_add(at.saturating_sub(u64::from(part.offset)));
-                    let pieces = self.volume.source.locate(Run::new(from, len));
-                    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-                    out.extend(pieces);
-                    let rest = len.saturating_sub(found);
-                    out.extend((rest > 0).then_some(Piece { image: 0, offset: 0, len: rest, kind: PieceKind::Absent }));
+                    out.extend(pieces(&*self.volume.source, Run::new(from, len)));
                 }
                 Some(part) if part.compressor != codec::ZERO => {
                     let run = Run::new(part.at, u64::from(part.packed));

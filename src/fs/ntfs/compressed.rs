@@ -5,7 +5,7 @@ use super::lznt1;
 use super::raw::size;
 use crate::base::{Piece, PieceKind, Run};
 use crate::fs::extents::{At, Placed as _, absent};
-use crate::image::{ReadAt, ReadError};
+use crate::image::{ReadAt, ReadError, pieces};
 use std::sync::{Mutex, PoisonError};
 
 /// A unit of the largest size that Windows makes is 64 KiB.
@@ -142,7 +142,7 @@ impl ReadAt for Compressed {
                     out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Hole });
                 }
                 Unit::Plain if at.saturating_add(len) <= self.initialized => {
-                    out.extend(self.stored.locate(Run::new(at, len)));
+                    out.extend(pieces(&self.stored, Run::new(at, len)));
                 }
                 Unit::Lost => out.push(absent(len)),
                 Unit::Packed(_) | Unit::Plain => {

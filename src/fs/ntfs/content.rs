@@ -5,7 +5,7 @@ use super::record::{Record, STRIDE};
 use super::runs::{Extent, HOLE, LOST};
 use crate::base::{Piece, Run};
 use crate::fs::extents::{At, MAP_DAMAGED, Placed, locate_placed, read_placed};
-use crate::image::{ReadAt, ReadError, Source};
+use crate::image::{ReadAt, ReadError, Source, pieces};
 use std::sync::Arc;
 
 /// The volume, and how it is divided.
@@ -121,7 +121,7 @@ impl ReadAt for Resident {
         while at < end {
             let (from, len) = self.stored(self.at.saturating_add(at));
             let len = len.min(end.saturating_sub(at));
-            out.extend(self.mft.locate(Run::new(from, len as u64)));
+            out.extend(pieces(&*self.mft, Run::new(from, len as u64)));
             at = at.saturating_add(len);
         }
         out

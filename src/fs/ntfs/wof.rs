@@ -8,7 +8,7 @@ use super::raw::{size, u32_at, u64_at};
 use super::{lzx, xpress};
 use crate::base::{Piece, PieceKind, Run};
 use crate::fs::extents::absent;
-use crate::image::{ReadAt, ReadError, Source};
+use crate::image::{ReadAt, ReadError, Source, pieces};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Bytes of the table that are kept: sixteen GiB of content in the smallest chunks.
@@ -138,7 +138,7 @@ impl ReadAt for Overlay {
             let len = self.algorithm.chunk.saturating_sub(into).min(end.saturating_sub(at));
             match self.chunk(at / self.algorithm.chunk) {
                 Ok((run, whole)) if run.len == whole => {
-                    out.extend(self.stored.locate(Run::new(run.offset.saturating_add(into), len)));
+                    out.extend(pieces(&*self.stored, Run::new(run.offset.saturating_add(into), len)));
                     next = None;
                 }
                 Ok((run, _)) => {

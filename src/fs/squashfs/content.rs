@@ -5,7 +5,7 @@ use super::inode::FileAt;
 use super::tables::{Fragment, fragment};
 use crate::base::{Piece, PieceKind, Run};
 use crate::fs::raw::size;
-use crate::image::{ReadAt, ReadError, read_exact};
+use crate::image::{ReadAt, ReadError, pieces, read_exact};
 use std::sync::Arc;
 
 /// In the word that is a block's size: stored as it is.
@@ -217,12 +217,7 @@ impl ReadAt for Content {
                 }
                 Part::Lost(_) => push(&mut out, Piece { image: 0, offset: 0, len, kind: PieceKind::Absent }),
                 Part::Plain(from) => {
-                    let pieces = source.locate(Run::new(from.saturating_add(into), len));
-                    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-                    out.extend(pieces);
-                    if let Some(len) = len.checked_sub(found).filter(|n| *n > 0) {
-                        out.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Absent });
-                    }
+                    out.extend(pieces(&**source, Run::new(from.saturating_add(into), len)));
                 }
                 Part::Packed(run, _) => {
                     behind = (number < self.count).then(|| run.end());

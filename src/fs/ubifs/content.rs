@@ -4,7 +4,7 @@ use super::{Volume, codec, file};
 use crate::base::{NodeId, Piece, PieceKind, Run};
 use crate::fs::raw::{size, u16_at, u32_at};
 use crate::fs::{FsError, NodeKind};
-use crate::image::{ReadAt, ReadError, Source, read_exact};
+use crate::image::{ReadAt, ReadError, Source, pieces, read_exact};
 use std::sync::Arc;
 
 /// Bytes of a block's node before its data.
@@ -134,10 +134,7 @@ impl ReadAt for Content {
                 Some((0, held)) => {
                     let stored = held.saturating_sub(into).min(len);
                     let run = Run::new(from.saturating_add(HEAD as u64).saturating_add(into), stored);
-                    let pieces = self.volume.source.locate(run);
-                    let found = pieces.iter().fold(0_u64, |n, p| n.saturating_add(p.len));
-                    out.extend(pieces);
-                    missing(stored.saturating_sub(found), PieceKind::Absent, &mut out);
+                    out.extend(pieces(&*self.volume.source, run));
                     missing(len.saturating_sub(stored), PieceKind::Hole, &mut out);
                     next = None;
                 }

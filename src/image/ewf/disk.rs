@@ -3,7 +3,7 @@ use super::table::{Form, Table};
 use crate::base::{Piece, PieceKind, Run};
 use crate::image::cache::Cache;
 use crate::image::inflate::{adler32, zlib};
-use crate::image::{ReadAt, ReadError, Segment};
+use crate::image::{ReadAt, ReadError, Segment, pieces};
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -322,7 +322,7 @@ impl ReadAt for Disk {
     fn locate(&self, bytes: Run) -> Vec<Piece> {
         let end = bytes.end().min(self.len);
         let mut at = bytes.offset;
-        let mut pieces = Vec::new();
+        let mut found = Vec::new();
         while at < end {
             let chunk = at.checked_div(self.chunk as u64).unwrap_or(0);
             let start = chunk.saturating_mul(self.chunk as u64);
@@ -331,21 +331,22 @@ impl ReadAt for Disk {
             let source = place.and_then(|p| Some((p, self.segments.get(p.segment)?)));
             match source {
                 Some((p, _)) if matches!(p.form, Form::Fill(_)) => {
-                    pieces.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
+                    found.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Decoded });
                 }
                 Some((p, segment)) if matches!(p.form, Form::Summed | Form::Plain) => {
                     let inside = at.saturating_sub(start);
-                    pieces.extend(segment.source.locate(Run::new(p.offset.saturating_add(inside), len)));
+                    // A chunk that its segment ends within is not all there.
+                    found.extend(pieces(&*segment.source, Run::new(p.offset.saturating_add(inside), len)));
                 }
                 Some((p, segment)) => {
                     let input = segment.source.locate(Run::new(p.offset, p.len));
                     let (image, offset) = input.first().map_or((0, 0), |i| (i.image, i.offset));
-                    pieces.push(Piece { image, offset, len, kind: PieceKind::Decoded });
+                    found.push(Piece { image, offset, len, kind: PieceKind::Decoded });
                 }
-                None => pieces.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Absent }),
+                None => found.push(Piece { image: 0, offset: 0, len, kind: PieceKind::Absent }),
             }
             at = at.saturating_add(len.max(1));
         }
-        pieces
+        found
     }
 }

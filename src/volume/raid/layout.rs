@@ -2,7 +2,7 @@
 //! Layouts: the kernel's `Documentation/admin-guide/device-mapper/dm-raid.rst` and `md(4)`; parity of RAID 6 by
 //! H. P. Anvin, "The mathematics of RAID-6".
 use crate::base::{Piece, PieceKind, Run};
-use crate::image::{ReadAt, ReadError, Source};
+use crate::image::{self, ReadAt, ReadError, Source};
 
 /// Where a row's parity stands, and in which order its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,8 +290,8 @@ impl ReadAt for Array {
             let len = left.min(end.saturating_sub(at));
             let device = |s: &Spot| self.devices.get(s.device).and_then(Option::as_ref).map(|d| (d, s.offset));
             let found = spots.iter().find_map(device);
-            let run = found.map(|(d, offset)| d.locate(Run::new(offset, len))).unwrap_or_default();
-            let sum = run.iter().map(|p| p.len).fold(0, u64::saturating_add);
+            let absent = || vec![Piece { image: 0, offset: 0, len, kind: PieceKind::Absent }];
+            let run = found.map_or_else(absent, |(d, offset)| image::pieces(&**d, Run::new(offset, len)));
             for piece in run {
                 match pieces.last_mut() {
                     Some(last)
@@ -304,9 +304,6 @@ impl ReadAt for Array {
                     }
                     _ => pieces.push(piece),
                 }
-            }
-            if sum < len {
-                pieces.push(Piece { image: 0, offset: 0, len: len.saturating_sub(sum), kind: PieceKind::Absent });
             }
             at = at.saturating_add(len);
         }
