@@ -30,7 +30,7 @@ STOPPED = re.compile(r"ERROR: libFuzzer: (.*)|panicked at (.*)|==\d+== (ERROR.*)
 
 def targets():
     with open(f"{ROOT}/fuzz/src/targets/mod.rs") as f:
-        names = re.findall(r'^    (?:files|container|volume|bytes)\("([\w-]+)"', f.read(), re.M)
+        names = re.findall(r'^    (?:files|container|volume|packed|bytes)\("([\w-]+)"', f.read(), re.M)
     return RISKIEST + [n for n in names if n not in RISKIEST]
 
 

@@ -71,7 +71,7 @@ pub struct Reach {
     pub decoded: u64,
     /// Bytes of a packed disk: it ends there.
     pub disk: u64,
-    /// And of one that is a container, or a hive with its logs.
+    /// And of one that is a container or a journal, or a hive with its logs.
     pub container: u64,
     pub hive: u64,
 }

@@ -144,14 +144,13 @@ pub(super) fn modem_alias(data: &[u8]) {
     }
 }
 
-/// A journal file, as it is or packed like a disk: they are mostly zeros.
-pub(super) fn journal(data: &[u8]) {
-    let disk = Disk::unpack(data).with_allowance(2 << 30);
+pub(super) fn journal(file: Disk) {
+    let disk = file.with_allowance(2 << 30);
     let read = |at: u64, buf: &mut [u8]| disk.read_at(at, buf).map_err(|e| e.what);
     if let Ok(header) = format::journal::header(disk.len(), &read) {
         format::journal::walk(&header, disk.len(), &read, &["MESSAGE", "_COMM", "SYSLOG_IDENTIFIER"], &mut drop);
     }
-    assert!(!disk.is_exhausted(), "more than 2 GiB were read of {} bytes", data.len());
+    assert!(!disk.is_exhausted(), "more than 2 GiB were read of a journal");
 }
 /// The first byte tells which attribute holds the rest.
 pub(super) fn acl(data: &[u8]) {

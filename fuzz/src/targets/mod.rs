@@ -18,9 +18,11 @@ pub struct Target {
 enum What {
     /// Opens, walks and reads all of it.
     Look(Look, Option<&'static Layout>),
+    /// A file that is mostly zeros, packed like a disk.
+    Packed(fn(Disk)),
     Bytes(fn(&[u8])),
 }
-use What::{Bytes, Look as Reader};
+use What::{Bytes, Look as Reader, Packed};
 
 const fn files(name: &'static str, format: &'static str, layout: Option<&'static Layout>) -> Target {
     Target { name, what: Reader(Look::Files(format), layout) }
@@ -30,6 +32,9 @@ const fn container(name: &'static str, format: &'static str, layout: Option<&'st
 }
 const fn volume(name: &'static str, look: Look, layout: Option<&'static Layout>) -> Target {
     Target { name, what: Reader(look, layout) }
+}
+const fn packed(name: &'static str, run: fn(Disk)) -> Target {
+    Target { name, what: Packed(run) }
 }
 const fn bytes(name: &'static str, run: fn(&[u8])) -> Target {
     Target { name, what: Bytes(run) }
@@ -106,7 +111,7 @@ pub const ALL: &[Target] = &[
     bytes("tags", formats::tags),
     bytes("usn", formats::usn),
     bytes("euicc", formats::euicc),
-    bytes("journal", formats::journal),
+    packed("journal", formats::journal),
     bytes("acl", formats::acl),
     bytes("sqlite", formats::sqlite),
     bytes("rpm", formats::rpm),
@@ -139,12 +144,17 @@ impl Target {
                 Look::Files(n) | Look::Table(n) | Look::Manager(n, _) | Look::Locked(n, _) | Look::Container(n),
                 _,
             ) => Some(*n),
-            Reader(Look::Hive, _) | Bytes(_) => None,
+            Reader(Look::Hive, _) | Packed(_) | Bytes(_) => None,
         }
     }
     pub fn run(&self, data: &[u8], reach: Reach) {
         match &self.what {
             Bytes(run) => run(data),
+            Packed(run) => {
+                let mut disk = Disk::unpack(data);
+                disk.len = disk.len.min(reach.container);
+                run(disk);
+            }
             Reader(look, layout) => {
                 let (mut disk, mend) = unpacked(data);
                 disk.len = disk.len.min(match look {

@@ -1,4 +1,5 @@
 //! A file seen through a few remembered windows: objects refer to one another all over it.
+use crate::base::is_zero;
 use std::collections::VecDeque;
 
 /// Bytes of a window.
@@ -42,7 +43,9 @@ impl<'a> Windows<'a> {
             let Ok(window) = self.window(base) else { return at };
             let from = usize::try_from(at - base).unwrap_or(usize::MAX);
             let Some(rest) = window.get(from..).filter(|r| !r.is_empty()) else { return at };
-            if let Some(zeros) = rest.iter().position(|b| *b != 0) {
+            if !is_zero(rest)
+                && let Some(zeros) = rest.iter().position(|b| *b != 0)
+            {
                 let used = at.saturating_add(zeros as u64);
                 return (used - used % 8).min(end);
             }
