@@ -13,6 +13,8 @@ const ENTRY: usize = 12;
 /// Blocks in a row that cannot be read, before the rest is given up.
 const MAX_LOST: u32 = 16;
 const MAX_NAME: usize = 255;
+/// Bytes of a directory that are read: several million names.
+const MAX_LEN: u64 = 256 << 20;
 
 fn kind(number: u8) -> NodeKind {
     match number {
@@ -37,8 +39,13 @@ pub(super) fn list(
     let dir = NodeId { number: inode.nid, generation: 0 };
     let (mut at, mut lost) = (0_u64, 0_u32);
     let mut found = Found::default();
-    while at < inode.len {
-        let mut bytes = vec![0; size(block.min(inode.len.saturating_sub(at)))];
+    let len = inode.len.min(MAX_LEN);
+    if len < inode.len {
+        let what = format!("budget: directory with inode {} of {} bytes; {MAX_LEN} are read", inode.nid, inode.len);
+        volume.damage.once(inode.at, what, inode.len.saturating_sub(len));
+    }
+    while at < len {
+        let mut bytes = vec![0; size(block.min(len.saturating_sub(at)))];
         match content.read_at(at, &mut bytes) {
             Ok(n) if n == bytes.len() => {
                 lost = 0;
@@ -46,7 +53,7 @@ pub(super) fn list(
             }
             other => {
                 lost = lost.saturating_add(1);
-                let rest = if lost < MAX_LOST { block } else { inode.len.saturating_sub(at) };
+                let rest = if lost < MAX_LOST { block } else { len.saturating_sub(at) };
                 let why = other.err().map_or_else(|| "cut off".to_owned(), |e| e.to_string());
                 let what = format!("directory with inode {}: from byte {at} on not read: {why}", inode.nid);
                 volume.damage.once(inode.at, what, rest);
