@@ -47,7 +47,17 @@ pub(super) fn read(source: &Source, gaps: &Gaps) -> Result<Boot, FsError> {
     let first = sector(source, 0).ok_or_else(|| corrupt(0, "boot sector not readable"));
     let boot = first.and_then(|s| parse(&s, 0));
     let boot = match boot {
-        Ok(boot) => boot,
+        Ok(boot) => {
+            let places = |g: &Geometry| (g.cluster, g.first, g.heap, g.table_len, g.len);
+            let other = backup(source).filter(|(_, copy)| places(&copy.geometry) != places(&boot.geometry));
+            if let Some((at, _)) = other.filter(|_| boot.geometry.width == Width::Fat32) {
+                let what = format!(
+                    "the boot sector and its copy at {at} place the file system's areas otherwise; the first is used"
+                );
+                gaps.add_at(BY, "volume_offset", 0, what, 512);
+            }
+            boot
+        }
         Err(e) => {
             let (at, boot) = backup(source).ok_or_else(|| e.clone())?;
             gaps.add_at(BY, "volume_offset", 0, format!("boot sector: {e}; its copy at {at} is used"), 512);

@@ -69,6 +69,24 @@ fn a_lost_boot_sector_is_read_from_its_copy() {
 }
 
 #[test]
+fn a_boot_sector_that_its_copy_contradicts_is_told() {
+    if !tools(TOOLS) {
+        return;
+    }
+    let told = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = sample().bytes();
+        change(&mut bytes);
+        let source: cranescope::image::Source = Arc::new(bytes);
+        let look = Look::at(&source, "fat").unwrap();
+        look.gaps().iter().filter(|g| g.what.contains("its copy at 3072 place")).count()
+    };
+    assert_eq!(told(&|_| ()), 0);
+    // Sectors of a table, and a label, which places nothing.
+    assert_eq!(told(&|bytes| bytes[36] ^= 1), 1);
+    assert_eq!(told(&|bytes| bytes[71] ^= 1), 0);
+}
+
+#[test]
 fn where_the_first_table_is_damaged_the_second_serves() {
     if !tools(TOOLS) {
         return;
