@@ -149,7 +149,7 @@ fn used(e: &Raw<'_>, hashed: bool) -> usize {
 }
 
 fn scan(volume: &Volume, block: &[u8], from: usize, end: usize, found: &mut Vec<Found>) {
-    if block.get(from..end).is_none_or(|slack| is_zero(slack)) {
+    if block.get(from..end).is_none_or(is_zero) {
         return;
     }
     let mut at = from;
