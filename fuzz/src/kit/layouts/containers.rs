@@ -99,7 +99,7 @@ fn vhd(disk: &Disk) -> Vec<Part> {
         let (table, entries) = (be64(&header, 16), be32(&header, 28) as usize);
         found.push(Part::new("block table", table, (entries * 4).clamp(4, 65_536)));
         for n in 0..entries.min(64) {
-            let block = be32(&disk.get(table + n as u64 * 4, 4), 0);
+            let block = be32(&disk.get(table.saturating_add(n as u64 * 4), 4), 0);
             if block != u32::MAX {
                 found.push(Part::new("bitmap", u64::from(block) * 512, 512).named(&[u64::from(block)]));
             }
