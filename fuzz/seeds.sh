@@ -82,20 +82,6 @@ if have mkimage && have dtc; then
   printf '/dts-v1/; / { description = "x"; images { part { description = "x"; data = /incbin/("plain"); type = "kernel"; arch = "arm"; os = "linux"; compression = "none"; load = <0>; entry = <0>; hash-1 { algo = "sha256"; }; }; }; configurations { default = "a"; a { kernel = "part"; }; }; };' >a.its
   mkimage -f a.its made >/dev/null && into fit kernel <made
 fi
-# Two devices of one file system, one behind the other, packed as docs/fuzzing.md says: what is not zero, with its place.
-for kind in raid1 raid0 single; do
-  have mkfs.btrfs || break
-  truncate -s 130M first second
-  mkfs.btrfs -q -f -m "$([ $kind = single ] && echo dup || echo $kind)" -d $kind -L crane first second >/dev/null && cat first second | python3 -c '
-import struct, sys
-disk = sys.stdin.buffer.read()
-out = b"CSD1" + struct.pack("<Q", len(disk))
-for at in range(0, len(disk), 256):
-    part = disk[at:at + 256].rstrip(b"\0")
-    if part:
-        out += struct.pack("<QI", at, len(part)) + part
-sys.stdout.buffer.write(out)' | into btrfs-devices $kind
-done
 have mkenvimage && printf 'bootcmd=run\nx=y\n' >env && mkenvimage -s 0x400 -o made env && into u-boot-env env <made
 python3 - "$out" <<'PY'
 import hashlib, os, struct, sys, zlib

@@ -1,5 +1,6 @@
 //! Every seed of every fuzz target, replayed: what the fuzzer once found stays mended. The targets are those of the
 //! fuzz crate; here they run on any toolchain.
+use crate::look::{run, tool, tools};
 use crate::targets::{self, Target};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -109,6 +110,18 @@ fn seeds_of_images() {
     put("l01", "small", &crate::containers::l01::small());
     put("ex01", "small", &Disk::of(&crate::containers::ex01::whole(b"crane 7\n")).pack());
     put("bitlocker", "clear", &Disk::of(&crate::bitlocker::clear()).pack());
+    // Two devices of one file system, one behind the other.
+    for kind in ["raid0", "raid1", "single"].into_iter().filter(|_| tools(&["mkfs.btrfs"])) {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = ["first", "second"].map(|name| folder.path().join(name));
+        for device in &devices {
+            std::fs::File::create(device).unwrap().set_len(130 << 20).unwrap();
+        }
+        let metadata = if kind == "single" { "dup" } else { kind };
+        run(tool("mkfs.btrfs").args(["-q", "-f", "-m", metadata, "-d", kind]).args(&devices));
+        let both = devices.map(|device| std::fs::read(device).unwrap()).concat();
+        put("btrfs-devices", kind, &Disk::of(&both).pack());
+    }
 }
 
 /// The fuzzer's first seeds of what parent and worker say, and of the files that the parent opens.

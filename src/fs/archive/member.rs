@@ -60,12 +60,12 @@ impl Member {
             body: Body::Nothing,
         }
     }
-    /// Its name, and what is kept of it: an archive may hold a million.
-    pub(super) fn split(self) -> (Vec<u8>, Kept) {
-        let Self { name, kind, len, mode, uid, gid, times, device, xattrs, flags, body } = self;
+    /// What is kept of it: an archive may hold a million.
+    pub(super) fn kept(self) -> Kept {
+        let Self { name: _, kind, len, mode, uid, gid, times, device, xattrs, flags, body } = self;
         let is_plain = device.is_none() && xattrs.is_empty() && flags.is_empty();
         let more = (!is_plain).then(|| Box::new(More { device, xattrs, flags }));
-        (name, Kept { kind, len, mode, uid, gid, times, body, more })
+        Kept { kind, len, mode, uid, gid, times, body, more }
     }
 }
 
@@ -99,10 +99,7 @@ impl Kept {
         }
     }
     pub(super) fn stat(&self, links: u32) -> Stat {
-        let (device, xattrs, flags) = match self.more.as_deref() {
-            Some(more) => (more.device, more.xattrs.clone(), more.flags.clone()),
-            None => (None, Vec::new(), Vec::new()),
-        };
+        let More { device, xattrs, flags } = self.more.as_deref().cloned().unwrap_or_default();
         let allocated = match &self.body {
             Body::Sparse(list) => list.iter().map(|e| e.len).fold(0, u64::saturating_add),
             Body::Packed(packed) => packed.input.len,

@@ -42,7 +42,7 @@ impl Builder {
     pub(super) fn new(by: &'static str, source: Source, gaps: Gaps) -> Self {
         let mut root = Member::new(Vec::new(), NodeKind::Directory);
         root.flags.push(IMPLIED);
-        let root = Node { member: root.split().1, source: 0, links: 1, names: Vec::new() };
+        let root = Node { member: root.kept(), source: 0, links: 1, names: Vec::new() };
         Self {
             by,
             gaps,
@@ -127,7 +127,7 @@ impl Builder {
     fn push(&mut self, member: Member) -> u32 {
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let source = u16::try_from(self.sources.len().saturating_sub(1)).unwrap_or(u16::MAX);
-        self.nodes.push(Node { member: member.split().1, source, links: 1, names: Vec::new() });
+        self.nodes.push(Node { member: member.kept(), source, links: 1, names: Vec::new() });
         number
     }
     /// The folder that a member lies in, made where it is not there, and its own name. What an unpacking program
@@ -175,7 +175,7 @@ impl Builder {
     fn set_folder(&mut self, node: u32, member: Member) {
         let source = u16::try_from(self.sources.len().saturating_sub(1)).unwrap_or(u16::MAX);
         if let Some(n) = self.get_mut(node) {
-            n.member = Member { len: 0, body: Body::Nothing, ..member }.split().1;
+            n.member = Member { len: 0, body: Body::Nothing, ..member }.kept();
             n.source = source;
         }
     }

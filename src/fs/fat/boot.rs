@@ -49,8 +49,10 @@ pub(super) fn read(source: &Source, gaps: &Gaps) -> Result<Boot, FsError> {
     let boot = match boot {
         Ok(boot) => {
             let places = |g: &Geometry| (g.cluster, g.first, g.heap, g.table_len, g.len);
-            let other = backup(source).filter(|(_, copy)| places(&copy.geometry) != places(&boot.geometry));
-            if let Some((at, _)) = other.filter(|_| boot.geometry.width == Width::Fat32) {
+            if boot.geometry.width == Width::Fat32
+                && let Some((at, copy)) = backup(source)
+                && places(&copy.geometry) != places(&boot.geometry)
+            {
                 let what = format!(
                     "the boot sector and its copy at {at} place the file system's areas otherwise; the first is used"
                 );
